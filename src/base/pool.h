@@ -1,0 +1,16 @@
+/* base/pool.h - worker threads for linear, blocking code.
+ *
+ * Threads are made when all are busy, up to max_threads, and end after idling for 10 s, so an idle
+ * daemon keeps none.  Stacks are 256 KiB.  Jobs past max_threads wait in order.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/mem.h"
+
+struct pool;
+
+struct pool *pool_new(unsigned max_threads);
+void pool_submit(struct pool *p, void (*fn)(void *data), void *data);
+struct pool *pool_free(struct pool *p); /* waits for running and queued jobs */
