@@ -1,0 +1,147 @@
+/* engine/config.h - Docker's container configuration: decoded, validated, written back.
+ *
+ * The JSON is Docker's (Engine API, ContainerConfig, HostConfig, NetworkingConfig); everything decoded
+ * lives in one arena.  Fields that are not there yet are refused with ERROR_NOT_IMPLEMENTED naming
+ * the field, unless they hold zero, null or their default.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/json_decode.h"
+
+struct config_port { /* "80/tcp" */
+	uint16_t port;
+	const char *proto; /* "tcp", "udp", "sctp" */
+};
+
+struct config_binding { /* one PortBindings entry, ranges resolved */
+	struct config_port container;
+	const char *host_ip; /* "" for both families' any */
+	uint16_t host_port, host_port_end; /* 0: pick one; end = start unless a range */
+};
+
+struct config_healthcheck {
+	struct json_strings test;
+	int64_t interval, timeout, start_period, start_interval; /* ns */
+	int retries;
+};
+
+struct container_config {
+	const char *hostname, *domainname, *user, *image, *working_dir, *stop_signal, *mac_address;
+	bool attach_stdin, attach_stdout, attach_stderr, tty, open_stdin, stdin_once, args_escaped;
+	bool network_disabled;
+	struct json_strings env, cmd, entrypoint, on_build, shell;
+	const struct json *exposed_ports, *volumes, *labels; /* objects or NULL */
+	const struct config_healthcheck *healthcheck;
+	const int *stop_timeout; /* seconds */
+};
+
+struct config_ulimit {
+	const char *name;
+	int64_t soft, hard; /* -1: unlimited */
+};
+struct config_device {
+	const char *path_on_host, *path_in_container, *permissions;
+};
+struct config_mount { /* a Mounts entry */
+	const char *type, *source, *target, *consistency;
+	bool read_only;
+	const struct json *bind_options, *volume_options, *tmpfs_options;
+};
+struct config_restart {
+	const char *name; /* "", "no", "always", "unless-stopped", "on-failure" */
+	int max_retries;
+};
+struct config_log {
+	const char *type;
+	struct json_string_map config;
+};
+struct config_throttle {
+	const char *path;
+	uint64_t rate;
+};
+struct config_weight_device {
+	const char *path;
+	uint16_t weight;
+};
+
+struct host_config {
+	struct json_strings binds, cap_add, cap_drop, dns, dns_options, dns_search, extra_hosts,
+		group_add, security_opt, masked_paths, readonly_paths, links, volumes_from,
+		device_cgroup_rules;
+	const char *container_id_file, *network_mode, *ipc_mode, *pid_mode, *uts_mode, *userns_mode,
+		*cgroupns_mode, *cgroup_parent, *runtime, *isolation, *volume_driver;
+	struct json_objects mounts;	   /* struct config_mount */
+	struct json_string_map tmpfs, sysctls, storage_opt, annotations;
+	struct config_binding *bindings;   /* PortBindings */
+	size_t binding_count;
+	bool publish_all_ports, privileged, readonly_rootfs, auto_remove;
+	const bool *init, *oom_kill_disable;
+	struct config_restart restart;
+	struct config_log log;
+	struct json_objects ulimits;  /* struct config_ulimit */
+	struct json_objects devices;  /* struct config_device */
+	int oom_score_adj;
+	int64_t shm_size;
+	unsigned console_rows, console_cols; /* ConsoleSize [h, w] */
+	/* Resources */
+	int64_t memory, memory_reservation, memory_swap, kernel_memory, nano_cpus, cpu_period, cpu_quota,
+		cpu_rt_period, cpu_rt_runtime, cpu_shares;
+	const int64_t *memory_swappiness, *pids_limit;
+	const char *cpuset_cpus, *cpuset_mems;
+	uint16_t blkio_weight;
+	struct json_objects blkio_weight_device; /* struct config_weight_device */
+	struct json_objects read_bps, write_bps, read_iops, write_iops; /* struct config_throttle */
+};
+
+struct config_endpoint { /* NetworkingConfig.EndpointsConfig[name] */
+	const char *network;
+	const char *ipv4, *ipv6; /* IPAMConfig, or NULL */
+	const char *mac_address;
+	struct json_strings aliases, links;
+	const struct json *driver_opts;
+};
+
+struct container_spec {
+	struct arena *arena; /* owned: all of the below */
+	struct container_config config;
+	struct host_config host;
+	struct config_endpoint *endpoints;
+	size_t endpoint_count;
+	const struct json *body; /* the document itself, image defaults merged: what is stored */
+};
+
+/* Decode and validate a create body; `body` may live in another arena (it is copied).
+ * ERROR_INVALID names the field; ERROR_NOT_IMPLEMENTED what is not there yet.  Warnings that Docker
+ * gives are appended to *warnings (may be NULL). */
+int container_spec_new(const struct json *body, unsigned api_version, struct container_spec **ret,
+		       struct strv *warnings, struct error *err);
+/* From a stored document: no validation of what is implemented. */
+int container_spec_load(const char *text, size_t len, struct container_spec **ret,
+			struct error *err);
+/* Merge the image's Config object (Env, Cmd, Entrypoint, User, WorkingDir, Labels, ExposedPorts,
+ * Volumes, StopSignal, Healthcheck) as Docker does, then fill the defaults of create. */
+int container_spec_merge_image(struct container_spec *s, const struct json *image_config,
+			       struct error *err);
+void container_spec_write(const struct container_spec *s, struct json_writer *w); /* the stored document */
+struct container_spec *container_spec_free(struct container_spec *s);
+DEFINE_CLEANUP(struct container_spec, container_spec_free);
+#define autospec __attribute__((cleanup(container_spec_freep_)))
+
+/* Members only ("Hostname":...,), as inspect and ps show them; versions shape the answer. */
+void container_config_write(const struct container_config *c, unsigned api_version,
+			    struct json_writer *w);
+void host_config_write(const struct host_config *h, unsigned api_version, struct json_writer *w);
+
+struct exec_config {
+	struct arena *arena; /* owned */
+	bool attach_stdin, attach_stdout, attach_stderr, tty, privileged, detach;
+	const char *user, *working_dir, *detach_keys;
+	struct json_strings env, cmd;
+	unsigned rows, cols;
+};
+int exec_config_new(const struct json *body, struct exec_config **ret, struct error *err);
+struct exec_config *exec_config_free(struct exec_config *c);

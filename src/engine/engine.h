@@ -1,0 +1,129 @@
+/* engine/engine.h - containers, execs and events: the state, its rules, its only owner.
+ *
+ * Threads.  The loop's thread owns all state.  Functions here are of two sorts, and say which:
+ *   [loop]    only on the loop's thread (directly in an HTTP handler, or inside loop_call); never block
+ *   [worker]  only on a pool worker; linear, blocking: database, shim, network, files.  They reach
+ *             state through loop_call themselves.
+ * Each container has one operation in progress at a time; a second waits its turn, but remove with
+ * force and kill cancel a start that is stuck.
+ *
+ * References ("ref") are a full id, a unique prefix, a name, or a name with a leading slash.
+ * ERROR_NOT_FOUND reads "No such container: REF" as Docker's clients expect.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/pool.h"
+#include "base/str.h"
+#include "engine/container.h"
+#include "engine/event.h"
+
+struct engine;
+struct store;
+struct db;
+struct network_manager;
+
+struct engine_args {
+	struct loop *loop;     /* borrowed, outlives the engine */
+	struct pool *pool;     /* borrowed */
+	const char *data_root; /* absolute; made if missing */
+	const char *exec_root; /* absolute; made if missing */
+	const char *cgroup_parent; /* "/docker" unless configured */
+	const char *bridge;	   /* "vessel0" */
+	const char *bip;	   /* CIDR of the default bridge, or NULL: pick one that is free */
+	bool ipv6;		   /* addresses of both families on the default bridge */
+	const struct json *default_log_opts; /* object or NULL */
+};
+
+/* [before the loop runs] Open everything, then find running containers again (engine/restore.c).
+ * What can't be reconciled is logged and set aside, never a reason not to start. */
+int engine_open(const struct engine_args *args, struct engine **ret, struct error *err);
+struct engine *engine_close(struct engine *e); /* containers go on */
+
+struct loop *engine_loop(struct engine *e);
+struct pool *engine_pool(struct engine *e);
+struct store *engine_store(struct engine *e);
+struct network_manager *engine_network(struct engine *e);
+struct event_log *engine_events(struct engine *e);
+const struct engine_args *engine_get_args(const struct engine *e);
+
+/* Containers -------------------------------------------------------------------------------- */
+
+/* [loop] Borrowed until the handler returns. */
+int engine_container_get(struct engine *e, const char *ref, struct container **ret,
+			 struct error *err);
+/* [loop] All of them, newest first; borrowed array of *ret_n pointers, valid until the next change. */
+struct container *const *engine_containers(struct engine *e, size_t *ret_n);
+
+struct engine_create_args {
+	const char *name;	 /* without slash, or NULL: an "adjective_surname" is made */
+	const char *platform;	 /* or NULL */
+	const struct json *body; /* Docker's create body: Config fields + HostConfig + NetworkingConfig */
+	unsigned api_version;	 /* 124 for 1.24, ... 151 */
+};
+struct engine_created {
+	char id[65];
+	struct strv warnings; /* owned by the caller */
+};
+/* [worker] */
+int engine_create(struct engine *e, const struct engine_create_args *args,
+		  struct engine_created *ret, struct error *err);
+int engine_start(struct engine *e, const char *ref, struct error *err); /* NOT_MODIFIED if running */
+#define ENGINE_TIMEOUT_DEFAULT INT32_MIN /* the container's StopTimeout, else 10 s */
+/* signal 0: the container's StopSignal, else SIGTERM; timeout in seconds, -1 waits for ever. */
+int engine_stop(struct engine *e, const char *ref, int signal, int timeout_s, struct error *err);
+int engine_restart(struct engine *e, const char *ref, int signal, int timeout_s, struct error *err);
+int engine_kill(struct engine *e, const char *ref, int signal, struct error *err);
+int engine_pause(struct engine *e, const char *ref, struct error *err);
+int engine_unpause(struct engine *e, const char *ref, struct error *err);
+int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err);
+int engine_resize(struct engine *e, const char *ref, unsigned rows, unsigned cols,
+		  struct error *err);
+enum engine_remove_flags { ENGINE_REMOVE_FORCE = 1, ENGINE_REMOVE_VOLUMES = 2, ENGINE_REMOVE_LINK = 4 };
+int engine_remove(struct engine *e, const char *ref, unsigned flags, struct error *err);
+
+/* A client's connection on its way to a shim. */
+struct engine_client {
+	int fd;		   /* owned; taken on success, and on failure left to the caller */
+	const void *early; /* bytes read behind the request's head; borrowed */
+	size_t early_len;
+};
+struct engine_attach_args {
+	bool in, out, errs; /* attach standard input, output, error */
+	bool stream, logs;
+	const char *detach_keys; /* or NULL */
+};
+/* [worker] Check first, so that errors can still be HTTP answers; then hijack, then attach.  For a
+ * created container the client is kept and handed over by start. */
+int engine_attach_check(struct engine *e, const char *ref, bool *ret_tty, struct error *err);
+int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
+		  struct engine_client *client_take, struct error *err);
+
+enum engine_wait_condition { ENGINE_WAIT_NOT_RUNNING, ENGINE_WAIT_NEXT_EXIT, ENGINE_WAIT_REMOVED };
+/* [worker] Either *ret_done is set and *ret_code is the answer already; or the caller sends the
+ * response's head, and gives the connection to engine_wait_client, which hands it to the shim now
+ * or at start, and answers it itself where there is no shim. */
+int engine_wait_check(struct engine *e, const char *ref, enum engine_wait_condition cond,
+		      bool *ret_done, int *ret_code, struct error *err);
+int engine_wait_client(struct engine *e, const char *ref, enum engine_wait_condition cond,
+		       struct engine_client *client_take, struct error *err);
+
+/* Execs ------------------------------------------------------------------------------------- */
+
+/* [loop] NOT_FOUND: "No such exec instance: ID". */
+int engine_exec_get(struct engine *e, const char *id, struct exec **ret, struct error *err);
+/* [worker] body: Docker's ExecConfig.  ret_id: 64 hex. */
+int engine_exec_create(struct engine *e, const char *ref, const struct json *body, char ret_id[65],
+		       struct error *err);
+/* [worker] Is it there and not started yet?  Tells whether it has a terminal. */
+int engine_exec_check(struct engine *e, const char *id, bool *ret_tty, struct error *err);
+/* [worker] client NULL: detached.  Errors after a hijack are written to the client by the caller. */
+int engine_exec_start(struct engine *e, const char *id, unsigned rows, unsigned cols,
+		      struct engine_client *client_take, struct error *err);
+int engine_exec_resize(struct engine *e, const char *id, unsigned rows, unsigned cols,
+		       struct error *err);

@@ -1,0 +1,132 @@
+/* shim/protocol.h - what vesseld and a container's shim say to each other.
+ *
+ * Transport: SOCK_SEQPACKET unix sockets; one JSON object a message (at most SHIM_MESSAGE_MAX bytes),
+ * descriptors beside it by SCM_RIGHTS.  The first connection is the socketpair that the shim is
+ * spawned with; any later daemon connects to <RuntimeDir>/shim.sock (mode 0600).  Events go to
+ * every connection.
+ *
+ *   request  {"op":"kill","seq":7,...}            daemon -> shim
+ *   reply    {"re":7,...} or {"re":7,"error":{"kind":"invalid","errnum":2,"msg":"..."}}
+ *   event    {"ev":"exit",...}                     shim -> daemon
+ *
+ * Life:  spawned --ev namespaces--> --ev created--> (op start) running --ev exit--> exited --(op release)--> gone
+ *
+ *   - ev failed {"error":{...}}: creation failed, everything is undone, the shim exits.
+ *   - End of file on the first connection before op start was received: the shim undoes everything and
+ *     exits.  After op start it lives on whatever daemons do.
+ *   - The shim leaves only after op release (or a failed start, or abort).  Before ev exit it has
+ *     written exit.json durably, flushed the log and finished with attached clients and waiters.
+ *
+ * Events:
+ *   namespaces {"pid":N,"ports":[{port as in the configuration, HostPort filled in}]}  + fd: network namespace
+ *              (an owned one, or the joined one; no fd when it is the host's)
+ *   created    {"pid":N}
+ *   failed     {"error":{}}
+ *   oom        {}
+ *   exit       {"code":N,"oom":bool,"started_at":ns,"finished_at":ns}     code: 128+signal if killed by one
+ *   exec_exit  {"id":"...","code":N}
+ *
+ * Requests (reply {} unless said):
+ *   state      -> {"status":"created|running|paused|exited","pid":N,"started_at":ns,"exit":{as ev exit} if exited,
+ *                  "execs":[{"id","pid","running":bool,"code":N}],"ports":[...]}
+ *   start      -> {"started_at":ns}; an error carries errnum ENOENT (127) or EACCES (126), and the shim then exits
+ *   abort      only before start: undo everything and exit
+ *   kill       {"signal":N}              conflict when not running
+ *   resize     {"h":N,"w":N}
+ *   attach     {"stdin":bool,"stdout":bool,"stderr":bool,"stream":bool,"logs":bool,"detach_keys":"ctrl-p,ctrl-q","early":"base64"}
+ *              + fd of the client.  Allowed from "created" on.  Frames unless the container has a terminal.
+ *   wait       {"condition":"not-running|next-exit|removed"} + fd of a client whose chunked HTTP response head has been sent:
+ *              the shim writes {"StatusCode":N} and a line feed as one chunk and the final chunk, then closes.  "removed" is
+ *              answered at op release with "removed":true.
+ *   exec       {"id":"...","tty":bool,"stdin":bool,"stdout":bool,"stderr":bool,"detach_keys":"...","h":N,"w":N,"early":"base64","client":bool}
+ *              + fd 0: memfd with the OCI process object; + fd 1: the client if "client".  -> {"pid":N}; errnum as for start
+ *   exec_resize {"id","h","w"}
+ *   pause, resume                         freezer
+ *   netns      -> {} + fd
+ *   rootfs     -> {} + fd of a detached clone of the root mount (open_tree), seen from the shim
+ *   release    {"removed":bool}           after exit: answer what waits, unlink the socket, exit
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+
+#define SHIM_MESSAGE_MAX 65536
+#define SHIM_MAX_FDS	 4
+
+/* Descriptors in a freshly spawned shim. */
+#define SHIM_CONFIG_FD	3 /* memfd: the configuration, JSON (struct shim_config) */
+#define SHIM_CONTROL_FD 4 /* first connection */
+#define SHIM_INIT_FD	5 /* optional O_PATH fd of vessel-init */
+
+#define SHIM_SOCKET_NAME "shim.sock" /* in RuntimeDir */
+#define SHIM_EXIT_NAME	 "exit.json" /* in StateDir: {"ExitCode":N,"OOMKilled":bool,"StartedAt":ns,"FinishedAt":ns} */
+
+/* A published port.  With HostPort 0 the shim picks one; entries of one Group (IPv4 and IPv6 of one
+ * publication) get the same. */
+struct shim_port {
+	const char *proto;   /* "tcp" or "udp" */
+	const char *host_ip; /* numeric; "0.0.0.0", "::" for any */
+	uint32_t host_port;
+	const char *container_ip; /* numeric, same family as host_ip where there is one */
+	uint32_t container_port;
+	uint32_t group;
+};
+
+struct shim_log {
+	const char *type; /* "json-file" or "none" */
+	const char *path; /* absolute */
+	uint64_t max_size; /* bytes a file; 0: no limit */
+	uint32_t max_file; /* files kept, at least 1 */
+	const struct json *attrs; /* object of strings for every line, or NULL */
+};
+
+/* Decoded with shim_config_parse; JSON names are the members' in Docker's capitals. */
+struct shim_config {
+	const char *id;		      /* "Id": 64 hex */
+	const char *runtime_dir;      /* "RuntimeDir": exec-root/containers/<id>; exists */
+	const char *state_dir;	      /* "StateDir": data-root/containers/<id>; exists */
+	const char *seccomp_cache;    /* "SeccompCache": directory */
+	const char *seccomp_helper;   /* "SeccompHelper": program */
+	const char *init_path;	      /* "InitPath": vessel-init for --init, or NULL */
+	const struct json *spec;      /* "Spec": OCI runtime-spec config */
+	struct json_strings lower;    /* "Lower": overlay layers, top first; empty: Spec.root.path */
+	const char *upper, *work;     /* "Upper", "Work" */
+	bool tty;		      /* "Tty" */
+	bool open_stdin;	      /* "OpenStdin" */
+	bool stdin_once;	      /* "StdinOnce" */
+	uint32_t rows, cols;	      /* "Rows", "Cols": first size of the terminal, 0: unset */
+	struct shim_log log;	      /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
+	struct json_objects ports;    /* "Ports": struct shim_port {"Proto","HostIp","HostPort","ContainerIp","ContainerPort","Group"} */
+	const char *detach_keys;      /* "DetachKeys": default sequence */
+	const char *cgroup;	      /* "ShimCgroup": where the shim puts itself, relative to each controller's
+					 root (e.g. "/docker/<id>" 's parent); NULL: stays */
+};
+
+int shim_config_parse(struct arena *a, const char *text, size_t len, struct shim_config *ret,
+		      struct error *err);
+void shim_config_write(struct json_writer *w, const struct shim_config *c);
+
+/* One message, either direction.  fds are owned by the receiver of the struct. */
+struct shim_message {
+	const struct json *body; /* in the caller's arena */
+	const char *op;		 /* request, else NULL */
+	const char *ev;		 /* event, else NULL */
+	uint64_t seq;		 /* of a request or (re) of a reply; 0 for events */
+	bool is_reply;
+	int fds[SHIM_MAX_FDS];
+	size_t fd_count;
+};
+
+/* Receive one message (blocking or not as the socket is).  0 at end of file, 1 on a message,
+ * -EAGAIN, or an error for a malformed one. */
+int shim_message_recv(int sock, struct arena *a, struct shim_message *ret, struct error *err);
+/* Send `json` (a complete object) with fds (borrowed). */
+int shim_message_send(int sock, const struct strbuf *json, const int *fds, size_t n_fds,
+		      struct error *err);
+/* The error object of a failed reply or event into *err; returns < 0; 0 when there is none. */
+int shim_message_error(const struct shim_message *m, struct error *err);
+void shim_error_write(struct json_writer *w, const struct error *err); /* "error":{...} member */
+void shim_message_close_fds(struct shim_message *m);
