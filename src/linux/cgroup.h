@@ -1,0 +1,164 @@
+/* linux/cgroup.h - control groups v1, v2 and hybrid behind one interface.
+ *
+ * A layout is what is mounted: one or more v1 hierarchies, the unified one, or both (hybrid: the
+ * v1 controllers rule, and the container is put into the unified tree as well, for cgroup.kill).
+ * A cgroup is one directory in every hierarchy, held by fds: it is never looked up again by path.
+ *
+ * cgroups(7), Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst in the kernel.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+struct error;
+
+enum cgroup_mode { CGROUP_MODE_V1, CGROUP_MODE_HYBRID, CGROUP_MODE_V2 };
+
+struct cgroup_layout;
+struct cgroup;
+
+/* What is mounted, from /proc/self/mountinfo.  ERROR_UNAVAILABLE when no cgroup file system is. */
+int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err);
+/* For tests: every directory below root_fd (borrowed) is a v1 hierarchy named by its controllers
+ * ("cpu,cpuacct", "systemd"), "unified" is the v2 one; a `cgroup.controllers` file in the root
+ * itself makes it pure v2. */
+int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err);
+enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l);
+struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l);
+DEFINE_CLEANUP(struct cgroup_layout, cgroup_layout_free);
+#define autocgrouplayout __attribute__((cleanup(cgroup_layout_freep_)))
+
+/* Limits in the kernel's terms; NULL or absent: leave as it is. */
+struct cgroup_device_rule {
+	bool allow;
+	char type;            /* 'a', 'b', 'c' */
+	int64_t major, minor; /* -1: all */
+	bool read, write, mknod;
+};
+struct cgroup_device_rate {
+	char kind; /* 'r','w': bytes/s read/written; 'R','W': operations/s; 'g': weight; 'l': leaf weight */
+	uint32_t major, minor;
+	uint64_t value;
+};
+struct cgroup_hugepage_limit {
+	const char *page_size;
+	uint64_t limit; /* bytes */
+};
+struct cgroup_setting { /* a file of the unified tree, or of v1 */
+	const char *file, *value;
+};
+struct cgroup_priority { /* net_prio */
+	const char *interface;
+	uint32_t priority;
+};
+struct cgroup_rdma {
+	const char *device;
+	const uint32_t *handles, *objects;
+};
+struct cgroup_resources {
+	const int64_t *memory_limit, *memory_reservation, *memory_swap; /* bytes, -1: unlimited */
+	const uint64_t *memory_swappiness;
+	const bool *memory_disable_oom_killer, *memory_check_before_update;
+	const uint64_t *cpu_shares, *cpu_period, *cpu_burst; /* us */
+	const int64_t *cpu_quota;                            /* us; <= 0: none */
+	const int64_t *cpu_rt_runtime;
+	const uint64_t *cpu_rt_period;
+	const int64_t *cpu_idle;
+	const char *cpuset_cpus, *cpuset_mems;
+	const int64_t *pids_limit;          /* <= 0: unlimited */
+	uint16_t io_weight, io_leaf_weight; /* 10..1000; 0: unset */
+	const struct cgroup_device_rate *io_rates;
+	size_t io_rate_count;
+	const struct cgroup_hugepage_limit *hugepages;
+	size_t hugepage_count;
+	const uint32_t *net_class_id;
+	const struct cgroup_priority *net_priorities;
+	size_t net_priority_count;
+	const struct cgroup_rdma *rdma;
+	size_t rdma_count;
+	const struct cgroup_device_rule *devices; /* in order; NULL: leave the policy as it is */
+	size_t device_count;
+	const struct cgroup_setting *unified;
+	size_t unified_count;
+};
+
+/* Create `path` (absolute, relative to the hierarchies' roots: "/docker/<id>") everywhere, parents
+ * included.  ERROR_CONFLICT if the last component exists and has processes.  `l` is borrowed for
+ * the cgroup's life. */
+int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+		  struct error *err);
+/* Open an existing one; hierarchies where it is missing are skipped; -ENOENT if it is nowhere. */
+int cgroup_open(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+		struct error *err);
+const char *cgroup_path(const struct cgroup *cg);
+/* An fd of its directory in the unified tree, for CLONE_INTO_CGROUP; -EBADF unless pure v2. */
+int cgroup_clone_fd(const struct cgroup *cg);
+
+/* Move a process into it, in every hierarchy. */
+int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
+/* Apply limits.  ERROR_INVALID names the file and value that the kernel refused; a limit whose
+ * controller is not available is ERROR_UNAVAILABLE. */
+int cgroup_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err);
+
+/* Freeze or thaw, and wait until it is so. */
+int cgroup_freeze(const struct cgroup *cg, bool frozen, struct error *err);
+int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err);
+/* SIGKILL (or signo) to all processes in it and below. */
+int cgroup_kill(const struct cgroup *cg, int signo, struct error *err);
+/* The pids in it and below it (malloc'd, *ret_count of them). */
+int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *ret_count, struct error *err);
+/* Kill what is left, wait for it to go, remove the directories (children too).  The cgroup is
+ * empty afterwards and may only be freed. */
+int cgroup_destroy(struct cgroup *cg, struct error *err);
+struct cgroup *cgroup_free(struct cgroup *cg);
+DEFINE_CLEANUP(struct cgroup, cgroup_free);
+#define autocgroup __attribute__((cleanup(cgroup_freep_)))
+
+/* Watching for the OOM killer: *ret_fd becomes readable on an event (v1: eventfd on
+ * memory.oom_control; v2: inotify on memory.events); the caller owns it and, after reading it
+ * empty (read(2), nonblocking), asks cgroup_oom_count(). */
+int cgroup_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err);
+/* Processes the OOM killer has killed in it so far. */
+int cgroup_oom_count(const struct cgroup *cg, uint64_t *ret, struct error *err);
+
+struct cgroup_io_stat {
+	uint32_t major, minor;
+	uint64_t read_bytes, write_bytes, read_ops, write_ops;
+};
+#define CGROUP_MEMORY_STATS 64
+struct cgroup_stats {
+	bool is_v2; /* memory_stat has v2's names */
+	bool has_memory, has_cpu, has_pids, has_io;
+	uint64_t memory_usage, memory_max_usage, memory_failcnt; /* bytes; max 0 if unknown */
+	uint64_t memory_limit;                                   /* bytes; UINT64_MAX: none */
+	size_t memory_stat_count;
+	struct {
+		char name[32];
+		uint64_t value;
+	} memory_stat[CGROUP_MEMORY_STATS];
+	uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns;
+	uint64_t *percpu_ns; /* owned; v1 only */
+	size_t percpu_count;
+	uint64_t throttling_periods, throttled_periods, throttled_ns;
+	uint64_t pids_current, pids_limit; /* UINT64_MAX: none */
+	struct cgroup_io_stat *io;         /* owned */
+	size_t io_count;
+};
+/* Read all that is there.  Free with cgroup_stats_done. */
+int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err);
+void cgroup_stats_done(struct cgroup_stats *s);
+
+/* One hierarchy, for whoever mounts it inside a container. */
+struct cgroup_hierarchy {
+	const char *name;        /* directory name below /sys/fs/cgroup: "cpu,cpuacct", "unified" */
+	const char *controllers; /* v1: "cpu,cpuacct" or "name=systemd"; v2: "" */
+	bool is_v2;
+	int dir_fd; /* borrowed: this cgroup's directory in it; -EBADF: not there */
+};
+size_t cgroup_hierarchy_count(const struct cgroup *cg);
+void cgroup_hierarchy_get(const struct cgroup *cg, size_t i, struct cgroup_hierarchy *ret);

@@ -1,0 +1,222 @@
+/* oci/runtime_spec.h - the OCI runtime-spec's config.json as C structs (Linux, version 1.2).
+ *
+ * oci_spec_parse() decodes and validates; everything lives in the caller's arena.  A member that
+ * asks for something this runtime cannot do yet is ERROR_NOT_IMPLEMENTED naming the field; zero
+ * and empty values of such members are accepted.  Errors name the field by its path in the
+ * document: "linux.namespaces[2].type: unknown namespace 'foo'".
+ *
+ * Specification: https://github.com/opencontainers/runtime-spec/blob/v1.2.1/config.md and
+ * config-linux.md.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json_decode.h"
+
+/* Largest config.json accepted, bytes. */
+#define OCI_SPEC_MAX ((size_t)8 << 20)
+
+/* Element i of a struct json_objects that holds `type`. */
+#define oci_at(list, type, i) (&((const type *)(list)->v)[i])
+
+enum oci_namespace_type {
+	OCI_NAMESPACE_MOUNT,
+	OCI_NAMESPACE_PID,
+	OCI_NAMESPACE_NETWORK,
+	OCI_NAMESPACE_UTS,
+	OCI_NAMESPACE_IPC,
+	OCI_NAMESPACE_USER,
+	OCI_NAMESPACE_CGROUP,
+	OCI_NAMESPACE_TIME,
+	OCI_NAMESPACE_COUNT,
+};
+
+/* One row of namespaces[], by type: absent means shared with the caller. */
+struct oci_namespace {
+	bool present;
+	const char *path; /* NULL: a new one */
+};
+
+struct oci_id_mapping {
+	uint32_t container_id, host_id, size;
+};
+
+struct oci_user {
+	uint32_t uid, gid;
+	const uint32_t *umask; /* NULL: 0022 */
+	const uint32_t *additional_gids;
+	size_t additional_gid_count;
+};
+
+struct oci_console_size {
+	uint16_t height, width; /* characters; 0: the terminal's default */
+};
+
+struct oci_capabilities { /* names such as "CAP_CHOWN"; unknown ones are kept and warned about */
+	struct json_strings bounding, effective, permitted, inheritable, ambient;
+};
+
+struct oci_rlimit {
+	const char *type;    /* "RLIMIT_NOFILE" */
+	uint64_t hard, soft; /* UINT64_MAX: unlimited */
+};
+
+struct oci_process {
+	bool terminal;
+	bool no_new_privileges;
+	struct oci_console_size console_size;
+	struct oci_user user;
+	struct json_strings args, env;
+	const char *cwd;                             /* absolute */
+	const struct oci_capabilities *capabilities; /* NULL: drop nothing (all that we have) */
+	struct json_objects rlimits;                 /* struct oci_rlimit */
+	const int *oom_score_adj;                    /* NULL: unchanged */
+	const char *apparmor_profile;                /* NULL: none */
+	const char *selinux_label;                   /* NULL: none */
+};
+
+struct oci_root {
+	const char *path; /* absolute, or relative to the bundle */
+	bool readonly;
+};
+
+struct oci_mount {
+	const char *destination; /* in the container */
+	const char *type;        /* may be NULL for binds */
+	const char *source;      /* may be NULL; relative to the bundle for binds */
+	struct json_strings options;
+};
+
+struct oci_hook {
+	const char *path; /* absolute */
+	struct json_strings args, env;
+	const int *timeout; /* seconds; NULL: none */
+};
+
+struct oci_hooks { /* each: struct oci_hook */
+	struct json_objects prestart, create_runtime, create_container, start_container, poststart,
+		poststop;
+};
+
+struct oci_device {
+	char type; /* 'c', 'b' or 'p' ('u' is stored as 'c') */
+	const char *path;
+	int64_t major, minor;
+	const uint32_t *file_mode; /* NULL: 0666 */
+	uint32_t uid, gid;
+};
+
+struct oci_device_rule {
+	bool allow;
+	char type;                    /* 'a', 'b', 'c' */
+	const int64_t *major, *minor; /* NULL or -1: all */
+	bool read, write, mknod;
+};
+
+struct oci_memory { /* bytes; NULL: unset, -1: unlimited */
+	const int64_t *limit, *reservation, *swap, *kernel, *kernel_tcp;
+	const uint64_t *swappiness;
+	const bool *disable_oom_killer, *use_hierarchy, *check_before_update;
+};
+
+struct oci_cpu {
+	const uint64_t *shares;
+	const int64_t *quota;           /* us a period; <= 0: none */
+	const uint64_t *burst, *period; /* us */
+	const int64_t *realtime_runtime;
+	const uint64_t *realtime_period; /* us */
+	const char *cpus, *mems;         /* "0-3,7" */
+	const int64_t *idle;
+};
+
+struct oci_weight_device {
+	int64_t major, minor;
+	uint16_t weight, leaf_weight; /* 0: unset */
+};
+struct oci_throttle_device {
+	int64_t major, minor;
+	uint64_t rate; /* bytes or operations a second */
+};
+struct oci_block_io {
+	uint16_t weight, leaf_weight;      /* 0: unset */
+	struct json_objects weight_device; /* struct oci_weight_device */
+	struct json_objects read_bps, write_bps, read_iops, write_iops; /* oci_throttle_device */
+};
+
+struct oci_hugepage_limit {
+	const char *page_size; /* "2MB" */
+	uint64_t limit;        /* bytes */
+};
+
+struct oci_network_priority {
+	const char *name;
+	uint32_t priority;
+};
+
+struct oci_rdma {
+	const char *device;
+	const uint32_t *hca_handles, *hca_objects;
+};
+
+struct oci_resources {
+	struct json_objects devices; /* struct oci_device_rule, in order */
+	struct oci_memory memory;
+	struct oci_cpu cpu;
+	const int64_t *pids_limit; /* NULL: unset; <= 0: unlimited */
+	struct oci_block_io block_io;
+	struct json_objects hugepage_limits; /* struct oci_hugepage_limit */
+	const uint32_t *network_class_id;
+	struct json_objects network_priorities; /* struct oci_network_priority */
+	struct json_objects rdma;               /* struct oci_rdma */
+	struct json_string_map unified;         /* cgroup v2 file -> value */
+};
+
+struct oci_time_offset { /* seconds and nanoseconds added to a clock */
+	bool present;
+	int64_t secs;
+	uint32_t nanosecs;
+};
+
+struct oci_linux {
+	struct oci_namespace namespaces[OCI_NAMESPACE_COUNT];
+	struct json_objects uid_mappings, gid_mappings; /* struct oci_id_mapping */
+	struct oci_time_offset monotonic, boottime;
+	struct json_objects devices; /* struct oci_device */
+	const char *cgroups_path;    /* NULL: the runtime chooses */
+	struct oci_resources resources;
+	const char *rootfs_propagation; /* NULL: private to the container, slave of the host */
+	struct json_strings masked_paths, readonly_paths;
+	const char *mount_label;
+	struct json_string_map sysctl;
+	const struct json *seccomp; /* NULL: none; see linux/seccomp.h */
+};
+
+struct oci_spec {
+	const char *version;
+	bool has_process;
+	struct oci_process process; /* valid if has_process */
+	struct oci_root root;
+	const char *hostname, *domainname; /* NULL: unchanged */
+	struct json_objects mounts;        /* struct oci_mount */
+	struct oci_hooks hooks;
+	struct json_string_map annotations;
+	struct oci_linux linux_;
+};
+
+/* Parse config.json (`len` bytes).  *ret is filled; it borrows only from the arena.
+ * ERROR_INVALID with line and column or the field's path; ERROR_NOT_IMPLEMENTED. */
+int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret,
+		   struct error *err);
+
+/* A lone `process` object, as exec takes it (`v` borrowed, kept alive by its arena). */
+int oci_process_parse(struct arena *a, const struct json *v, struct oci_process *ret,
+		      struct error *err);
+/* A lone `linux.resources` object, as update takes it. */
+int oci_resources_parse(struct arena *a, const struct json *v, struct oci_resources *ret,
+			struct error *err);
+
+/* The spec's name of a namespace type: "network". */
+const char *oci_namespace_name(enum oci_namespace_type type);

@@ -1,0 +1,116 @@
+/* runtime/runtime.h - create, start, exec into, signal and remove containers.
+ *
+ * The library that the shim and vessel-runtime share.  Life of a container:
+ *
+ *     runtime_create()   clones process 1 into its namespaces, puts it into its cgroup and lets it
+ *                        set itself up; returns when it waits for the word to start
+ *     runtime_start()    gives that word; returns when execve(2) has succeeded or failed
+ *     (the caller waits for process 1, its child, and reaps it)
+ *     runtime_delete()   kills what is left, removes the cgroup
+ *     runtime_free()
+ *
+ * Process 1 is the caller's child.  If create or start fails it is dead, reaped, and its cgroup
+ * is removed (create) or left to runtime_delete (start).  Should the caller die between the two,
+ * process 1 exits.  The calling process must be single-threaded, or keep its other threads out
+ * of malloc during create and exec.
+ *
+ * Errors: a program that cannot be executed is ERROR_INVALID with errnum ENOENT, EACCES, EISDIR,
+ * ENOEXEC, ...; see runtime_error_exit_code().  Every message of the set-up names its stage.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+struct cgroup;
+struct error;
+struct oci_process;
+struct oci_spec;
+struct runtime_container;
+
+/* An overlay mounted in the container's own mount namespace; absolute host paths. */
+struct runtime_rootfs {
+	const char *const *lower; /* topmost first, as overlayfs orders them */
+	size_t lower_count;
+	const char *upper, *work; /* both NULL: read-only */
+};
+
+struct runtime_create_args {
+	const char *id;
+	const struct oci_spec *spec;         /* borrowed until runtime_free */
+	int bundle_fd;                       /* what relative paths in the spec are relative to */
+	const struct runtime_rootfs *rootfs; /* NULL: spec->root.path is the root file system */
+	/* The container's stdin, stdout, stderr, borrowed; -1: /dev/null.  Ignored with
+	 * spec->process.terminal: take the pty's master with runtime_console_take() instead. */
+	int stdio[3];
+	unsigned preserve_fds;         /* fds 3 ... 3+n-1 of the caller are passed on as they are */
+	const char *seccomp_cache_dir; /* existing directory, or NULL: compile each time */
+	const char *seccomp_helper;    /* path of vessel-seccomp; NULL: next to our own binary */
+	/* vessel-init: bind-mounted at /sbin/docker-init and run as process 1 in front of the
+	 * spec's arguments; NULL: the arguments run as process 1 */
+	const char *init_path;
+	/* Called once the namespaces exist and long before the mounts are made, so that the network
+	 * can be configured meanwhile.  netns_fd is borrowed; -EBADF if the container has none of
+	 * its own (host's, or joined by path).  May be NULL. */
+	void (*on_namespaces)(void *data, pid_t pid, int netns_fd);
+	void *data;
+};
+
+int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,
+		   struct error *err);
+
+pid_t runtime_pid(const struct runtime_container *c);
+int runtime_pidfd(const struct runtime_container *c);    /* borrowed */
+int runtime_netns_fd(const struct runtime_container *c); /* borrowed; -EBADF: no own netns */
+/* The pty's master, once; afterwards and without a terminal -EBADF.  The caller owns it. */
+int runtime_console_take(struct runtime_container *c);
+struct cgroup *runtime_cgroup(struct runtime_container *c); /* borrowed; linux/cgroup.h */
+
+/* Let process 1 go.  Returns when it has executed its program, or failed to. */
+int runtime_start(struct runtime_container *c, struct error *err);
+
+struct runtime_exec_args {
+	struct runtime_container *container;
+	const struct oci_process *process; /* borrowed for the call */
+	int stdio[3];                      /* as in runtime_create_args */
+	unsigned preserve_fds;
+	bool no_seccomp; /* do not load the container's seccomp filter (privileged exec) */
+};
+
+struct runtime_exec_process {
+	pid_t pid;
+	int pidfd;      /* owned by the caller */
+	int console_fd; /* owned by the caller; -EBADF without a terminal */
+};
+
+/* Run another process in all namespaces and the cgroup of a running container.  It becomes the
+ * caller's child, which reaps it.  Returns when its program was executed; on failure nothing is
+ * left to reap.  ERROR_CONFLICT when the container is not running. */
+int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_process *ret,
+		 struct error *err);
+
+/* Send a signal to process 1, or with `all` to every process of its cgroup.  ERROR_CONFLICT
+ * "container not running" when it has exited. */
+int runtime_kill(struct runtime_container *c, int signo, bool all, struct error *err);
+int runtime_pause(struct runtime_container *c, struct error *err);
+int runtime_resume(struct runtime_container *c, struct error *err);
+
+/* Kill what is left in the cgroup, wait for it to die, remove the cgroup, run the poststop hooks.
+ * Safe to repeat.  A process 1 that nobody has reaped is killed but not reaped. */
+int runtime_delete(struct runtime_container *c, struct error *err);
+struct runtime_container *runtime_free(struct runtime_container *c);
+DEFINE_CLEANUP(struct runtime_container, runtime_free);
+#define autoruntime __attribute__((cleanup(runtime_freep_)))
+
+/* OOM kills so far, and an fd that becomes readable when there are more (owned by the caller; see
+ * linux/cgroup.h).  Both: ERROR_UNAVAILABLE without a memory controller. */
+int runtime_oom_count(const struct runtime_container *c, uint64_t *ret, struct error *err);
+int runtime_oom_watch(const struct runtime_container *c, int *ret_fd, struct error *err);
+
+/* The exit code that Docker gives a container whose program could not be started: 127 not found,
+ * 126 not executable, else 128. */
+int runtime_error_exit_code(const struct error *err);
