@@ -1,8 +1,9 @@
 /* base/json.h - JSON (RFC 8259): a read-only DOM in an arena, and a writer.
  *
  * Integers keep all 64 bits (signed and unsigned); strings are checked to be UTF-8, \u escapes
- * included; depth and size are limited; duplicate keys are refused.  No allocation outside the
- * arena.  Strings may contain NUL: json_string_len tells; json_string refuses such a value.
+ * included; depth is limited; duplicate keys are refused.  The result lives in the arena alone.
+ * Strings may contain NUL: json_string_len tells; json_string refuses such a value, and a key that
+ * contains one is refused while parsing.
  */
 #pragma once
 
@@ -26,10 +27,11 @@ enum json_type {
 
 struct json; /* immutable, owned by its arena */
 
-#define JSON_MAX_DEPTH 64
+#define JSON_MAX_DEPTH	      64
+#define JSON_WRITER_MAX_DEPTH 256 /* room for a parsed value at any place in a document of ours */
 
 /* Parse one document that fills `text` (len bytes, no NUL needed).  ERROR_INVALID with "line L
- * column C: ..." on failure.  `text` is not referenced afterwards. */
+ * column C: ..." on failure (columns count bytes, both count from 1).  `text` is not referenced afterwards. */
 int json_parse(struct arena *a, const char *text, size_t len, const struct json **ret,
 	       struct error *err);
 
@@ -43,6 +45,7 @@ size_t json_count(const struct json *v); /* members or elements */
 const char *json_key_at(const struct json *obj, size_t i);
 const struct json *json_value_at(const struct json *obj, size_t i);
 const char *json_string(const struct json *v);
+const char *json_string_bytes(const struct json *v); /* also one that contains NUL */
 size_t json_string_len(const struct json *v);
 bool json_bool(const struct json *v);
 int64_t json_int(const struct json *v);	     /* 0 if it does not fit */
@@ -66,7 +69,8 @@ bool json_get_bool(const struct json *obj, const char *key);
 struct json_writer {
 	struct strbuf *out; /* borrowed */
 	unsigned depth;
-	uint64_t has_member; /* bit a level: a comma is due */
+	uint64_t has_member[JSON_WRITER_MAX_DEPTH / 64]; /* bit a level: a comma is due */
+	uint64_t is_object[JSON_WRITER_MAX_DEPTH / 64];	 /* bit a level: keys are due */
 	bool after_key;
 	unsigned pretty_indent; /* 0: compact; else spaces a level */
 };

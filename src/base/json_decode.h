@@ -1,8 +1,8 @@
 /* base/json_decode.h - typed structs from JSON by static tables; errors name the field's path.
  *
  * A table describes a struct: each row a JSON member, its type and offsetof.  Unknown members are
- * ignored unless the table says otherwise; null leaves the zero value.  Everything decoded lives
- * in the arena (strings are borrowed from the DOM).
+ * ignored; null leaves the zero value, as does absence.  Everything decoded lives in the arena
+ * (strings are borrowed from the DOM).  Strings with a NUL in them are refused.
  *
  *     static const struct json_field user_fields[] = {
  *             JSON_FIELD(struct user, "uid", JSON_DECODE_U32, uid, JSON_REQUIRED),
@@ -51,7 +51,10 @@ struct json_objects {
 	size_t n;
 };
 
-enum json_decode_flags { JSON_REQUIRED = 1, JSON_NONEMPTY = 2 };
+enum json_decode_flags {
+	JSON_REQUIRED = 1, /* neither absent nor null */
+	JSON_NONEMPTY = 2, /* a string, array or map that is there has something in it */
+};
 
 struct json_decoder; /* the walk: arena and path */
 typedef int (*json_decode_fn)(struct json_decoder *d, const struct json *v, void *field,

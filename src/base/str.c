@@ -258,35 +258,45 @@ const char *str_basename(const char *path)
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.  The second byte's range
  * depends on the first; the others are 80..BF. */
+size_t utf8_sequence(const char *s, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	unsigned char c, low = 0x80, high = 0xbf;
+	size_t more;
+
+	if (len == 0)
+		return 0;
+	c = p[0];
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+	if (c == 0xe0)
+		low = 0xa0;
+	else if (c == 0xed)
+		high = 0x9f;
+	else if (c == 0xf0)
+		low = 0x90;
+	else if (c == 0xf4)
+		high = 0x8f;
+	if (len <= more || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i <= more; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return more + 1;
+}
+
 bool utf8_valid(const char *s, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)s, *end = p + len;
+	while (len > 0) {
+		size_t n = (unsigned char)*s < 0x80 ? 1 : utf8_sequence(s, len);
 
-	while (p < end) {
-		unsigned char c = *p, low = 0x80, high = 0xbf;
-		size_t more;
-
-		if (c < 0x80) {
-			p++;
-			continue;
-		}
-		if (c < 0xc2 || c > 0xf4)
+		if (n == 0)
 			return false;
-		more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-		if (c == 0xe0)
-			low = 0xa0;
-		else if (c == 0xed)
-			high = 0x9f;
-		else if (c == 0xf0)
-			low = 0x90;
-		else if (c == 0xf4)
-			high = 0x8f;
-		if ((size_t)(end - p) <= more || p[1] < low || p[1] > high)
-			return false;
-		for (size_t i = 2; i <= more; i++)
-			if ((p[i] & 0xc0) != 0x80)
-				return false;
-		p += more + 1;
+		s += n;
+		len -= n;
 	}
 	return true;
 }
