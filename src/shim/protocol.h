@@ -14,8 +14,16 @@
  *   - ev failed {"error":{...}}: creation failed, everything is undone, the shim exits.
  *   - End of file on the first connection before op start was received: the shim undoes everything and
  *     exits.  After op start it lives on whatever daemons do.
- *   - The shim leaves only after op release (or a failed start, or abort).  Before ev exit it has
- *     written exit.json durably, flushed the log and finished with attached clients and waiters.
+ *   - The shim leaves only after op release (or a failed start, or abort).  At the exit it writes
+ *     exit.json durably and flushes the log, then sends ev exit, then finishes with attached clients
+ *     and waiters: whoever asks the daemon because of an answer of the shim must find that the daemon
+ *     knows.  The same order holds for ev exec_exit and the exec's client.  Waiters are answered at
+ *     op release if a daemon is connected (the reserved ports are closed before that, so the next
+ *     container may have them), at once if none is, and at the latest 10 s after ev exit.
+ *   - When a start fails the shim closes its waiters' fds without a word (no shutdown): the daemon
+ *     has kept duplicates until then, and answers.
+ *   - The shim holds SHIM_LOCK_FD until its last moment, with everything undone before: whoever gets
+ *     the lock knows that no shim of that container is left.  It never reaches the container.
  *
  * Events:
  *   namespaces {"pid":N,"ports":[{port as in the configuration, HostPort filled in}]}  + fd: network namespace
@@ -60,8 +68,10 @@
 #define SHIM_CONFIG_FD	3 /* memfd: the configuration, JSON (struct shim_config) */
 #define SHIM_CONTROL_FD 4 /* first connection */
 #define SHIM_INIT_FD	5 /* optional O_PATH fd of vessel-init */
+#define SHIM_LOCK_FD	6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */
 
 #define SHIM_SOCKET_NAME "shim.sock" /* in RuntimeDir */
+#define SHIM_LOCK_NAME	 "lock"	     /* in RuntimeDir */
 #define SHIM_EXIT_NAME	 "exit.json" /* in StateDir: {"ExitCode":N,"OOMKilled":bool,"StartedAt":ns,"FinishedAt":ns} */
 
 /* A published port.  With HostPort 0 the shim picks one; entries of one Group (IPv4 and IPv6 of one
@@ -70,6 +80,7 @@ struct shim_port {
 	const char *proto;   /* "tcp" or "udp" */
 	const char *host_ip; /* numeric; "0.0.0.0", "::" for any */
 	uint32_t host_port;
+	uint32_t host_port_end; /* last of a range tried in order; 0: just host_port */
 	const char *container_ip; /* numeric, same family as host_ip where there is one */
 	uint32_t container_port;
 	uint32_t group;
@@ -99,7 +110,7 @@ struct shim_config {
 	bool stdin_once;	      /* "StdinOnce" */
 	uint32_t rows, cols;	      /* "Rows", "Cols": first size of the terminal, 0: unset */
 	struct shim_log log;	      /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
-	struct json_objects ports;    /* "Ports": struct shim_port {"Proto","HostIp","HostPort","ContainerIp","ContainerPort","Group"} */
+	struct json_objects ports;    /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
 	const char *detach_keys;      /* "DetachKeys": default sequence */
 	const char *cgroup;	      /* "ShimCgroup": where the shim puts itself, relative to each controller's
 					 root (e.g. "/docker/<id>" 's parent); NULL: stays */
