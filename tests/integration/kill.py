@@ -1,0 +1,337 @@
+#!/usr/bin/python3
+"""vesseld killed at every named stage of create, start, exec, exit and remove.
+
+The list of stages is base/crash-points.def.  For each: a networked container with a published port, the
+real docker client and raw streams attached over the unix socket and over TCP, writing output ("busy")
+or silent ("idle"); vesseld dies exactly there; it is started again; then log bytes, exit code, address,
+port and residue must be exactly right.
+"""
+
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import vessel  # noqa: E402
+
+BUSY = """
+httpd -p 80 -h /www
+i=0
+while [ ! -e /tmp/stop ]; do echo "line $i"; i=$((i + 1)); usleep 3000; done
+echo "end $i"
+exit 7
+"""
+IDLE = """
+httpd -p 80 -h /www
+while [ ! -e /tmp/stop ]; do usleep 20000; done
+echo "end 0"
+exit 7
+"""
+
+
+def crash_points():
+    with open(os.path.join(vessel.TOP, "src/base/crash-points.def")) as f:
+        return re.findall(r'^CRASH_POINT\(\w+, "([a-z.]+)"\)', f.read(), re.M)
+
+
+class Reader(threading.Thread):
+    """Collects an attached stream until its end."""
+
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.sock, self.out, self.problem = sock, None, None
+        self.start()
+
+    def run(self):
+        try:
+            self.out = vessel.read_frames(self.sock)[0]
+        except Exception as problem:
+            self.problem = problem
+
+    def result(self):
+        self.join(vessel.TIMEOUT_S)
+        assert not self.is_alive(), "attached stream never ended"
+        assert self.problem is None, "attached stream: %r" % self.problem
+        return self.out.decode()
+
+
+class Scenario:
+    def __init__(self, engine, point, busy, transport):
+        self.engine, self.point, self.busy, self.transport = engine, point, busy, transport
+        self.port = vessel.Engine.free_port()
+        self.readers, self.clients = [], []
+
+    # Steps -------------------------------------------------------------------------------------
+
+    def create_args(self):
+        return ["--name", "c", "-p", "127.0.0.1:%d:80" % self.port, "busybox", "sh", "-c",
+                BUSY if self.busy else IDLE]
+
+    def create(self, **kwargs):
+        return self.engine.docker("create", *self.create_args(), transport=self.transport, **kwargs)
+
+    def attach_stream(self):
+        self.readers.append(Reader(self.engine.attach(
+            "/v1.44/containers/c/attach?stream=1&stdout=1&stderr=1", self.transport)))
+
+    def attach_clients(self):
+        """The real client over both transports; lives as long as the container."""
+        for transport in ("unix", "tcp"):
+            self.clients.append(self.engine.docker_start("attach", "--sig-proxy=false", "--no-stdin",
+                                                         "c", transport=transport))
+        self.attach_stream()
+        # A busy container's output tells that the client is attached; of an idle one the engine knows.
+        if self.busy:
+            self.first = [client.stdout.readline() for client in self.clients]
+        else:
+            self.first = [b"", b""]
+            vessel.wait_until("clients attached", lambda: self.engine.log_text().count(
+                "containers/c/attach") >= self.attached_before + 3)
+
+    def begin(self):
+        self.attached_before = self.engine.log_text().count("containers/c/attach")
+        self.create()
+        self.engine.docker("start", "c", transport=self.transport)
+        self.attach_clients()
+
+    def page(self, path="/index.html"):
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.port, path),
+                                    timeout=vessel.TIMEOUT_S) as answer:
+            return answer.read().decode()
+
+    def reachable(self):
+        try:
+            return self.page() == "hello\n"
+        except OSError:
+            return False
+
+    def crash_and_restart(self, act):
+        """Arm the point in a fresh daemon over the running state, act, restart unarmed."""
+        self.engine.kill()
+        self.engine.start(crash_at=self.point)
+        act()
+        self.engine.wait_crashed()
+        self.engine.start()
+
+    # Checks ------------------------------------------------------------------------------------
+
+    def check_port_free(self):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", self.port))
+
+    def check_port_held(self):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", self.port))
+            except OSError:
+                return
+        raise AssertionError("the published port is not reserved")
+
+    def check_log(self):
+        """The log has every line once, in order, and the end; and equals what the raw stream saw."""
+        log = self.engine.docker("logs", "c").stdout
+        lines = log.splitlines()
+        assert lines and lines[-1].startswith("end "), "log ends with %r" % lines[-1:]
+        count = int(lines[-1].split()[1])
+        wanted = ["line %d" % i for i in range(count)] + ["end %d" % count]
+        assert lines == wanted, "log: %d lines, wanted %d" % (len(lines), len(wanted))
+        return log
+
+    def check_streams(self, log, code=7, complete=False):
+        for reader in self.readers:
+            out = reader.result()
+            assert out and log.endswith(out), "attached stream is no tail of the log: %r" % out[-80:]
+            if complete:
+                assert out == log, "attached stream begins late: %r" % out[:40]
+        for client, first in zip(self.clients, self.first):
+            out, errors = client.communicate(timeout=vessel.TIMEOUT_S)
+            out = (first + out).decode()
+            assert log.endswith(out) and out, "client saw no tail of the log: %r" % out[-80:]
+            assert client.returncode == code, "client exit %d: %s" % (client.returncode, errors)
+
+    def check_running(self, pid=None, address=None):
+        state = self.engine.inspect("c")
+        assert state["State"]["Status"] == "running", state["State"]
+        if pid:
+            assert state["State"]["Pid"] == pid, "pid %d, was %d" % (state["State"]["Pid"], pid)
+        now = state["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        assert now and (not address or now == address), "address %r, was %r" % (now, address)
+        bound = state["NetworkSettings"]["Ports"]["80/tcp"]
+        assert bound == [{"HostIp": "127.0.0.1", "HostPort": str(self.port)}], bound
+        self.check_port_held()
+        vessel.wait_until("page through the published port", self.reachable)
+
+    def check_exited(self, code=7):
+        state = self.engine.inspect("c")["State"]
+        assert state["Status"] == "exited", state
+        assert state["ExitCode"] == code, state
+        assert state["Pid"] == 0 and not state["FinishedAt"].startswith("0001"), state
+        self.check_port_free()
+
+    def finish(self, complete=False):
+        """From running to removed, all exact."""
+        self.check_running()
+        self.page("/cgi-bin/stop")
+        assert self.engine.docker("wait", "c").stdout.strip() == "7"
+        self.check_exited()
+        self.check_streams(self.check_log(), complete=complete)
+        self.engine.docker("rm", "c")
+
+    def start_and_finish(self):
+        self.readers, self.clients = [], []
+        self.attach_stream()
+        self.engine.docker("start", "c", transport=self.transport)
+        self.finish(complete=True)
+
+    # Operations --------------------------------------------------------------------------------
+
+    def run_create(self):
+        self.crash_and_restart(lambda: self.create(check=False))
+        there = self.engine.inspect("c")
+        if self.point == "create.row":
+            assert there and there["State"]["Status"] == "created", there
+        else:
+            assert there is None, there
+            self.create()
+        self.start_and_finish()
+
+    def run_start(self):
+        self.create()
+        self.crash_and_restart(self.start_attached)
+        told = self.point in ("start.go", "start.done")
+        if told:
+            self.finish(complete=True)
+            return
+        state = self.engine.inspect("c")
+        assert state["State"]["Status"] == "created", state["State"]
+        assert not state["NetworkSettings"]["Networks"]["bridge"]["IPAddress"], "address kept"
+        vessel.wait_until("shim undone", lambda: not self.engine.processes())
+        self.check_port_free()
+        for reader in self.readers:
+            assert reader.result() == ""
+        self.start_and_finish()
+
+    def start_attached(self):
+        self.attach_stream()
+        client = self.engine.docker_start("start", "-a", "c", transport=self.transport)
+        client.communicate(timeout=vessel.TIMEOUT_S)
+        assert client.returncode != 0, "start answered though the daemon died"
+
+    def run_exec(self):
+        self.begin()
+        before = self.engine.inspect("c")
+        ids = []
+
+        def act():
+            status, answer = self.engine.api("POST", "/containers/c/exec", {
+                "AttachStdout": True, "Cmd": ["sh", "-c", "echo inside; usleep 100000; exit 3"]})
+            if status == 201:
+                ids.append(answer["Id"])
+                ids.append(Reader(self.engine.attach("/exec/%s/start" % ids[0], self.transport,
+                                                     {"Detach": False, "Tty": False})))
+
+        def tolerant():
+            try:
+                act()
+            except (OSError, AssertionError):  # the answer that the crash cut off
+                pass
+        self.crash_and_restart(tolerant)
+        self.check_running(before["State"]["Pid"],
+                           before["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+        if self.point != "exec.created":
+            assert ids[1].result() == "inside\n", ids[1].out
+
+            def code():
+                status, answer = self.engine.api("GET", "/exec/%s/json" % ids[0])
+                assert status == 200, answer
+                return not answer["Running"] and answer["ExitCode"] == 3
+            vessel.wait_until("exec's exit code", code)
+        again = self.engine.docker("exec", "c", "sh", "-c", "echo again; exit 4", check=False)
+        assert (again.stdout, again.returncode) == ("again\n", 4), again
+        self.finish()
+
+    def run_exit(self):
+        self.begin()
+        self.crash_and_restart(lambda: self.page("/cgi-bin/stop"))
+        vessel.wait_until("exit known", lambda: self.engine.inspect("c")["State"]["Status"] == "exited")
+        self.check_exited()
+        self.check_streams(self.check_log())
+        first_end = self.engine.inspect("c")["State"]["FinishedAt"]
+        self.engine.kill()
+        self.engine.start()
+        assert self.engine.inspect("c")["State"]["FinishedAt"] == first_end
+        self.engine.docker("rm", "c")
+
+    def run_remove(self):
+        self.begin()
+        self.crash_and_restart(lambda: self.engine.docker("rm", "-f", "c", check=False))
+        if self.engine.inspect("c"):
+            assert self.point == "remove.begin", "still there"
+            self.engine.docker("rm", "-f", "c")
+        for reader in self.readers:
+            reader.result()
+        for client in self.clients:
+            client.communicate(timeout=vessel.TIMEOUT_S)
+            assert client.returncode == 137, "client exit %d" % client.returncode
+        self.check_port_free()
+
+    def run_auto_remove(self):
+        """`docker run --rm` itself gets its exit code though the daemon dies under it."""
+        client = self.engine.docker_start("run", "--rm", *self.create_args(), transport=self.transport)
+        vessel.wait_until("container serves", self.reachable)
+        self.crash_and_restart(lambda: self.page("/cgi-bin/stop"))
+        out, errors = client.communicate(timeout=vessel.TIMEOUT_S)
+        lines = out.decode().splitlines()
+        assert lines[-1].startswith("end "), lines[-1:]
+        assert client.returncode == 7, "client exit %d: %s" % (client.returncode, errors)
+        vessel.wait_until("removed", lambda: self.engine.inspect("c") is None)
+        self.check_port_free()
+
+    def run(self):
+        audit = vessel.Audit(self.engine)
+        getattr(self, "run_" + self.point.split(".")[0])()
+        self.check_residue(audit)
+        if self.point.startswith(("exit.", "remove.")):
+            self.run_auto_remove()
+            self.check_residue(audit)
+
+    def check_residue(self, audit):
+        left = audit.check()
+        assert not left, "left behind: " + "; ".join(left)
+
+
+def one(point, busy, transport):
+    engine = vessel.Engine()
+    try:
+        engine.start()
+        engine.import_busybox()
+        try:
+            Scenario(engine, point, busy, transport).run()
+        except Exception:
+            if os.environ.get("VESSEL_TEST_VERBOSE"):
+                print("# " + engine.log_text()[-6000:].replace("\n", "\n# "))
+            raise
+    finally:
+        engine.destroy()
+
+
+def main():
+    vessel.enter_private_namespace()
+    tap = vessel.Tap()
+    only = sys.argv[1:] or [""]
+    for point in crash_points():
+        if not any(word in point for word in only):
+            continue
+        for busy, transport in ((True, "unix"), (True, "tcp"), (False, "unix"), (False, "tcp")):
+            tap.case("killed at %s, %s container, client over %s"
+                     % (point, "busy" if busy else "idle", transport), one, point, busy, transport)
+    sys.exit(tap.end())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""What the tests in Python share: a private engine, real clients, raw API calls and the residue audit.
+
+Every test program runs in a network namespace of its own (enter_private_namespace), with data and
+exec root in a directory of its own on tmpfs.  Standard library only.
+"""
+
+import contextlib
+import http.client
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("VESSEL_BIN", os.path.join(TOP, "build", "bin"))
+DOCKER = os.environ.get("DOCKER", os.path.join(TOP, "build/peers/docker-28/usr/bin/docker"))
+DOCKER_OLD = os.path.join(TOP, "build/peers/docker-20.10/usr/bin/docker")
+TIMEOUT_S = 60  # a bound on what must end by itself; nothing is measured by it
+
+
+def enter_private_namespace():
+    """Run this program again inside a network namespace of its own, with loopback up."""
+    if os.environ.get("VESSEL_TEST_NETNS") != "1":
+        os.environ["VESSEL_TEST_NETNS"] = "1"
+        os.execvp("unshare", ["unshare", "--net", "--", sys.executable] + sys.argv)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def wait_until(what, predicate):
+    """For what no event tells this program: poll, within a generous bound."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        result = predicate()
+        if result:
+            return result
+        time.sleep(0.005)
+    raise AssertionError("never happened: " + what)
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def busybox_tar():
+    """A root file system of Debian's static busybox, as tar bytes."""
+    out = io.BytesIO()
+    tar = tarfile.open(fileobj=out, mode="w")
+
+    def directory(name, mode=0o755):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode = tarfile.DIRTYPE, mode
+        tar.addfile(entry)
+
+    def text(name, content, mode=0o644):
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), mode
+        tar.addfile(entry, io.BytesIO(content.encode()))
+
+    for name in ("bin", "etc", "root", "www", "www/cgi-bin", "home", "home/app", "var"):
+        directory(name)
+    directory("tmp", 0o1777)
+    tar.add("/bin/busybox", "bin/busybox")
+    for applet in subprocess.check_output(["/bin/busybox", "--list"], text=True).split():
+        if applet != "busybox":
+            entry = tarfile.TarInfo("bin/" + applet)
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n")
+    text("etc/group", "root:x:0:\napp:x:1000:\nextra:x:2000:app\n")
+    text("www/index.html", "hello\n")
+    text("www/cgi-bin/stop", "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nstopping\\n'\n"
+         ": >/tmp/stop\n", 0o755)
+    tar.close()
+    return out.getvalue()
+
+
+class Audit:
+    """What a test that needs root may have left behind on the host and in its network namespace."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.before = self.look()
+
+    def look(self):
+        def lines(*command):
+            return set(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
+
+        mounts = set()
+        with open("/proc/self/mountinfo") as f:
+            for line in f:
+                mounts.add(" ".join(line.split()[3:]))
+        links = {line.split(":")[1].strip().split("@")[0] for line in lines("ip", "-o", "link")}
+        cgroups = set()
+        for top in os.listdir("/sys/fs/cgroup"):
+            path = "/sys/fs/cgroup/%s%s" % (top, self.engine.cgroup_parent)
+            for directory, _, _ in os.walk(path):
+                if directory != path:
+                    cgroups.add(directory)
+        return {
+            "mounts": mounts,
+            "links": links - {self.engine.bridge},
+            "nft elements": {line for line in lines("nft", "list", "ruleset") if "elements" in line},
+            "cgroups": cgroups,
+            "processes": self.engine.processes(),
+            "container directories": self.engine.container_directories(),
+        }
+
+    def check(self):
+        """Differences as text, [] when all is as it was; processes may be about to end."""
+
+        def differences():
+            now = self.look()
+            return ["%s: %s" % (kind, ", ".join(sorted(now[kind] - self.before[kind])))
+                    for kind in now if now[kind] - self.before[kind]]
+
+        with contextlib.suppress(AssertionError):
+            deadline = time.monotonic() + 5
+            while differences() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return differences()
+
+
+class Engine:
+    """A vesseld of our own: start, kill -9, start again on the same state."""
+
+    bridge = "vessel0"
+
+    def __init__(self, root=None):
+        self.root = root or tempfile.mkdtemp(prefix="vessel-test-", dir="/dev/shm")
+        self.socket = self.root + "/vessel.sock"
+        self.tcp_port = self.free_port()
+        self.cgroup_parent = "/vessel-test-%d" % os.getpid()
+        self.daemon = None
+        self.log = open(self.root + "/vesseld.log", "ab")
+
+    @staticmethod
+    def free_port():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return s.getsockname()[1]
+
+    def start(self, crash_at=None, args=()):
+        environment = {k: v for k, v in os.environ.items() if k != "VESSEL_CRASH_AT"}
+        if crash_at:
+            environment["VESSEL_CRASH_AT"] = crash_at
+        self.daemon = subprocess.Popen(
+            [BIN + "/vesseld", "-H", "unix://" + self.socket,
+             "-H", "tcp://127.0.0.1:%d" % self.tcp_port, "--data-root", self.root + "/data",
+             "--exec-root", self.root + "/run", "--pidfile", self.root + "/vesseld.pid",
+             "--cgroup-parent", self.cgroup_parent, "--debug", *args],
+            env=environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+        def answers():
+            if self.daemon.poll() is not None:
+                raise AssertionError("vesseld ended with %s; its log:\n%s"
+                                     % (self.daemon.returncode, self.log_text()[-3000:]))
+            try:
+                return self.api("GET", "/_ping")[0] == 200
+            except OSError:
+                return False
+        wait_until("vesseld answers", answers)
+
+    def log_text(self):
+        with open(self.root + "/vesseld.log") as f:
+            return f.read()
+
+    def kill(self):
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.wait()
+
+    def wait_crashed(self):
+        """The armed crash point has been met."""
+        code = self.daemon.wait(TIMEOUT_S)
+        assert code == -signal.SIGKILL, "vesseld ended with %d" % code
+
+    def stop(self):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(signal.SIGTERM)
+            self.daemon.wait(TIMEOUT_S)
+
+    def destroy(self):
+        """End everything that belongs to this engine, whatever state it is in."""
+        self.stop()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.split()[0]), signal.SIGKILL)
+        for top in os.listdir("/sys/fs/cgroup"):
+            path = "/sys/fs/cgroup/%s%s" % (top, self.cgroup_parent)
+            for directory, _, _ in os.walk(path, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
+        self.log.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def processes(self):
+        """Shims and daemons of this engine, and what runs in its cgroups, as "PID command"."""
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open("/proc/%s/cgroup" % pid) as f:
+                    ours = self.cgroup_parent in f.read()
+                with open("/proc/%s/cmdline" % pid, "rb") as f:
+                    command = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+                ours = ours or ("vessel-shim" in command and self.root in command)
+                if ours and not (self.daemon and int(pid) == self.daemon.pid):
+                    found.add("%s %s" % (pid, command[:80]))
+        return found
+
+    def container_directories(self):
+        found = set()
+        for directory in ("/data/containers", "/run/containers", "/data/tmp", "/data/aside"):
+            with contextlib.suppress(OSError):
+                found |= {directory + "/" + name for name in os.listdir(self.root + directory)}
+        return found
+
+    # Clients -----------------------------------------------------------------------------------
+
+    def host(self, transport="unix"):
+        return "unix://" + self.socket if transport == "unix" else \
+            "tcp://127.0.0.1:%d" % self.tcp_port
+
+    def environment(self, transport="unix"):
+        return dict(os.environ, DOCKER_HOST=self.host(transport), DOCKER_CONFIG=self.root + "/config",
+                    DOCKER_CLI_HINTS="false")
+
+    def docker(self, *args, transport="unix", check=True, input=None, client=None):
+        """Run the docker client; a CompletedProcess with text output."""
+        done = subprocess.run([client or DOCKER, *args], env=self.environment(transport),
+                              capture_output=True, timeout=TIMEOUT_S,
+                              input=input if input is not None else b"")
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        if check and done.returncode != 0:
+            raise AssertionError("docker %s: exit %d: %s" % (" ".join(args), done.returncode,
+                                                             done.stderr.strip()))
+        return done
+
+    def docker_start(self, *args, transport="unix"):
+        """The docker client in the background, output in pipes."""
+        return subprocess.Popen([DOCKER, *args], env=self.environment(transport),
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+
+    def connection(self, transport="unix"):
+        return Unix(self.socket) if transport == "unix" else \
+            http.client.HTTPConnection("127.0.0.1", self.tcp_port, timeout=TIMEOUT_S)
+
+    def api(self, method, path, body=None, transport="unix"):
+        """One request; (status, decoded JSON or bytes)."""
+        connection = self.connection(transport)
+        try:
+            headers = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+            data = response.read()
+            if response.headers.get("Content-Type", "").startswith("application/json") and data:
+                return response.status, json.loads(data)
+            return response.status, data
+        finally:
+            connection.close()
+
+    def inspect(self, name):
+        status, answer = self.api("GET", "/containers/%s/json" % name)
+        return answer if status == 200 else None
+
+    def attach(self, path, transport="unix", body=None):
+        """POST with an upgrade; the raw socket, behind the head."""
+        connection = self.connection(transport)
+        connection.connect()
+        payload = json.dumps(body).encode() if body is not None else b""
+        connection.sock.sendall(
+            ("POST %s HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+             "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+             % (path, len(payload))).encode() + payload)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = connection.sock.recv(1)
+            assert byte, "connection closed in the head: %r" % head
+            head += byte
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        return connection.sock
+
+    def import_busybox(self, tag="busybox"):
+        self.docker("import", "-", tag, input=busybox_tar())
+
+
+def read_frames(sock):
+    """Everything on a multiplexed stream until its end: (stdout, stderr)."""
+    out = {1: b"", 2: b""}
+    buffer = b""
+    while True:
+        data = sock.recv(65536)
+        if not data:
+            break
+        buffer += data
+        while len(buffer) >= 8:
+            stream, size = buffer[0], struct.unpack(">I", buffer[4:8])[0]
+            if len(buffer) < 8 + size:
+                break
+            out[stream] += buffer[8:8 + size]
+            buffer = buffer[8 + size:]
+    assert not buffer, "half a frame at the end"
+    return out[1], out[2]
+
+
+class Tap:
+    """Test Anything Protocol on standard output."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def case(self, name, function, *args):
+        self.count += 1
+        try:
+            function(*args)
+            print("ok %d %s" % (self.count, name), flush=True)
+        except Exception as problem:  # noqa: a failed case is reported, the next ones still run
+            self.failed += 1
+            print("not ok %d %s" % (self.count, name))
+            for line in ("%s: %s" % (type(problem).__name__, problem)).splitlines():
+                print("# " + line)
+            sys.stdout.flush()
+
+    def skip(self, name, feature):
+        self.count += 1
+        print("ok %d %s # SKIP kernel: %s" % (self.count, name, feature), flush=True)
+
+    def end(self):
+        print("1..%d" % self.count, flush=True)
+        return 1 if self.failed else 0
