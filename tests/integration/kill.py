@@ -7,7 +7,6 @@ or silent ("idle"); vesseld dies exactly there; it is started again; then log by
 port and residue must be exactly right.
 """
 
-import json
 import os
 import re
 import socket
