@@ -22,6 +22,8 @@
  *     container may have them), at once if none is, and at the latest 10 s after ev exit.
  *   - When a start fails the shim closes its waiters' fds without a word (no shutdown): the daemon
  *     has kept duplicates until then, and answers.
+ *   - Output that a client is slow to read is still delivered after op release: the shim lingers for
+ *     it with everything else undone, without ports, socket and lock.
  *   - The shim holds SHIM_LOCK_FD until its last moment, with everything undone before: whoever gets
  *     the lock knows that no shim of that container is left.  It never reaches the container.
  *
@@ -32,7 +34,9 @@
  *   failed     {"error":{}}
  *   oom        {}
  *   exit       {"code":N,"oom":bool,"started_at":ns,"finished_at":ns}     code: 128+signal if killed by one
- *   exec_exit  {"id":"...","code":N}
+ *   exec_exit  {"id":"...","code":N}               sent before the exec's client sees the end of the stream
+ *   waiter     {"condition":"removed"} + fd         a wait client given back at op release with "removed":false, for
+ *              the daemon to pass to the next shim
  *
  * Requests (reply {} unless said):
  *   state      -> {"status":"created|running|paused|exited","pid":N,"started_at":ns,"exit":{as ev exit} if exited,
@@ -51,7 +55,8 @@
  *   exec_resize {"id","h","w"}
  *   pause, resume                         freezer
  *   netns      -> {} + fd
- *   rootfs     -> {} + fd of a detached clone of the root mount (open_tree), seen from the shim
+ *   rootfs     {"recursive":bool} -> {} + fd of a detached clone of the root mount (open_tree), with the mounts
+ *              below it (volumes) if recursive
  *   release    {"removed":bool}           after exit: answer what waits, unlink the socket, exit
  */
 #pragma once
@@ -59,7 +64,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json.h"
+#include "base/json_decode.h"
 
 #define SHIM_MESSAGE_MAX 65536
 #define SHIM_MAX_FDS	 4
@@ -119,6 +124,13 @@ struct shim_config {
 int shim_config_parse(struct arena *a, const char *text, size_t len, struct shim_config *ret,
 		      struct error *err);
 void shim_config_write(struct json_writer *w, const struct shim_config *c);
+
+/* One port as an object, in the configuration's names. */
+void shim_port_write(struct json_writer *w, const struct shim_port *p);
+
+/* Connect to <runtime_dir>/shim.sock (a path of any length); the socket is blocking.  *ret is owned
+ * by the caller.  -ENOENT or -ECONNREFUSED: no shim listens there. */
+int shim_connect(const char *runtime_dir, int *ret, struct error *err);
 
 /* One message, either direction.  fds are owned by the receiver of the struct. */
 struct shim_message {
