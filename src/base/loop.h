@@ -1,4 +1,4 @@
-/* base/loop.h - the event loop: epoll, with timerfd, signalfd and pidfd sources.
+/* base/loop.h - the event loop: epoll, with timers, signalfd and pidfd sources.
  *
  * One thread runs a loop and everything that it owns.  Only loop_post, loop_call and loop_stop
  * may be called from other threads.  A callback may remove any source, its own included.
@@ -20,12 +20,14 @@ struct error;
 typedef void (*loop_fd_fn)(struct loop_source *s, int fd, uint32_t events, void *data);
 typedef void (*loop_timer_fn)(struct loop_source *s, void *data);
 typedef void (*loop_signal_fn)(struct loop_source *s, const struct signalfd_siginfo *si, void *data);
-/* `status` as from waitid: si_code (CLD_*) and si_status; the child is reaped. */
+/* As from waitid(2): si_code (CLD_*) and si_status; the child is reaped.  Both are 0 for a process
+ * that is not a child of ours. */
 typedef void (*loop_child_fn)(struct loop_source *s, pid_t pid, int code, int status, void *data);
 typedef void (*loop_fn)(void *data);
 
 int loop_new(struct loop **ret, struct error *err);
-struct loop *loop_free(struct loop *l); /* removes all sources; accepts NULL */
+/* Runs what is still posted, removes all sources; accepts NULL. */
+struct loop *loop_free(struct loop *l);
 DEFINE_CLEANUP(struct loop, loop_free);
 #define autoloop __attribute__((cleanup(loop_freep_)))
 
@@ -53,7 +55,8 @@ struct loop_source *loop_remove(struct loop_source *s);
 
 /* Run fn on the loop's thread, soon (any thread, never blocks). */
 void loop_post(struct loop *l, loop_fn fn, void *data);
-/* Run fn on the loop's thread and return when it has run; at once if this is that thread. */
+/* Run fn on the loop's thread and return when it has run; at once if this is that thread, or the
+ * thread that made the loop while nobody runs it.  Else waits until somebody does. */
 void loop_call(struct loop *l, loop_fn fn, void *data);
 
 /* Monotonic milliseconds, cached per turn on the loop's thread. */

@@ -1,7 +1,8 @@
 /* base/pool.h - worker threads for linear, blocking code.
  *
  * Threads are made when all are busy, up to max_threads, and end after idling for 10 s, so an idle
- * daemon keeps none.  Stacks are 256 KiB.  Jobs past max_threads wait in order.
+ * daemon keeps none.  Stacks are 256 KiB.  Jobs past max_threads wait in order.  All signals are
+ * blocked in the workers.  If the system gives no thread at all, pool_submit runs the job itself.
  */
 #pragma once
 
@@ -13,4 +14,6 @@ struct pool;
 
 struct pool *pool_new(unsigned max_threads);
 void pool_submit(struct pool *p, void (*fn)(void *data), void *data);
-struct pool *pool_free(struct pool *p); /* waits for running and queued jobs */
+/* Waits for running and queued jobs; accepts NULL.  Not for the thread of a loop that these jobs
+ * call into, nor for a job. */
+struct pool *pool_free(struct pool *p);
