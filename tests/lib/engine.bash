@@ -1,0 +1,92 @@
+# tests/lib/engine.bash - a private engine for bats suites.  Run bats inside `unshare --net`.
+#
+# setup_file() { engine_up; }  teardown_file() { engine_down; }
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=${VESSEL_BIN:-$TOP/build/bin}
+PEERS=$TOP/build/peers
+DOCKER=${DOCKER:-$PEERS/docker-28/usr/bin/docker}
+DOCKER_OLD=$PEERS/docker-20.10/usr/bin/docker
+
+docker() { "$DOCKER" "$@"; }
+vessel() { "$BIN/vessel" "$@"; }
+
+# The busybox image's root file system as a tar on standard output.
+busybox_tar() {
+	/usr/bin/python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import vessel
+sys.stdout.buffer.write(vessel.busybox_tar())' "$TOP/tests/lib"
+}
+
+daemon_start() {
+	"$BIN/vesseld" -H "unix://$ROOT/vessel.sock" --data-root "$ROOT/data" --exec-root "$ROOT/run" \
+		--pidfile "$ROOT/vesseld.pid" --cgroup-parent "$CGROUP" --debug "$@" \
+		>>"$ROOT/vesseld.log" 2>&1 </dev/null 3>&- &
+	echo $! >"$ROOT/daemon"
+	local i
+	for i in $(seq 1000); do
+		curl -s --unix-socket "$ROOT/vessel.sock" http://d/_ping >/dev/null && return 0
+		kill -0 "$(cat "$ROOT/daemon")" 2>/dev/null || break
+		sleep 0.01
+	done
+	tail -n 20 "$ROOT/vesseld.log" >&2
+	return 1
+}
+
+daemon_stop() { # [signal]
+	local pid
+	pid=$(cat "$ROOT/daemon")
+	kill -"${1:-TERM}" "$pid" 2>/dev/null || true
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+}
+
+engine_up() {
+	ip link set lo up
+	ROOT=$(mktemp -d /dev/shm/vessel-test-XXXXXX)
+	CGROUP=/vessel-test-$$
+	export ROOT CGROUP DOCKER_HOST=unix://$ROOT/vessel.sock DOCKER_CONFIG=$ROOT/config DOCKER_CLI_HINTS=false
+	export VESSEL_HOST=$DOCKER_HOST
+	daemon_start "$@"
+	busybox_tar | docker import - busybox >/dev/null
+}
+
+engine_down() {
+	local ids
+	ids=$(docker ps -aq)
+	[ -z "$ids" ] || docker rm -f $ids >/dev/null
+	daemon_stop
+	residue
+	find /sys/fs/cgroup -depth -type d -path "*$CGROUP*" -exec rmdir {} \; 2>/dev/null || true
+	rm -rf "$ROOT"
+}
+
+# Fails, with the list, if this engine left something behind.
+residue() {
+	local left="" pid i
+	for i in $(seq 200); do
+		left=$(
+			for pid in /proc/[0-9]*; do
+				tr '\0' ' ' <"$pid/cmdline" 2>/dev/null | grep -F "vessel-shim" | grep -F "$ROOT" || true
+			done
+			find /sys/fs/cgroup -mindepth 3 -type d -path "*$CGROUP/*" 2>/dev/null
+			ip -o link | cut -d: -f2 | grep -oE ' ve[0-9a-f]{6,}[^ ]*' || true
+			grep -F "$ROOT" /proc/self/mountinfo || true
+			ls "$ROOT"/data/containers "$ROOT"/run/containers "$ROOT"/data/tmp "$ROOT"/data/aside 2>/dev/null | grep -v ':$' | grep . || true
+			nft list ruleset 2>/dev/null | grep -E 'elements = .*tcp|elements = .*udp' || true
+		)
+		[ -n "$left" ] || return 0
+		sleep 0.01
+	done
+	echo "left behind: $left" >&2
+	return 1
+}
+
+teardown() {
+	[ -z "${BATS_ERROR_STATUS:-}" ] || [ "${BATS_ERROR_STATUS:-0}" -eq 0 ] || tail -n 30 "$ROOT/vesseld.log" >&2
+	local ids
+	ids=$(docker ps -aq 2>/dev/null)
+	[ -z "$ids" ] || docker rm -f $ids >/dev/null 2>&1 || true
+}
+
+free_port() {
+	/usr/bin/python3 -c 'import socket; s=socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+}
