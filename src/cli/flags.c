@@ -12,8 +12,8 @@
 int flags_parse_bool(const char *s, bool *ret)
 {
 	static const char *const words[2][6] = {
-		{ "0", "f", "F", "false", "FALSE", "False" },
-		{ "1", "t", "T", "true", "TRUE", "True" },
+		{"0", "f", "F", "false", "FALSE", "False"},
+		{"1", "t", "T", "true", "TRUE", "True"},
 	};
 
 	for (size_t value = 0; value < 2; value++) {
@@ -113,8 +113,8 @@ int flags_parse_duration(const char *s, int64_t *ret_ns)
 		const char *suffix;
 		uint64_t ns;
 	} units[] = {
-		{ "ns", 1 },	{ "us", 1000 },		{ "ms", 1000000 },
-		{ "s", 1000000000 }, { "m", 60000000000 }, { "h", 3600000000000 },
+		{"ns", 1},         {"us", 1000},       {"ms", 1000000},
+		{"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000},
 	};
 	int64_t total = 0;
 
@@ -218,16 +218,16 @@ static const struct {
 	const char *placeholder;
 	const char *problem; /* what an invalid value is told */
 } types[] = {
-	[FLAG_BOOL] = { set_bool, "", "strconv.ParseBool: invalid syntax" },
-	[FLAG_STRING] = { set_string, "string", "invalid" },
-	[FLAG_LIST] = { set_list, "list", "invalid" },
-	[FLAG_CSV] = { set_csv, "strings", "invalid" },
-	[FLAG_INT] = { set_int, "int", "strconv.ParseInt: invalid syntax" },
-	[FLAG_I64] = { set_i64, "int", "strconv.ParseInt: invalid syntax" },
-	[FLAG_U16] = { set_u16, "uint16", "strconv.ParseUint: invalid syntax" },
-	[FLAG_BYTES] = { set_bytes, "bytes", "invalid size" },
-	[FLAG_CPUS] = { set_cpus, "decimal", "invalid number of CPUs" },
-	[FLAG_DURATION] = { set_duration, "duration", "time: invalid duration" },
+	[FLAG_BOOL] = {set_bool, "", "strconv.ParseBool: invalid syntax"},
+	[FLAG_STRING] = {set_string, "string", "invalid"},
+	[FLAG_LIST] = {set_list, "list", "invalid"},
+	[FLAG_CSV] = {set_csv, "strings", "invalid"},
+	[FLAG_INT] = {set_int, "int", "strconv.ParseInt: invalid syntax"},
+	[FLAG_I64] = {set_i64, "int", "strconv.ParseInt: invalid syntax"},
+	[FLAG_U16] = {set_u16, "uint16", "strconv.ParseUint: invalid syntax"},
+	[FLAG_BYTES] = {set_bytes, "bytes", "invalid size"},
+	[FLAG_CPUS] = {set_cpus, "decimal", "invalid number of CPUs"},
+	[FLAG_DURATION] = {set_duration, "duration", "time: invalid duration"},
 };
 static_assert(ARRAY_SIZE(types) == FLAG_TYPE_COUNT, "a row for each type");
 
@@ -332,9 +332,13 @@ static int parse_short(struct parser *p, const char *arg)
 int flags_parse(const struct flag *table, void *options, int argc, char **argv,
 		bool stop_at_argument, struct flags_parsed *ret, struct error *err)
 {
-	struct flags_parsed parsed = { .args = argv };
-	struct parser p = { .table = table, .options = options, .argc = argc, .argv = argv,
-			    .ret = &parsed, .err = err };
+	struct flags_parsed parsed = {.args = argv};
+	struct parser p = {.table = table,
+			   .options = options,
+			   .argc = argc,
+			   .argv = argv,
+			   .ret = &parsed,
+			   .err = err};
 
 	/* Arguments move to argv's front, over places that have been read. */
 	while (p.next < argc) {
@@ -370,7 +374,8 @@ bool flags_changed(const struct flag *table, const struct flags_parsed *parsed, 
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct flag *const *)a)->name, (*(const struct flag *const *)b)->name);
+	return strcmp((*(const struct flag *const *)a)->name,
+		      (*(const struct flag *const *)b)->name);
 }
 
 static const char *placeholder(const struct flag *f)
@@ -401,7 +406,7 @@ void flags_usage(const struct flag *table, struct strbuf *out)
 			strbuf_addf(out, "  -%c, ", f->shorthand);
 		else
 			strbuf_adds(out, "      ");
-		strbuf_addf(out, "--%s %s%*s   %s\n", f->name, placeholder(f), (int)width - used, "",
-			    f->help);
+		strbuf_addf(out, "--%s %s%*s   %s\n", f->name, placeholder(f), (int)width - used,
+			    "", f->help);
 	}
 }

@@ -29,15 +29,18 @@ enum flag_type {
 
 struct flag {
 	const char *name; /* without dashes; NULL ends a table */
-	char shorthand;	  /* 0: none */
+	char shorthand;   /* 0: none */
 	enum flag_type type;
 	size_t offset; /* of the value in the options struct */
 	const char *help;
 	const char *placeholder; /* in help, NULL: the type's */
 	bool hidden;
 };
-#define FLAG(st, name_, short_, type_, member, help_) \
-	{ .name = (name_), .shorthand = (short_), .type = (type_), .offset = offsetof(st, member), .help = (help_) }
+#define FLAG(st, name_, short_, type_, member, help_)                    \
+	{                                                                \
+		.name = (name_), .shorthand = (short_), .type = (type_), \
+		.offset = offsetof(st, member), .help = (help_)          \
+	}
 
 #define FLAGS_MAX 128 /* rows in one table */
 
@@ -45,7 +48,7 @@ struct flags_parsed {
 	char **args; /* the arguments that are no flags; borrowed array inside argv */
 	int arg_count;
 	bool changed[FLAGS_MAX]; /* by row: given on the command line */
-	bool help;		 /* --help or -h (unless -h is a flag of the table) */
+	bool help;               /* --help or -h (unless -h is a flag of the table) */
 };
 
 /* Parse argv[0..argc) (no program name) into `options`, whose strv members start zeroed and are the

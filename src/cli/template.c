@@ -57,7 +57,8 @@ struct node {
 	struct node *body, *otherwise, *next;
 };
 
-struct template {
+struct template
+{
 	struct node *nodes;
 };
 
@@ -78,8 +79,8 @@ static int syntax(struct parser *p, const char *what)
 
 	for (const char *c = p->start; c < p->p; c++)
 		line += *c == '\n';
-	return error_set(p->err, ERROR_INVALID, 0, "template parsing error: template: :%u: %s", line,
-			 what);
+	return error_set(p->err, ERROR_INVALID, 0, "template parsing error: template: :%u: %s",
+			 line, what);
 }
 
 static void skip_space(struct parser *p)
@@ -120,7 +121,7 @@ static int parse_string(struct parser *p, struct value *ret)
 	if (!*p->p)
 		return syntax(p, "unterminated quoted string");
 	p->p++;
-	*ret = (struct value){ .kind = VALUE_STRING, .string = s };
+	*ret = (struct value){.kind = VALUE_STRING, .string = s};
 	return 0;
 }
 
@@ -135,7 +136,7 @@ static int parse_number(struct parser *p, struct value *ret)
 		p->p++;
 	if (str_parse_i64(arena_strndup(p->arena, start, (size_t)(p->p - start)), &number) < 0)
 		return syntax(p, "bad number syntax");
-	*ret = (struct value){ .kind = VALUE_INT, .integer = number };
+	*ret = (struct value){.kind = VALUE_INT, .integer = number};
 	return 0;
 }
 
@@ -144,7 +145,7 @@ static int parse_word(struct parser *p, struct operand *o)
 	o->name = word(p);
 	if (strcmp(o->name, "true") == 0 || strcmp(o->name, "false") == 0) {
 		o->kind = OPERAND_LITERAL;
-		o->literal = (struct value){ .kind = VALUE_BOOL, .integer = o->name[0] == 't' };
+		o->literal = (struct value){.kind = VALUE_BOOL, .integer = o->name[0] == 't'};
 	} else if (strcmp(o->name, "nil") == 0) {
 		o->kind = OPERAND_LITERAL;
 	} else if (template_function(o->name)) {
@@ -248,7 +249,7 @@ static int parse_command(struct parser *p, struct command **ret)
 static void parse_declaration(struct parser *p, struct pipeline *pl)
 {
 	const char *start = p->p;
-	const char *vars[2] = { NULL, NULL };
+	const char *vars[2] = {NULL, NULL};
 	size_t n = 0;
 
 	while (*p->p == '$' && n < 2) {
@@ -361,7 +362,7 @@ static int parse_action(struct parser *p, struct node *n)
 	static const struct {
 		const char *name;
 		enum node_kind kind;
-	} blocks[] = { { "if", NODE_IF }, { "with", NODE_WITH }, { "range", NODE_RANGE } };
+	} blocks[] = {{"if", NODE_IF}, {"with", NODE_WITH}, {"range", NODE_RANGE}};
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
@@ -376,7 +377,7 @@ static int parse_action(struct parser *p, struct node *n)
 }
 
 /* The text up to the next action; a "{{-" takes the white space before it away. */
-static struct node *parse_text(struct parser *p)
+static struct node *parse_text(struct parser *p, bool *ret_opened)
 {
 	const char *open = strstr(p->p, "{{");
 	size_t len = open ? (size_t)(open - p->p) : strlen(p->p);
@@ -386,6 +387,7 @@ static struct node *parse_text(struct parser *p)
 	n->text = p->p;
 	n->len = len;
 	p->p += len;
+	*ret_opened = open != NULL;
 	if (!open)
 		return n;
 	p->p += 2;
@@ -403,11 +405,12 @@ static int parse_nodes(struct parser *p, struct node **ret, enum stop *ret_stop)
 	struct node **tail = ret;
 
 	for (;;) {
+		bool opened;
 		int r;
 
-		*tail = parse_text(p);
+		*tail = parse_text(p, &opened);
 		tail = &(*tail)->next;
-		if (!*p->p && strncmp(p->p - 2, "{{", 2) != 0) {
+		if (!opened) {
 			*ret_stop = STOP_TEXT_END;
 			return 0;
 		}
@@ -437,9 +440,8 @@ static int parse_nodes(struct parser *p, struct node **ret, enum stop *ret_stop)
 int template_parse(struct arena *a, const char *text, const struct template **ret,
 		   struct error *err)
 {
-	/* two characters in front: parse_nodes looks back over an action's opening */
-	char *copy = arena_printf(a, "  %s", text);
-	struct parser p = { .arena = a, .p = copy + 2, .start = copy + 2, .err = err };
+	char *copy = arena_strdup(a, text);
+	struct parser p = {.arena = a, .p = copy, .start = copy, .err = err};
 	struct template *t = arena_new0(a, struct template);
 	enum stop stop;
 	int r = parse_nodes(&p, &t->nodes, &stop);
@@ -474,7 +476,7 @@ static int set_variable(struct run *run, const char *name, const struct value *v
 {
 	if (run->var_count == TEMPLATE_VARS_MAX)
 		return error_set(run->err, ERROR_INVALID, 0, "template: too many variables");
-	run->vars[run->var_count++] = (struct variable){ name, *v };
+	run->vars[run->var_count++] = (struct variable){name, *v};
 	return 0;
 }
 
@@ -483,15 +485,17 @@ static int eval_field(struct run *run, const char *field, struct value *v)
 	const struct json *member = NULL;
 
 	if (v->kind == VALUE_JSON && json_is_null(v->json))
-		return error_set(run->err, ERROR_INVALID, 0,
-				 "template: :1: executing \"\" at <.%s>: nil data; no entry for key \"%s\"",
-				 field, field);
+		return error_set(
+			run->err, ERROR_INVALID, 0,
+			"template: :1: executing \"\" at <.%s>: nil data; no entry for key \"%s\"",
+			field, field);
 	if (v->kind == VALUE_JSON && json_type(v->json) == JSON_OBJECT)
 		member = json_get(v->json, field);
 	if (!member)
-		return error_set(run->err, ERROR_INVALID, 0,
-				 "template: :1: executing \"\" at <.%s>: map has no entry for key \"%s\"",
-				 field, field);
+		return error_set(
+			run->err, ERROR_INVALID, 0,
+			"template: :1: executing \"\" at <.%s>: map has no entry for key \"%s\"",
+			field, field);
 	*v = value_of_json(member);
 	return 0;
 }
@@ -525,7 +529,7 @@ static int eval_operand(struct run *run, const struct operand *o, const struct v
 			error_done(run->err);
 		break;
 	case OPERAND_FUNCTION: {
-		struct call c = { .arena = run->arena, .name = o->name, .err = run->err };
+		struct call c = {.arena = run->arena, .name = o->name, .err = run->err};
 
 		r = template_function(o->name)(&c, &v);
 		break;
@@ -563,15 +567,18 @@ static int eval_command(struct run *run, const struct command *c, const struct v
 	}
 	if (piped)
 		args[n++] = *piped;
-	struct call call = { .arena = run->arena, .name = first->name, .args = args, .count = n,
-			     .err = run->err };
+	struct call call = {.arena = run->arena,
+			    .name = first->name,
+			    .args = args,
+			    .count = n,
+			    .err = run->err};
 	return template_function(first->name)(&call, ret);
 }
 
 static int eval_pipeline(struct run *run, const struct pipeline *pl, const struct value *dot,
 			 struct value *ret)
 {
-	struct value v = { 0 };
+	struct value v = {0};
 
 	for (const struct command *c = pl->commands; c; c = c->next) {
 		struct value piped = v;
@@ -612,13 +619,15 @@ static int run_range(struct run *run, const struct node *n, const struct value *
 		     const struct value *over)
 {
 	bool object = over->kind == VALUE_JSON && json_type(over->json) == JSON_OBJECT;
-	size_t count = over->kind == VALUE_LIST ? over->count
-		       : over->kind == VALUE_JSON ? json_count(over->json) : 0;
+	size_t count = over->kind == VALUE_LIST   ? over->count
+		       : over->kind == VALUE_JSON ? json_count(over->json)
+						  : 0;
 	const char **keys = arena_alloc(run->arena, (count + 1) * sizeof(*keys));
 	int r = 0;
 
 	if (over->kind != VALUE_LIST && over->kind != VALUE_JSON)
-		return error_set(run->err, ERROR_INVALID, 0, "template: range can't iterate over it");
+		return error_set(run->err, ERROR_INVALID, 0,
+				 "template: range can't iterate over it");
 	if (count == 0)
 		return run_nodes(run, n->otherwise, dot);
 	/* objects go by sorted key, as in Go */
@@ -627,13 +636,13 @@ static int run_range(struct run *run, const struct node *n, const struct value *
 	if (object)
 		qsort(keys, count, sizeof(*keys), by_name);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct value key = { .kind = VALUE_INT, .integer = (int64_t)i }, element;
+		struct value key = {.kind = VALUE_INT, .integer = (int64_t)i}, element;
 
 		if (object) {
-			key = (struct value){ .kind = VALUE_STRING, .string = keys[i] };
+			key = (struct value){.kind = VALUE_STRING, .string = keys[i]};
 			element = value_of_json(json_get(over->json, keys[i]));
 		} else if (over->kind == VALUE_LIST) {
-			element = (struct value){ .kind = VALUE_STRING, .string = over->list[i] };
+			element = (struct value){.kind = VALUE_STRING, .string = over->list[i]};
 		} else {
 			element = value_of_json(json_at(over->json, i));
 		}
@@ -695,8 +704,8 @@ int template_execute(const struct template *t, const struct json *dot, struct st
 {
 	autoarena struct arena *arena = arena_new();
 	struct value v = value_of_json(dot);
-	struct run run = { .arena = arena, .out = out, .err = err };
+	struct run run = {.arena = arena, .out = out, .err = err};
 
-	run.vars[run.var_count++] = (struct variable){ "", v }; /* $ */
+	run.vars[run.var_count++] = (struct variable){"", v}; /* $ */
 	return run_nodes(&run, t->nodes, &v);
 }

@@ -12,19 +12,19 @@ struct value value_of_json(const struct json *j)
 {
 	switch (json_type(j)) {
 	case JSON_STRING:
-		return (struct value){ .kind = VALUE_STRING, .string = json_string(j) ?: "" };
+		return (struct value){.kind = VALUE_STRING, .string = json_string(j) ?: ""};
 	case JSON_BOOL:
-		return (struct value){ .kind = VALUE_BOOL, .integer = json_bool(j) };
+		return (struct value){.kind = VALUE_BOOL, .integer = json_bool(j)};
 	case JSON_INT:
 		if (json_int_fits(j))
-			return (struct value){ .kind = VALUE_INT, .integer = json_int(j) };
-		return (struct value){ .kind = VALUE_JSON, .json = j };
+			return (struct value){.kind = VALUE_INT, .integer = json_int(j)};
+		return (struct value){.kind = VALUE_JSON, .json = j};
 	case JSON_NULL:
 	case JSON_DOUBLE:
 	case JSON_ARRAY:
 	case JSON_OBJECT:
 	default:
-		return (struct value){ .kind = VALUE_JSON, .json = j };
+		return (struct value){.kind = VALUE_JSON, .json = j};
 	}
 }
 
@@ -152,7 +152,8 @@ static int fail(const struct call *c, const char *what)
 
 static struct value string_value(const struct call *c, struct strbuf *b)
 {
-	return (struct value){ .kind = VALUE_STRING, .string = arena_strndup(c->arena, b->s, b->len) };
+	return (struct value){.kind = VALUE_STRING,
+			      .string = arena_strndup(c->arena, b->s, b->len)};
 }
 
 static const char *text_of(const struct call *c, size_t i)
@@ -187,7 +188,7 @@ static int fn_or(const struct call *c, struct value *ret)
 
 static int fn_not(const struct call *c, struct value *ret)
 {
-	*ret = (struct value){ .kind = VALUE_BOOL, .integer = !value_is_true(&c->args[0]) };
+	*ret = (struct value){.kind = VALUE_BOOL, .integer = !value_is_true(&c->args[0])};
 	return 0;
 }
 
@@ -220,7 +221,7 @@ static int fn_eq(const struct call *c, struct value *ret)
 			return r;
 		equal = order == 0;
 	}
-	*ret = (struct value){ .kind = VALUE_BOOL, .integer = equal };
+	*ret = (struct value){.kind = VALUE_BOOL, .integer = equal};
 	return 0;
 }
 
@@ -231,18 +232,17 @@ static int fn_compare(const struct call *c, struct value *ret)
 		const char *name;
 		bool less, equal, greater;
 	} accepts[] = {
-		{ "ne", true, false, true },  { "lt", true, false, false },
-		{ "le", true, true, false },  { "gt", false, false, true },
-		{ "ge", false, true, true },
+		{"ne", true, false, true},  {"lt", true, false, false}, {"le", true, true, false},
+		{"gt", false, false, true}, {"ge", false, true, true},
 	};
 	int order, r = compare(c, 1, &order);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(accepts); i++)
 		if (strcmp(c->name, accepts[i].name) == 0)
-			*ret = (struct value){ .kind = VALUE_BOOL,
-					       .integer = order < 0    ? accepts[i].less
-							  : order == 0 ? accepts[i].equal
-								       : accepts[i].greater };
+			*ret = (struct value){.kind = VALUE_BOOL,
+					      .integer = order < 0    ? accepts[i].less
+							 : order == 0 ? accepts[i].equal
+								      : accepts[i].greater};
 	return r;
 }
 
@@ -256,7 +256,7 @@ static int fn_index(const struct call *c, struct value *ret)
 		if (v.kind == VALUE_LIST && key->kind == VALUE_INT) {
 			if (key->integer < 0 || (size_t)key->integer >= v.count)
 				return fail(c, "index out of range");
-			v = (struct value){ .kind = VALUE_STRING, .string = v.list[key->integer] };
+			v = (struct value){.kind = VALUE_STRING, .string = v.list[key->integer]};
 		} else if (v.kind != VALUE_JSON) {
 			return fail(c, "can't index item of this type");
 		} else if (json_type(v.json) == JSON_ARRAY && key->kind == VALUE_INT) {
@@ -288,7 +288,7 @@ static int fn_len(const struct call *c, struct value *ret)
 		n = json_count(v->json);
 	else
 		return fail(c, "len of type int");
-	*ret = (struct value){ .kind = VALUE_INT, .integer = (int64_t)n };
+	*ret = (struct value){.kind = VALUE_INT, .integer = (int64_t)n};
 	return 0;
 }
 
@@ -299,8 +299,8 @@ static int fn_print(const struct call *c, struct value *ret)
 
 	for (size_t i = 0; i < c->count; i++) {
 		/* Go's Print puts spaces only between operands when neither is a string */
-		if (i && (line || (c->args[i].kind != VALUE_STRING &&
-				   c->args[i - 1].kind != VALUE_STRING)))
+		if (i && (line ||
+			  (c->args[i].kind != VALUE_STRING && c->args[i - 1].kind != VALUE_STRING)))
 			strbuf_addc(&b, ' ');
 		value_print(&c->args[i], &b);
 	}
@@ -332,7 +332,7 @@ static int print_verb(const struct call *c, const char *spec, size_t len, size_t
 		return 0;
 	}
 	if (!strchr("svqt", verb)) {
-		strbuf_addf(b, "%%!%c(%s)", verb, text_of(c, i));
+		strbuf_addf(b, "%%!%c(string=%s)", verb, text_of(c, i));
 		return 0;
 	}
 	(void)snprintf(fmt, sizeof(fmt), verb == 'q' ? "\"%.*ss\"" : "%.*ss", (int)len - 1, spec);
@@ -441,7 +441,7 @@ static int fn_split(const struct call *c, struct value *ret)
 		s = end + step;
 	}
 	list[n++] = s;
-	*ret = (struct value){ .kind = VALUE_LIST, .list = list, .count = n };
+	*ret = (struct value){.kind = VALUE_LIST, .list = list, .count = n};
 	return 0;
 }
 
@@ -460,7 +460,7 @@ static int fn_case(const struct call *c, struct value *ret)
 			*p = (char)tolower(byte);
 		start = !isalnum(byte);
 	}
-	*ret = (struct value){ .kind = VALUE_STRING, .string = s };
+	*ret = (struct value){.kind = VALUE_STRING, .string = s};
 	return 0;
 }
 
@@ -469,12 +469,13 @@ static int fn_pad(const struct call *c, struct value *ret)
 	autostrbuf struct strbuf b = STRBUF_INIT(TEMPLATE_STRING_MAX);
 	const char *s = text_of(c, 0);
 
-	if (c->args[1].kind != VALUE_INT || c->args[2].kind != VALUE_INT || c->args[1].integer < 0 ||
-	    c->args[2].integer < 0 || c->args[1].integer > 4096 || c->args[2].integer > 4096)
+	if (c->args[1].kind != VALUE_INT || c->args[2].kind != VALUE_INT ||
+	    c->args[1].integer < 0 || c->args[2].integer < 0 || c->args[1].integer > 4096 ||
+	    c->args[2].integer > 4096)
 		return fail(c, "wants two widths");
 	if (*s)
-		strbuf_addf(&b, "%*s%s%*s", (int)c->args[1].integer, "", s,
-			    (int)c->args[2].integer, "");
+		strbuf_addf(&b, "%*s%s%*s", (int)c->args[1].integer, "", s, (int)c->args[2].integer,
+			    "");
 	*ret = string_value(c, &b);
 	return 0;
 }
@@ -488,7 +489,7 @@ static int fn_truncate(const struct call *c, struct value *ret)
 		return fail(c, "wants a length");
 	if ((uint64_t)c->args[1].integer < len)
 		len = (size_t)c->args[1].integer;
-	*ret = (struct value){ .kind = VALUE_STRING, .string = arena_strndup(c->arena, s, len) };
+	*ret = (struct value){.kind = VALUE_STRING, .string = arena_strndup(c->arena, s, len)};
 	return 0;
 }
 
@@ -497,17 +498,28 @@ static const struct function {
 	size_t min, max; /* arguments */
 	template_fn fn;
 } functions[] = {
-	{ "and", 1, SIZE_MAX, fn_and },	   { "or", 1, SIZE_MAX, fn_or },
-	{ "not", 1, 1, fn_not },	   { "eq", 2, SIZE_MAX, fn_eq },
-	{ "ne", 2, 2, fn_compare },	   { "lt", 2, 2, fn_compare },
-	{ "le", 2, 2, fn_compare },	   { "gt", 2, 2, fn_compare },
-	{ "ge", 2, 2, fn_compare },	   { "index", 1, SIZE_MAX, fn_index },
-	{ "len", 1, 1, fn_len },	   { "print", 0, SIZE_MAX, fn_print },
-	{ "println", 0, SIZE_MAX, fn_print }, { "printf", 1, SIZE_MAX, fn_printf },
-	{ "json", 1, 1, fn_json },	   { "join", 2, 2, fn_join },
-	{ "split", 2, 2, fn_split },	   { "lower", 1, 1, fn_case },
-	{ "upper", 1, 1, fn_case },	   { "title", 1, 1, fn_case },
-	{ "pad", 3, 3, fn_pad },	   { "truncate", 2, 2, fn_truncate },
+	{"and", 1, SIZE_MAX, fn_and},
+	{"or", 1, SIZE_MAX, fn_or},
+	{"not", 1, 1, fn_not},
+	{"eq", 2, SIZE_MAX, fn_eq},
+	{"ne", 2, 2, fn_compare},
+	{"lt", 2, 2, fn_compare},
+	{"le", 2, 2, fn_compare},
+	{"gt", 2, 2, fn_compare},
+	{"ge", 2, 2, fn_compare},
+	{"index", 1, SIZE_MAX, fn_index},
+	{"len", 1, 1, fn_len},
+	{"print", 0, SIZE_MAX, fn_print},
+	{"println", 0, SIZE_MAX, fn_print},
+	{"printf", 1, SIZE_MAX, fn_printf},
+	{"json", 1, 1, fn_json},
+	{"join", 2, 2, fn_join},
+	{"split", 2, 2, fn_split},
+	{"lower", 1, 1, fn_case},
+	{"upper", 1, 1, fn_case},
+	{"title", 1, 1, fn_case},
+	{"pad", 3, 3, fn_pad},
+	{"truncate", 2, 2, fn_truncate},
 };
 
 /* Counts the arguments before the function itself sees them. */

@@ -27,7 +27,7 @@ struct call {
 typedef int (*template_fn)(const struct call *c, struct value *ret);
 
 template_fn template_function(const char *name); /* NULL: no such function */
-bool value_is_true(const struct value *v);	 /* Go's truth: not zero, not empty */
+bool value_is_true(const struct value *v);       /* Go's truth: not zero, not empty */
 void value_print(const struct value *v, struct strbuf *out);
 /* An element of an array or a member of an object; nil when it is out of range or absent. */
 struct value value_of_json(const struct json *j);
