@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/json_decode.h"
+#include "base/str.h"
 
 struct config_port { /* "80/tcp" */
 	uint16_t port;
@@ -19,7 +20,7 @@ struct config_port { /* "80/tcp" */
 
 struct config_binding { /* one PortBindings entry, ranges resolved */
 	struct config_port container;
-	const char *host_ip; /* "" for both families' any */
+	const char *host_ip;               /* "" for both families' any */
 	uint16_t host_port, host_port_end; /* 0: pick one; end = start unless a range */
 };
 
@@ -74,22 +75,23 @@ struct host_config {
 		device_cgroup_rules;
 	const char *container_id_file, *network_mode, *ipc_mode, *pid_mode, *uts_mode, *userns_mode,
 		*cgroupns_mode, *cgroup_parent, *runtime, *isolation, *volume_driver;
-	struct json_objects mounts;	   /* struct config_mount */
+	struct json_objects mounts; /* struct config_mount */
 	struct json_string_map tmpfs, sysctls, storage_opt, annotations;
-	struct config_binding *bindings;   /* PortBindings */
+	const struct json *port_bindings; /* PortBindings as they came, or NULL */
+	struct config_binding *bindings;  /* the same, parsed */
 	size_t binding_count;
 	bool publish_all_ports, privileged, readonly_rootfs, auto_remove;
 	const bool *init, *oom_kill_disable;
 	struct config_restart restart;
 	struct config_log log;
-	struct json_objects ulimits;  /* struct config_ulimit */
-	struct json_objects devices;  /* struct config_device */
+	struct json_objects ulimits; /* struct config_ulimit */
+	struct json_objects devices; /* struct config_device */
 	int oom_score_adj;
 	int64_t shm_size;
 	unsigned console_rows, console_cols; /* ConsoleSize [h, w] */
 	/* Resources */
-	int64_t memory, memory_reservation, memory_swap, kernel_memory, nano_cpus, cpu_period, cpu_quota,
-		cpu_rt_period, cpu_rt_runtime, cpu_shares;
+	int64_t memory, memory_reservation, memory_swap, kernel_memory, nano_cpus, cpu_period,
+		cpu_quota, cpu_rt_period, cpu_rt_runtime, cpu_shares;
 	const int64_t *memory_swappiness, *pids_limit;
 	const char *cpuset_cpus, *cpuset_mems;
 	uint16_t blkio_weight;
@@ -111,22 +113,26 @@ struct container_spec {
 	struct host_config host;
 	struct config_endpoint *endpoints;
 	size_t endpoint_count;
-	const struct json *body; /* the document itself, image defaults merged: what is stored */
+	const struct json *body; /* the document that it was decoded from */
 };
 
 /* Decode and validate a create body; `body` may live in another arena (it is copied).
- * ERROR_INVALID names the field; ERROR_NOT_IMPLEMENTED what is not there yet.  Warnings that Docker
- * gives are appended to *warnings (may be NULL). */
+ * ERROR_INVALID names the field; ERROR_NOT_IMPLEMENTED what is not there yet; ERROR_NOT_FOUND a
+ * network.  Warnings that Docker gives are appended to *warnings (may be NULL).  Looks at the disk
+ * (sources of bind mounts), so it belongs on a worker. */
 int container_spec_new(const struct json *body, unsigned api_version, struct container_spec **ret,
 		       struct strv *warnings, struct error *err);
 /* From a stored document: no validation of what is implemented. */
 int container_spec_load(const char *text, size_t len, struct container_spec **ret,
 			struct error *err);
 /* Merge the image's Config object (Env, Cmd, Entrypoint, User, WorkingDir, Labels, ExposedPorts,
- * Volumes, StopSignal, Healthcheck) as Docker does, then fill the defaults of create. */
+ * Volumes, StopSignal, Healthcheck) as Docker does, then fill the defaults of create.  The hostname
+ * stays "" unless given: its default needs the container's id.  `image_config` (may be NULL or
+ * null) is copied. */
 int container_spec_merge_image(struct container_spec *s, const struct json *image_config,
 			       struct error *err);
-void container_spec_write(const struct container_spec *s, struct json_writer *w); /* the stored document */
+/* The stored document, of everything that the structs hold now. */
+void container_spec_write(const struct container_spec *s, struct json_writer *w);
 struct container_spec *container_spec_free(struct container_spec *s);
 DEFINE_CLEANUP(struct container_spec, container_spec_free);
 #define autospec __attribute__((cleanup(container_spec_freep_)))
@@ -136,6 +142,33 @@ void container_config_write(const struct container_config *c, unsigned api_versi
 			    struct json_writer *w);
 void host_config_write(const struct host_config *h, unsigned api_version, struct json_writer *w);
 
+/* A Binds entry, "source:target[:mode]". */
+struct config_bind {
+	const char *source, *target; /* source: absolute path, or the name of a volume */
+	bool is_volume, read_only, nocopy;
+	const char *propagation; /* "rprivate", "shared", ... or "" */
+	const char *relabel;     /* "z", "Z" or "" */
+	const char *mode;        /* as written, "" if none */
+};
+/* Strings of *ret live in `a`.  ERROR_INVALID with Docker's texts. */
+int config_bind_parse(struct arena *a, const char *text, struct config_bind *ret,
+		      struct error *err);
+
+/* The SecurityOpt list taken apart. */
+struct config_security {
+	bool no_new_privileges;
+	const char *seccomp;   /* NULL: default profile; "unconfined"; else a profile's JSON */
+	const char *apparmor;  /* NULL: default profile; "unconfined"; a profile's name */
+	bool unconfined_paths; /* systempaths=unconfined */
+	bool label_disable;
+};
+/* Strings are borrowed from `opts`. */
+int config_security_parse(const struct json_strings *opts, struct config_security *ret,
+			  struct error *err);
+
+/* "container:REF" -> REF; else NULL.  For NetworkMode, IpcMode, PidMode. */
+const char *config_mode_container(const char *mode);
+
 struct exec_config {
 	struct arena *arena; /* owned */
 	bool attach_stdin, attach_stdout, attach_stderr, tty, privileged, detach;
@@ -143,5 +176,10 @@ struct exec_config {
 	struct json_strings env, cmd;
 	unsigned rows, cols;
 };
+/* Docker's ExecConfig, decoded and validated: "no exec command specified". */
 int exec_config_new(const struct json *body, struct exec_config **ret, struct error *err);
+/* The same as a document, for the row and for GET /exec/ID/json. */
+void exec_config_write(const struct exec_config *c, struct json_writer *w);
 struct exec_config *exec_config_free(struct exec_config *c);
+DEFINE_CLEANUP(struct exec_config, exec_config_free);
+#define autoexecconfig __attribute__((cleanup(exec_config_freep_)))

@@ -1,0 +1,34 @@
+/* engine/config_priv.h - what the files of config share. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "engine/config.h"
+
+/* config_decode.c: `doc` lives in s->arena. */
+int config_decode(struct container_spec *s, const struct json *doc, struct error *err);
+int config_decode_healthcheck(struct arena *a, const struct json *v,
+			      const struct config_healthcheck **ret, struct error *err);
+/* A copy of `v` in arena `a`. */
+int config_copy(struct arena *a, const struct json *v, const struct json **ret, struct error *err);
+/* Go's strslice: an array of strings, or one string. */
+int config_strslice(struct json_decoder *d, const struct json *v, void *field, struct error *err);
+
+/* config_ports.c: host.port_bindings into host.bindings; checks ExposedPorts' keys. */
+int config_ports_parse(struct container_spec *s, struct error *err);
+
+/* config_mounts.c: Binds, Mounts and Tmpfs. */
+int config_mounts_validate(const struct container_spec *s, struct error *err);
+
+/* config_validate.c */
+int config_validate(struct container_spec *s, unsigned api_version, struct strv *warnings,
+		    struct error *err);
+/* config_resources.c */
+int config_resources_validate(struct host_config *h, struct strv *warnings, struct error *err);
+
+/* config_defaults.c */
+void config_defaults(struct container_spec *s);
+bool config_cgroup_is_v2(void);
+
+extern const char *const config_masked_paths[];   /* NULL-terminated */
+extern const char *const config_readonly_paths[]; /* NULL-terminated */

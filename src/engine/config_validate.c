@@ -1,0 +1,579 @@
+/* What a create body may ask for: Docker's refusals in its words, and ours of what is not there
+ * yet.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "engine/config_priv.h"
+#include "linux/caps.h"
+#include "linux/signals.h"
+
+#define HOSTNAME_MAX 64      /* bytes; sethostname(2) */
+#define HEALTH_MIN   1000000 /* ns */
+
+static int invalid(struct error *err, const char *what)
+{
+	return error_set(err, ERROR_INVALID, 0, "%s", what);
+}
+
+/* Fields that may be sent with their zero value only. */
+static const struct {
+	const char *object, *name; /* object NULL: the top */
+} not_there_yet[] = {
+	{NULL, "Volumes"},
+	{"HostConfig", "VolumesFrom"},
+	{"HostConfig", "VolumeDriver"},
+	{"HostConfig", "Links"},
+	{"HostConfig", "StorageOpt"},
+	{"HostConfig", "DeviceRequests"},
+	{"HostConfig", "UsernsMode"},
+	{"HostConfig", "Cgroup"},
+	{"HostConfig", "KernelMemory"},
+	{"HostConfig", "KernelMemoryTCP"},
+	{"HostConfig", "CpuCount"},
+	{"HostConfig", "CpuPercent"},
+	{"HostConfig", "IOMaximumIOps"},
+	{"HostConfig", "IOMaximumBandwidth"},
+};
+
+static bool is_zero(const struct json *v)
+{
+	switch (json_type(v)) {
+	case JSON_NULL:
+		return true;
+	case JSON_BOOL:
+		return !json_bool(v);
+	case JSON_INT:
+	case JSON_DOUBLE:
+		return !(json_double(v) > 0) && !(json_double(v) < 0);
+	case JSON_STRING:
+		return json_string_len(v) == 0;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		return json_count(v) == 0;
+	}
+	return false;
+}
+
+static int refuse_not_there_yet(const struct json *body, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_there_yet); i++) {
+		const char *object = not_there_yet[i].object, *name = not_there_yet[i].name;
+		const struct json *v = json_get(object ? json_get(body, object) : body, name);
+
+		/* The host's user namespace is the only one there is so far. */
+		if (!is_zero(v) &&
+		    !(strcmp(name, "UsernsMode") == 0 && str_eq(json_string(v), "host")))
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s%s%s is not implemented",
+					 object ? object : "", object ? "." : "", name);
+	}
+	return 0;
+}
+
+static int validate_hostname(const struct container_config *c, struct error *err)
+{
+	size_t len = strlen(c->hostname);
+
+	if (len > HOSTNAME_MAX || strlen(c->domainname) > HOSTNAME_MAX)
+		return error_set(err, ERROR_INVALID, 0, "invalid hostname format: %s", c->hostname);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)c->hostname[i] <= ' ' || strchr("/:#", c->hostname[i]))
+			return error_set(err, ERROR_INVALID, 0, "invalid hostname format: %s",
+					 c->hostname);
+	/* Both end up as words of /etc/hosts. */
+	if (strpbrk(c->domainname, " \t\r\n/:#"))
+		return error_set(err, ERROR_INVALID, 0, "invalid domainname format: %s",
+				 c->domainname);
+	return 0;
+}
+
+static int validate_healthcheck(const struct config_healthcheck *h, struct error *err)
+{
+	if (!h)
+		return 0;
+	const struct {
+		const char *name;
+		int64_t value;
+	} durations[] = {
+		{"Interval", h->interval},
+		{"Timeout", h->timeout},
+		{"StartPeriod", h->start_period},
+		{"StartInterval", h->start_interval},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(durations); i++)
+		if (durations[i].value != 0 && durations[i].value < HEALTH_MIN)
+			return error_set(err, ERROR_INVALID, 0,
+					 "%s in Healthcheck cannot be less than 1ms",
+					 durations[i].name);
+	if (h->retries < 0)
+		return invalid(err, "Retries in Healthcheck cannot be negative");
+	/* An image's own healthcheck is another matter: only asking for one here is refused. */
+	if (h->test.n > 0 && strcmp(h->test.v[0], "NONE") != 0)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "Healthcheck is not implemented");
+	return 0;
+}
+
+static int validate_config(const struct container_config *c, struct error *err)
+{
+	int r = validate_hostname(c, err);
+
+	if (r < 0)
+		return r;
+	if (*c->working_dir && *c->working_dir != '/')
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"the working directory '%s' is invalid, it needs to be an absolute "
+			"path",
+			c->working_dir);
+	if (*c->stop_signal && signal_parse(c->stop_signal) < 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid signal: %s", c->stop_signal);
+	for (size_t i = 0; i < c->env.n; i++)
+		if (c->env.v[i][0] == '\0' || c->env.v[i][0] == '=')
+			return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s",
+					 c->env.v[i]);
+	return validate_healthcheck(c->healthcheck, err);
+}
+
+static int validate_restart(const struct host_config *h, struct error *err)
+{
+	const struct config_restart *p = &h->restart;
+	bool none = *p->name == '\0' || strcmp(p->name, "no") == 0;
+
+	if (h->auto_remove && !none)
+		return invalid(err, "can't create 'AutoRemove' container with restart policy");
+	if (strcmp(p->name, "on-failure") == 0)
+		return p->max_retries < 0
+			       ? invalid(err, "invalid restart policy: maximum retry count cannot "
+					      "be negative")
+			       : 0;
+	if (!none && strcmp(p->name, "always") != 0 && strcmp(p->name, "unless-stopped") != 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid restart policy: unknown policy '%s'; use one of 'no', "
+				 "'always', 'on-failure', or 'unless-stopped'",
+				 p->name);
+	if (*p->name && p->max_retries != 0)
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"invalid restart policy: maximum retry count can only be used with "
+			"'on-failure'%s",
+			p->max_retries < 0 ? " and cannot be negative" : "");
+	return 0;
+}
+
+static int validate_capabilities(const char *field, const struct json_strings *list,
+				 struct error *err)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcasecmp(list->v[i], "ALL") != 0 && caps_parse(list->v[i]) < 0)
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid %s: unknown capability: \"%s\"", field,
+					 list->v[i]);
+	return 0;
+}
+
+static int validate_extra_hosts(const struct host_config *h, struct error *err)
+{
+	unsigned char buf[sizeof(struct in6_addr)];
+
+	for (size_t i = 0; i < h->extra_hosts.n; i++) {
+		const char *text = h->extra_hosts.v[i], *colon = strchr(text, ':');
+
+		if (!colon || colon == text || colon[1] == '\0')
+			return error_set(err, ERROR_INVALID, 0, "bad format for add-host: \"%s\"",
+					 text);
+		if (strcmp(colon + 1, "host-gateway") != 0 &&
+		    inet_pton(AF_INET, colon + 1, buf) != 1 &&
+		    inet_pton(AF_INET6, colon + 1, buf) != 1)
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid IP address in add-host: \"%s\"", colon + 1);
+	}
+	for (size_t i = 0; i < h->dns.n; i++)
+		if (inet_pton(AF_INET, h->dns.v[i], buf) != 1 &&
+		    inet_pton(AF_INET6, h->dns.v[i], buf) != 1)
+			return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s",
+					 h->dns.v[i]);
+	return 0;
+}
+
+/* Logging. */
+struct log_option {
+	const char *name;
+	const char *only; /* the one value there is so far; NULL: any */
+};
+static const struct log_option json_file_options[] = {
+	{"max-size", NULL}, {"max-file", NULL},      {"compress", "false"}, {"mode", "blocking"},
+	{"labels", NULL},   {"env", NULL},           {"labels-regex", ""},  {"env-regex", ""},
+	{"tag", ""},        {"max-buffer-size", ""},
+};
+static const char *const other_log_drivers[] = {"local",  "syslog",  "journald",
+						"gelf",   "fluentd", "awslogs",
+						"splunk", "etwlogs", "gcplogs"};
+
+static int validate_log_option(const char *name, const char *value, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(json_file_options); i++) {
+		const struct log_option *o = &json_file_options[i];
+
+		if (strcmp(o->name, name) != 0)
+			continue;
+		if (o->only && strcmp(o->only, value) != 0)
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+					 "HostConfig.LogConfig.Config: '%s=%s' is not implemented",
+					 name, value);
+		return 0;
+	}
+	return error_set(err, ERROR_INVALID, 0, "unknown log opt '%s' for json-file log driver",
+			 name);
+}
+
+/* "10m", "1g", "512"; the unit letter as Docker's parser of sizes takes it. */
+static bool is_size(const char *s)
+{
+	size_t digits = strspn(s, "0123456789");
+	const char *unit = s + digits;
+
+	if (digits == 0 || strspn(s, "0") == digits)
+		return false;
+	return *unit == '\0' ||
+	       (strchr("bBkKmMgG", *unit) && (unit[1] == '\0' || (strcasecmp(unit + 1, "b") == 0 &&
+								  *unit != 'b' && *unit != 'B')));
+}
+
+static int validate_log(const struct config_log *log, struct error *err)
+{
+	const char *max_file = "1", *max_size = "";
+	uint64_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(other_log_drivers); i++)
+		if (strcmp(other_log_drivers[i], log->type) == 0)
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+					 "HostConfig.LogConfig.Type: log driver '%s' is not "
+					 "implemented",
+					 log->type);
+	if (strcmp(log->type, "none") == 0)
+		return 0;
+	if (*log->type && strcmp(log->type, "json-file") != 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "logger: no log driver named '%s' is registered", log->type);
+	for (size_t i = 0; i < log->config.n; i++) {
+		int r = validate_log_option(log->config.keys[i], log->config.values[i], err);
+
+		if (r < 0)
+			return r;
+		if (strcmp(log->config.keys[i], "max-file") == 0)
+			max_file = log->config.values[i];
+		if (strcmp(log->config.keys[i], "max-size") == 0)
+			max_size = log->config.values[i];
+	}
+	if (str_parse_u64(max_file, &n) < 0 || n < 1 || n > 1000)
+		return invalid(err, "max-file cannot be less than 1");
+	if (*max_size && strcmp(max_size, "-1") != 0 && !is_size(max_size))
+		return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", max_size);
+	return 0;
+}
+
+/* Security options. */
+static int parse_bool(const char *s)
+{
+	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
+		if (strcmp(s, yes[i]) == 0)
+			return 1;
+		if (strcmp(s, no[i]) == 0)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse_security_pair(const char *opt, struct config_security *s, struct error *err)
+{
+	size_t n = strcspn(opt, "=");
+	const char *value;
+	int b;
+
+	if (opt[n] == '\0')
+		n = strcspn(opt, ":"); /* the separator of old */
+	if (opt[n] == '\0')
+		return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 1: \"%s\"", opt);
+	value = opt + n + 1;
+	if (n == 7 && memcmp(opt, "seccomp", n) == 0) {
+		s->seccomp = strcmp(value, "builtin") == 0 ? NULL : value;
+	} else if (n == 8 && memcmp(opt, "apparmor", n) == 0) {
+		s->apparmor = value;
+	} else if (n == 5 && memcmp(opt, "label", n) == 0) {
+		if (strcmp(value, "disable") != 0)
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+					 "HostConfig.SecurityOpt: '%s' is not implemented", opt);
+		s->label_disable = true;
+	} else if (n == 11 && memcmp(opt, "systempaths", n) == 0) {
+		if (strcmp(value, "unconfined") != 0)
+			return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"",
+					 opt);
+		s->unconfined_paths = true;
+	} else if (n == 17 && memcmp(opt, "no-new-privileges", n) == 0) {
+		b = parse_bool(value);
+		if (b < 0)
+			return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"",
+					 opt);
+		s->no_new_privileges = b > 0;
+	} else {
+		return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"", opt);
+	}
+	return 0;
+}
+
+int config_security_parse(const struct json_strings *opts, struct config_security *ret,
+			  struct error *err)
+{
+	struct config_security s = {0};
+
+	for (size_t i = 0; i < opts->n; i++) {
+		const char *opt = opts->v[i];
+		int r = 0;
+
+		if (strcmp(opt, "no-new-privileges") == 0)
+			s.no_new_privileges = true;
+		else if (strcmp(opt, "disable") == 0)
+			s.label_disable = true;
+		else
+			r = parse_security_pair(opt, &s, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static int validate_security(const struct container_spec *s, struct error *err)
+{
+	struct config_security security;
+	const struct json *profile;
+	autoerror struct error why = {0};
+	int r = config_security_parse(&s->host.security_opt, &security, err);
+
+	if (r < 0)
+		return r;
+	if (security.seccomp && strcmp(security.seccomp, "unconfined") != 0 &&
+	    (json_parse(s->arena, security.seccomp, strlen(security.seccomp), &profile, &why) < 0 ||
+	     json_type(profile) != JSON_OBJECT))
+		return error_set(err, ERROR_INVALID, 0, "decoding seccomp profile failed: %s",
+				 why.msg ? why.msg : "expected an object");
+	if (security.apparmor && *security.apparmor && strcmp(security.apparmor, "unconfined") != 0)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "HostConfig.SecurityOpt: 'apparmor=%s' is not implemented",
+				 security.apparmor);
+	return 0;
+}
+
+/* Namespaces. */
+const char *config_mode_container(const char *mode)
+{
+	return str_has_prefix(mode, "container:") ? mode + strlen("container:") : NULL;
+}
+
+struct mode_rule {
+	const char *field; /* for NOT_FOUND and invalid texts */
+	const char *format;
+	const char *words[5]; /* "" is always one */
+	bool joins;           /* container:REF as well */
+};
+
+static int validate_mode(const struct mode_rule *rule, const char *mode, struct error *err)
+{
+	const char *ref = config_mode_container(mode);
+
+	if (*mode == '\0' || (rule->joins && ref && *ref))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rule->words) && rule->words[i]; i++)
+		if (strcmp(mode, rule->words[i]) == 0)
+			return 0;
+	return error_set(err, ERROR_INVALID, 0, "invalid %s: %s", rule->field, mode);
+}
+
+static int validate_modes(const struct host_config *h, struct error *err)
+{
+	static const struct mode_rule ipc = {
+		.field = "IPC mode",
+		.words = {"none", "private", "shareable", "host"},
+		.joins = true,
+	};
+	static const struct mode_rule pid = {.field = "PID mode", .words = {"host"}, .joins = true};
+	static const struct mode_rule uts = {.field = "UTS mode", .words = {"host"}};
+	static const struct mode_rule cgroupns = {.field = "cgroup namespace mode",
+						  .words = {"private", "host"}};
+	int r = validate_mode(&ipc, h->ipc_mode, err);
+
+	if (r == 0)
+		r = validate_mode(&pid, h->pid_mode, err);
+	if (r == 0)
+		r = validate_mode(&uts, h->uts_mode, err);
+	if (r == 0)
+		r = validate_mode(&cgroupns, h->cgroupns_mode, err);
+	return r;
+}
+
+static int validate_network(const struct container_spec *s, struct error *err)
+{
+	const struct container_config *c = &s->config;
+	const struct host_config *h = &s->host;
+	bool host = strcmp(h->network_mode, "host") == 0;
+	const char *ref = config_mode_container(h->network_mode);
+	const struct {
+		bool conflict;
+		const char *text;
+	} rules[] = {
+		{ref && *ref == '\0', "invalid container format container:<name|id>"},
+		{ref && *c->hostname, "conflicting options: hostname and the network mode"},
+		{strcmp(h->uts_mode, "host") == 0 && *c->hostname,
+		 "conflicting options: hostname and the UTS mode"},
+		{ref && h->dns.n > 0, "conflicting options: dns and the network mode"},
+		{ref && h->extra_hosts.n > 0,
+		 "conflicting options: custom host-to-IP mapping and the network mode"},
+		{(ref || host) && *c->mac_address,
+		 "conflicting options: mac-address and the network mode"},
+		{ref && (h->binding_count > 0 || h->publish_all_ports),
+		 "conflicting options: port publishing and the container type network mode"},
+		{ref && json_count(c->exposed_ports) > 0,
+		 "conflicting options: port exposing and the container type network mode"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].conflict)
+			return invalid(err, rules[i].text);
+	return 0;
+}
+
+static int validate_endpoints(const struct container_spec *s, unsigned api_version,
+			      struct error *err)
+{
+	if (s->endpoint_count > 1)
+		return error_set(
+			err, api_version < 144 ? ERROR_INVALID : ERROR_NOT_IMPLEMENTED, 0, "%s",
+			api_version < 144
+				? "Container cannot be connected to network endpoints"
+				: "NetworkingConfig.EndpointsConfig: more than one network "
+				  "is not implemented");
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		const struct config_endpoint *ep = &s->endpoints[i];
+
+		if (ep->links.n > 0 || json_count(ep->driver_opts) > 0)
+			return error_set(
+				err, ERROR_NOT_IMPLEMENTED, 0,
+				"NetworkingConfig.EndpointsConfig.%s: Links and DriverOpts "
+				"are not implemented",
+				ep->network);
+		if (ep->aliases.n > 0 && strcmp(s->host.network_mode, "bridge") == 0)
+			return invalid(err, "network-scoped alias is supported only for containers "
+					    "in user defined networks");
+	}
+	return 0;
+}
+
+static bool sysctl_allowed(const char *name)
+{
+	static const char *const names[] = {
+		"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return str_has_prefix(name, "net.") || str_has_prefix(name, "fs.mqueue.");
+}
+
+static int validate_devices(const struct host_config *h, struct error *err)
+{
+	const struct config_device *d = h->devices.v;
+
+	for (size_t i = 0; i < h->devices.n; i++) {
+		if (*d[i].path_on_host != '/')
+			return error_set(err, ERROR_INVALID, 0,
+					 "error gathering device information while adding custom "
+					 "device \"%s\": not a device node",
+					 d[i].path_on_host);
+		if (strspn(d[i].permissions, "rwm") != strlen(d[i].permissions))
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid device cgroup permissions: %s", d[i].permissions);
+	}
+	for (size_t i = 0; i < h->sysctls.n; i++)
+		if (!sysctl_allowed(h->sysctls.keys[i]))
+			return error_set(err, ERROR_INVALID, 0, "sysctl '%s' is not allowed",
+					 h->sysctls.keys[i]);
+	for (size_t i = 0; i < h->annotations.n; i++)
+		if (h->annotations.keys[i][0] == '\0')
+			return invalid(err,
+				       "invalid Annotations: the empty string is not permitted "
+				       "as an annotation key");
+	return 0;
+}
+
+static const char *const runtimes[] = {"", "vessel", "runc", "io.containerd.runc.v2"};
+
+static int validate_host(const struct container_spec *s, struct error *err)
+{
+	const struct host_config *h = &s->host;
+	bool known = false;
+	int r = validate_restart(h, err);
+
+	if (r == 0)
+		r = config_mounts_validate(s, err);
+	if (r == 0)
+		r = validate_extra_hosts(h, err);
+	if (r == 0)
+		r = validate_capabilities("CapAdd", &h->cap_add, err);
+	if (r == 0)
+		r = validate_capabilities("CapDrop", &h->cap_drop, err);
+	if (r == 0)
+		r = validate_log(&h->log, err);
+	if (r == 0)
+		r = validate_security(s, err);
+	if (r == 0)
+		r = validate_modes(h, err);
+	if (r == 0)
+		r = validate_devices(h, err);
+	if (r < 0)
+		return r;
+	if (*h->isolation && strcmp(h->isolation, "default") != 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid isolation '%s' on linux",
+				 h->isolation);
+	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
+		known |= strcmp(h->runtime, runtimes[i]) == 0;
+	if (!known)
+		return error_set(err, ERROR_INVALID, 0, "unknown or invalid runtime name: %s",
+				 h->runtime);
+	return 0;
+}
+
+int config_validate(struct container_spec *s, unsigned api_version, struct strv *warnings,
+		    struct error *err)
+{
+	struct host_config *h = &s->host;
+	int r = validate_config(&s->config, err);
+
+	if (r == 0)
+		r = refuse_not_there_yet(s->body, err);
+	if (r == 0)
+		r = config_ports_parse(s, err);
+	if (r == 0)
+		r = validate_network(s, err);
+	if (r == 0)
+		r = validate_endpoints(s, api_version, err);
+	if (r == 0)
+		r = validate_host(s, err);
+	if (r == 0)
+		r = config_resources_validate(h, warnings, err);
+	if (r < 0)
+		return r;
+	if (strcmp(h->network_mode, "host") == 0 && h->binding_count > 0 && warnings)
+		strv_add(warnings, "Published ports are discarded when using host network mode");
+	if (*s->config.mac_address && api_version >= 144 && warnings)
+		strv_add(warnings, "The container-wide MacAddress field is now deprecated. It "
+				   "should be specified in EndpointsConfig instead.");
+	return 0;
+}
