@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/mem.h"
+#include "http/head.h"
 
 struct error;
 struct http_address;
@@ -25,10 +26,6 @@ struct http_client_args {
 	const char *host;                   /* Host header; NULL: "localhost", or tcp's host:port */
 	const char *user_agent;             /* NULL: "vessel/<version>" */
 	uint32_t connect_timeout_ms;        /* 0 means 30,000 */
-};
-
-struct http_header {
-	const char *name, *value;
 };
 
 struct http_client_request {

@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 #include "base/mem.h"
+#include "http/head.h"
 
 struct arena;
 struct error;
@@ -40,8 +41,6 @@ struct tls;
 struct http_server;
 struct http_request;
 
-#define HTTP_HEAD_MAX         ((size_t)64 * 1024)    /* request line and headers, bytes */
-#define HTTP_HEADERS_MAX      200                    /* header lines */
 #define HTTP_WRITE_BUFFER_MAX ((size_t)16 << 20)     /* loop mode: unsent bytes, default */
 #define HTTP_DRAIN_MAX        ((uint64_t)256 * 1024) /* unread body skipped to keep a connection */
 
@@ -50,9 +49,9 @@ typedef void (*http_handler_fn)(struct http_request *req, void *data);
 struct http_server_args {
 	/* Called for every request, on the loop's thread. */
 	http_handler_fn on_request;
-	/* Before each response head is written, in the owner's thread: add the headers that every
-	 * response has, by http_set_header.  Also for malformed requests, whose method and path are
-	 * "" then.  Optional. */
+	/* Once for each request, before anything else, on the loop's thread: set the headers that
+	 * every response has, by http_set_header.  Also for malformed requests, whose method and path
+	 * are "".  Optional. */
 	http_handler_fn on_headers;
 	/* Answer a request that the server refuses itself, with http_respond (which closes the
 	 * connection in this case).  Loop or worker thread.  Optional: text/plain otherwise. */
@@ -129,8 +128,8 @@ int http_request_peer_cred(struct http_request *req, struct ucred *ret);
 
 /* ---- how it goes on (loop mode, before an answer) ------------------------------------------- */
 
-/* Read the whole body, at most max_body bytes (else 413), then run handler on the loop: before
- * returning if there is nothing to wait for.  http_request_body has the bytes. */
+/* Read the whole body, at most max_body bytes (else 413), then run handler on the loop, which has
+ * the bytes by http_request_body.  It runs after the caller has returned to the loop. */
 void http_request_buffer(struct http_request *req, size_t max_body, http_handler_fn handler,
 			 void *data);
 void http_request_work(struct http_request *req, http_handler_fn handler, void *data);
@@ -158,8 +157,9 @@ int http_request_fd(const struct http_request *req);
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-/* Before the head is sent: replaces a header of that name.  Names and values must be free of CR, LF
- * and NUL (programming error); Content-Length, Transfer-Encoding and Connection are the server's. */
+/* Before the head is sent: replaces a header of that name.  The name must be a token; control
+ * characters in the value become spaces.  Content-Type, Content-Length, Transfer-Encoding and
+ * Connection are the server's. */
 void http_set_header(struct http_request *req, const char *name, const char *value);
 /* A whole response; for HEAD, 204 and 304 the body is left out.  content_type may be NULL. */
 void http_respond(struct http_request *req, int status, const char *content_type, const void *data,
