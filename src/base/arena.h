@@ -23,10 +23,10 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 /* Extend the last allocation in place when possible, else copy (old_size bytes). */
 void *arena_realloc(struct arena *a, void *p, size_t old_size, size_t size)
 	__attribute__((returns_nonnull));
-size_t arena_used(const struct arena *a); /* bytes handed out */
+size_t arena_used(const struct arena *a);  /* bytes handed out */
 struct arena *arena_free(struct arena *a); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(struct arena, arena_free);
 #define autoarena __attribute__((cleanup(arena_freep_)))
 
-#define arena_new0(a, type)	  ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new0(a, type)     ((type *)arena_alloc((a), sizeof(type)))
 #define arena_new0n(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (n)))

@@ -35,8 +35,9 @@ int error_set(struct error *err, enum error_kind kind, int errnum, const char *f
 		err->errnum = errnum;
 		/* The GNU strerror_r in glibc; musl has the POSIX one, whose text is in buf. */
 #ifdef __GLIBC__
-		err->msg = errnum > 0 ? xasprintf("%s: %s", what, strerror_r(errnum, buf, sizeof(buf)))
-				      : TAKE_PTR(what);
+		err->msg = errnum > 0
+				   ? xasprintf("%s: %s", what, strerror_r(errnum, buf, sizeof(buf)))
+				   : TAKE_PTR(what);
 #else
 		if (errnum > 0 && strerror_r(errnum, buf, sizeof(buf)) != 0)
 			buf[0] = '\0';
@@ -69,7 +70,7 @@ int error_move(struct error *dst, struct error *src, int r)
 	if (dst) {
 		error_done(dst);
 		*dst = *src;
-		*src = (struct error){ 0 };
+		*src = (struct error){0};
 	} else {
 		error_done(src);
 	}
@@ -98,5 +99,5 @@ enum error_kind error_kind_parse(const char *name)
 void error_done(struct error *err)
 {
 	free(err->msg);
-	*err = (struct error){ 0 };
+	*err = (struct error){0};
 }

@@ -8,7 +8,7 @@
 struct error;
 
 enum file_write_flags {
-	FILE_SYNC = 1,	    /* fsync file and directory: survives power loss */
+	FILE_SYNC = 1,      /* fsync file and directory: survives power loss */
 	FILE_EXCLUSIVE = 2, /* -EEXIST if the name exists */
 };
 
@@ -27,7 +27,7 @@ int file_mkdir_p(int dirfd, const char *path, mode_t mode, struct error *err);
 /* Remove a tree, never following links or leaving dirfd's file system; missing is fine. */
 int file_remove_tree(int dirfd, const char *name, struct error *err);
 
-int fd_read_full(int fd, void *buf, size_t len);	/* bytes read (short at EOF) or -errno */
+int fd_read_full(int fd, void *buf, size_t len);        /* bytes read (short at EOF) or -errno */
 int fd_write_full(int fd, const void *buf, size_t len); /* 0 or -errno */
 /* A sealed-for-writing memfd holding data, positioned at 0. */
 int fd_memfd(const char *name, const void *data, size_t len, struct error *err);

@@ -16,26 +16,26 @@
 #include "base/json.h"
 
 enum json_decode_type {
-	JSON_DECODE_STRING,	  /* const char * */
-	JSON_DECODE_BOOL,	  /* bool */
-	JSON_DECODE_INT,	  /* int, range-checked */
-	JSON_DECODE_U32,	  /* uint32_t */
-	JSON_DECODE_U16,	  /* uint16_t */
-	JSON_DECODE_I64,	  /* int64_t */
-	JSON_DECODE_U64,	  /* uint64_t */
-	JSON_DECODE_DOUBLE,	  /* double */
-	JSON_DECODE_OPT_BOOL,	  /* const bool *, NULL when absent or null */
-	JSON_DECODE_OPT_I64,	  /* const int64_t * */
-	JSON_DECODE_OPT_U64,	  /* const uint64_t * */
-	JSON_DECODE_OPT_U32,	  /* const uint32_t * */
-	JSON_DECODE_OPT_INT,	  /* const int * */
-	JSON_DECODE_STRINGS,	  /* struct json_strings */
-	JSON_DECODE_STRING_MAP,	  /* struct json_string_map, in document order */
-	JSON_DECODE_OBJECT,	  /* a nested struct, in place; sub = its table */
-	JSON_DECODE_OBJECT_PTR,	  /* pointer to a nested struct, NULL when absent; sub, sub_size */
-	JSON_DECODE_OBJECTS,	  /* struct json_objects: an array of structs; sub, sub_size */
-	JSON_DECODE_VALUE,	  /* const struct json *, as it is */
-	JSON_DECODE_CUSTOM,	  /* sub_fn decides */
+	JSON_DECODE_STRING,     /* const char * */
+	JSON_DECODE_BOOL,       /* bool */
+	JSON_DECODE_INT,        /* int, range-checked */
+	JSON_DECODE_U32,        /* uint32_t */
+	JSON_DECODE_U16,        /* uint16_t */
+	JSON_DECODE_I64,        /* int64_t */
+	JSON_DECODE_U64,        /* uint64_t */
+	JSON_DECODE_DOUBLE,     /* double */
+	JSON_DECODE_OPT_BOOL,   /* const bool *, NULL when absent or null */
+	JSON_DECODE_OPT_I64,    /* const int64_t * */
+	JSON_DECODE_OPT_U64,    /* const uint64_t * */
+	JSON_DECODE_OPT_U32,    /* const uint32_t * */
+	JSON_DECODE_OPT_INT,    /* const int * */
+	JSON_DECODE_STRINGS,    /* struct json_strings */
+	JSON_DECODE_STRING_MAP, /* struct json_string_map, in document order */
+	JSON_DECODE_OBJECT,     /* a nested struct, in place; sub = its table */
+	JSON_DECODE_OBJECT_PTR, /* pointer to a nested struct, NULL when absent; sub, sub_size */
+	JSON_DECODE_OBJECTS,    /* struct json_objects: an array of structs; sub, sub_size */
+	JSON_DECODE_VALUE,      /* const struct json *, as it is */
+	JSON_DECODE_CUSTOM,     /* sub_fn decides */
 };
 
 struct json_strings {
@@ -69,17 +69,26 @@ struct json_field {
 	size_t sub_size;
 	json_decode_fn fn;
 };
-#define JSON_FIELD(st, name_, type_, member, flags_) \
-	{ .name = (name_), .type = (type_), .offset = offsetof(st, member), .flags = (flags_) }
-#define JSON_FIELD_SUB(st, name_, type_, member, table, flags_)                              \
-	{ .name = (name_), .type = (type_), .offset = offsetof(st, member), .flags = (flags_), \
-	  .sub = (table) }
-#define JSON_FIELD_PTR(st, name_, type_, member, table, subtype, flags_)                     \
-	{ .name = (name_), .type = (type_), .offset = offsetof(st, member), .flags = (flags_), \
-	  .sub = (table), .sub_size = sizeof(subtype) }
-#define JSON_FIELD_FN(st, name_, member, fn_, flags_)                                          \
-	{ .name = (name_), .type = JSON_DECODE_CUSTOM, .offset = offsetof(st, member),         \
-	  .flags = (flags_), .fn = (fn_) }
+#define JSON_FIELD(st, name_, type_, member, flags_)                              \
+	{                                                                         \
+		.name = (name_), .type = (type_), .offset = offsetof(st, member), \
+		.flags = (flags_)                                                 \
+	}
+#define JSON_FIELD_SUB(st, name_, type_, member, table, flags_)                   \
+	{                                                                         \
+		.name = (name_), .type = (type_), .offset = offsetof(st, member), \
+		.flags = (flags_), .sub = (table)                                 \
+	}
+#define JSON_FIELD_PTR(st, name_, type_, member, table, subtype, flags_)          \
+	{                                                                         \
+		.name = (name_), .type = (type_), .offset = offsetof(st, member), \
+		.flags = (flags_), .sub = (table), .sub_size = sizeof(subtype)    \
+	}
+#define JSON_FIELD_FN(st, name_, member, fn_, flags_)                                        \
+	{                                                                                    \
+		.name = (name_), .type = JSON_DECODE_CUSTOM, .offset = offsetof(st, member), \
+		.flags = (flags_), .fn = (fn_)                                               \
+	}
 
 /* Decode object `v` into `out` (zeroed by the caller).  `path` is the prefix for errors ("" at
  * the top).  ERROR_INVALID: "linux.resources.memory.limit: expected an integer". */

@@ -219,7 +219,8 @@ void jw_double(struct json_writer *w, double v)
 			break;
 	}
 	before_value(w);
-	strbuf_adds(w->out, buf);
+	/* "-0" would read back as the integer, which has no sign. */
+	strbuf_adds(w->out, v == 0 && signbit(v) ? "-0.0" : buf);
 }
 
 void jw_bool(struct json_writer *w, bool v)

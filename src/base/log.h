@@ -10,8 +10,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 int log_level_parse(const char *s, enum log_level *ret); /* debug info warn error fatal; -EINVAL */
-void log_set_name(const char *name);			 /* prefix, e.g. "vesseld"; borrowed */
-void log_set_fd(int fd);				 /* default: stderr; borrowed */
+void log_set_name(const char *name);                     /* prefix, e.g. "vesseld"; borrowed */
+void log_set_fd(int fd);                                 /* default: stderr; borrowed */
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_msg(LOG_LEVEL_DEBUG, __VA_ARGS__)

@@ -19,7 +19,8 @@ struct error;
 
 typedef void (*loop_fd_fn)(struct loop_source *s, int fd, uint32_t events, void *data);
 typedef void (*loop_timer_fn)(struct loop_source *s, void *data);
-typedef void (*loop_signal_fn)(struct loop_source *s, const struct signalfd_siginfo *si, void *data);
+typedef void (*loop_signal_fn)(struct loop_source *s, const struct signalfd_siginfo *si,
+			       void *data);
 /* As from waitid(2): si_code (CLD_*) and si_status; the child is reaped.  Both are 0 for a process
  * that is not a child of ours. */
 typedef void (*loop_child_fn)(struct loop_source *s, pid_t pid, int code, int status, void *data);
@@ -32,8 +33,8 @@ DEFINE_CLEANUP(struct loop, loop_free);
 #define autoloop __attribute__((cleanup(loop_freep_)))
 
 int loop_run(struct loop *l, struct error *err); /* until loop_stop */
-void loop_stop(struct loop *l);			 /* any thread */
-bool loop_is_current(const struct loop *l);	 /* true on the thread inside loop_run */
+void loop_stop(struct loop *l);                  /* any thread */
+bool loop_is_current(const struct loop *l);      /* true on the thread inside loop_run */
 
 /* `fd` is borrowed and must outlive the source.  events: EPOLLIN, EPOLLOUT, ... (level). */
 int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fd_fn fn, void *data,

@@ -21,16 +21,16 @@ char *xvasprintf(const char *fmt, va_list ap)
 	__attribute__((format(printf, 1, 0), returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
-#define xnew0(type)	((type *)xcalloc(1, sizeof(type)))
+#define xnew0(type)     ((type *)xcalloc(1, sizeof(type)))
 #define xnew0n(type, n) ((type *)xcalloc((n), sizeof(type)))
 
 /* Make room for one more element in a growing array: `cap` and `n` are size_t lvalues. */
-#define xgrow(array, n, cap)                                                      \
-	do {                                                                      \
-		if ((n) == (cap)) {                                               \
-			(cap) = (cap) ? 2 * (cap) : 8;                            \
-			(array) = xrealloc((array), (cap), sizeof(*(array)));     \
-		}                                                                 \
+#define xgrow(array, n, cap)                                                  \
+	do {                                                                  \
+		if ((n) == (cap)) {                                           \
+			(cap) = (cap) ? 2 * (cap) : 8;                        \
+			(array) = xrealloc((array), (cap), sizeof(*(array))); \
+		}                                                             \
 	} while (0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -68,10 +68,10 @@ void fd_close(int *fd);
 
 /* After DEFINE_CLEANUP(struct foo, foo_free): `autoclean(foo) struct foo *f = NULL;` with
  * #define autofoo __attribute__((cleanup(foo_freep_))). */
-#define DEFINE_CLEANUP(type, fn)             \
-	static inline void fn##p_(type **p)  \
-	{                                    \
-		if (*p)                      \
-			(void)fn(*p);        \
-	}                                    \
+#define DEFINE_CLEANUP(type, fn)            \
+	static inline void fn##p_(type **p) \
+	{                                   \
+		if (*p)                     \
+			(void)fn(*p);       \
+	}                                   \
 	struct swallow_semicolon_

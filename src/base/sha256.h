@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define SHA256_HEX_SIZE	   65 /* 64 hex digits and NUL */
+#define SHA256_HEX_SIZE    65 /* 64 hex digits and NUL */
 #define DIGEST_STRING_SIZE 72 /* "sha256:" + 64 + NUL */
 
 struct sha256; /* streaming state */
@@ -21,5 +21,5 @@ DEFINE_CLEANUP(struct sha256, sha256_free);
 
 /* One-shot, "sha256:<hex>". */
 void sha256_of(const void *data, size_t len, char ret[static DIGEST_STRING_SIZE]);
-bool digest_is_valid(const char *s);	/* exactly sha256: and 64 lower-case hex digits */
+bool digest_is_valid(const char *s);        /* exactly sha256: and 64 lower-case hex digits */
 const char *digest_hex(const char *digest); /* behind the colon; digest must be valid */

@@ -11,13 +11,13 @@
 struct error;
 
 struct spawn_fd {
-	int fd;	    /* borrowed; ours */
+	int fd;       /* borrowed; ours */
 	int child_fd; /* number in the child */
 };
 
 struct spawn_args {
-	const char *path;	 /* absolute, or NULL with exec_fd */
-	int exec_fd;		 /* used when path is NULL: an O_PATH or readable fd of a binary */
+	const char *path;        /* absolute, or NULL with exec_fd */
+	int exec_fd;             /* used when path is NULL: an O_PATH or readable fd of a binary */
 	const char *const *argv; /* NULL-terminated */
 	const char *const *envp; /* NULL: ours */
 	const struct spawn_fd *fds; /* 0, 1, 2 not listed: /dev/null */

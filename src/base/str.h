@@ -22,7 +22,10 @@ struct strbuf {
 void strbuf_init(struct strbuf *b, size_t max);
 void strbuf_done(struct strbuf *b); /* accepts a zeroed one */
 #define autostrbuf __attribute__((cleanup(strbuf_done)))
-#define STRBUF_INIT(limit) { .s = strbuf_empty_, .max = (limit) }
+#define STRBUF_INIT(limit)                         \
+	{                                          \
+		.s = strbuf_empty_, .max = (limit) \
+	}
 extern char strbuf_empty_[1];
 
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
@@ -36,7 +39,7 @@ void strbuf_vaddf(struct strbuf *b, const char *fmt, va_list ap)
 char *strbuf_reserve(struct strbuf *b, size_t n);
 void strbuf_advance(struct strbuf *b, size_t n);
 void strbuf_drop(struct strbuf *b, size_t n); /* remove n bytes from the front */
-void strbuf_reset(struct strbuf *b);	      /* empty, clears the error, keeps memory */
+void strbuf_reset(struct strbuf *b);          /* empty, clears the error, keeps memory */
 int strbuf_error(const struct strbuf *b);
 char *strbuf_take(struct strbuf *b); /* the caller owns the string; *b is empty again */
 
@@ -48,7 +51,7 @@ int str_parse_int(const char *s, int *ret);
 int str_parse_octal(const char *s, uint32_t *ret); /* file modes: "0755", "755" */
 
 bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
-bool str_empty(const char *s);		   /* NULL or "" */
+bool str_empty(const char *s);             /* NULL or "" */
 bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 /* Copy at most size-1 bytes and terminate; returns false if it did not fit. */
@@ -60,8 +63,8 @@ bool utf8_valid(const char *s, size_t len);
 /* Length of the one valid UTF-8 sequence that begins at s (1 to 4), 0 if there is none. */
 size_t utf8_sequence(const char *s, size_t len);
 void hex_encode(const void *data, size_t len, char *ret); /* ret: 2*len+1 bytes, lower case */
-int hex_decode(const char *s, size_t len, void *ret);	  /* -EINVAL; ret: len/2 bytes */
-bool str_is_hex(const char *s, size_t len);		  /* lower case only, as digests are */
+int hex_decode(const char *s, size_t len, void *ret);     /* -EINVAL; ret: len/2 bytes */
+bool str_is_hex(const char *s, size_t len);               /* lower case only, as digests are */
 /* Standard or URL alphabet, padding optional on input; appended to b.  -EINVAL. */
 int base64_decode(const char *s, size_t len, struct strbuf *b);
 void base64_encode(const void *data, size_t len, struct strbuf *b);

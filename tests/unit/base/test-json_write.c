@@ -111,6 +111,7 @@ static void test_doubles(void **state)
 
 	(void)state;
 	assert_double(0, "0");
+	assert_double(-0.0, "-0.0");
 	assert_double(25, "25");
 	assert_double(0.1, "0.1");
 	assert_double(-2.5, "-2.5");
