@@ -1,0 +1,72 @@
+/* linux/rtnl.h - rtnetlink(7): the links, addresses, routes and queues that networks are made of.
+ *
+ * Functions that take a batch only append a request to it; netlink_batch_run does them all.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "linux/netaddr.h"
+#include "linux/netlink_socket.h"
+
+struct error;
+
+struct rtnl_link {
+	int index;
+	int master;     /* index of the bridge, 0 if none */
+	unsigned flags; /* IFF_* */
+	unsigned mtu;
+	char name[IFNAMSIZ];
+	char kind[16]; /* "bridge", "veth", "" for hardware */
+};
+
+/* By name: -ENODEV (ERROR_NOT_FOUND) if there is none. */
+int rtnl_link_get(struct netlink *nl, const char *name, struct rtnl_link *ret, struct error *err);
+typedef int (*rtnl_link_fn)(const struct rtnl_link *link, void *data, struct error *err);
+int rtnl_links(struct netlink *nl, rtnl_link_fn fn, void *data, struct error *err);
+
+/* A bridge with a fixed MAC (else it changes with its ports), down. */
+void rtnl_add_bridge(struct netlink_batch *b, const char *name, const uint8_t mac[static 6],
+		     unsigned mtu);
+
+struct rtnl_veth {
+	const char *name; /* here: a port of the bridge, without an IPv6 address of its own */
+	int master;       /* bridge's index; 0: none */
+	unsigned mtu;
+	const char *peer_name;   /* in peer_netns, up at once */
+	const uint8_t *peer_mac; /* 6 bytes */
+	int peer_netns;          /* fd, borrowed until the batch has run */
+};
+void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v);
+/* no_ipv6: the link gets no link-local address. */
+void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6);
+void rtnl_del_link(struct netlink_batch *b, const char *name); /* gone already is fine */
+
+/* With IFA_F_NODAD for IPv6, so that it may be used at once; an existing address is fine. */
+void rtnl_add_address(struct netlink_batch *b, int link, const struct netaddr_prefix *a);
+void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway);
+void rtnl_del_neighbour(struct netlink_batch *b, int link, const struct netaddr *a);
+
+struct rtnl_address {
+	int link;
+	struct netaddr_prefix addr;
+};
+typedef int (*rtnl_address_fn)(const struct rtnl_address *a, void *data, struct error *err);
+int rtnl_addresses(struct netlink *nl, rtnl_address_fn fn, void *data, struct error *err);
+
+struct rtnl_route {
+	struct netaddr_prefix dst; /* len 0 and unset address: the default route */
+	sa_family_t family;
+	int link; /* output, 0 if none */
+	uint32_t table;
+	uint8_t type; /* RTN_* */
+};
+typedef int (*rtnl_route_fn)(const struct rtnl_route *r, void *data, struct error *err);
+int rtnl_routes(struct netlink *nl, rtnl_route_fn fn, void *data, struct error *err);
+
+/* Limit what leaves through the link: a token bucket as its root queue (tc-tbf(8)).
+ * rate in bytes per second, > 0.  Replaces an earlier one. */
+void rtnl_set_rate(struct netlink_batch *b, int link, uint64_t rate, unsigned mtu);
