@@ -101,6 +101,10 @@ typedef int (*nft_element_fn)(const struct nft_element *e, void *data, struct er
 int nft_elements(uint8_t family, const char *table, const char *set, nft_element_fn fn, void *data,
 		 struct error *err);
 
+/* Look up one element by e->key and fill e->data: 1, or 0 if it (or the table) does not exist. */
+int nft_get_element(uint8_t family, const char *table, const char *set, struct nft_element *e,
+		    struct error *err);
+
 struct nft_chain {
 	uint8_t family;
 	const char *table, *name; /* borrowed for the call */

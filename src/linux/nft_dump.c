@@ -64,7 +64,7 @@ static int ignore_answer(const struct nlmsghdr *nlh, void *data, struct error *e
 }
 
 /* 1, 0 (ENOENT) or < 0. */
-static int exists(struct netlink_batch *b, struct error *err)
+static int get_one(struct netlink_batch *b, netlink_dump_fn fn, void *data, struct error *err)
 {
 	autonetlink struct netlink *nl = NULL;
 	autoerror struct error inner = {0};
@@ -72,7 +72,7 @@ static int exists(struct netlink_batch *b, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = netlink_get(nl, b, ignore_answer, NULL, &inner);
+	r = netlink_get(nl, b, fn, data, &inner);
 	if (r == -ENOENT)
 		return 0;
 	return r < 0 ? error_move(err, &inner, r) : 1;
@@ -84,7 +84,7 @@ int nft_has_table(uint8_t family, const char *table, struct error *err)
 	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETTABLE, family, "find nftables table");
 
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
-	return exists(b, err);
+	return get_one(b, ignore_answer, NULL, err);
 }
 
 int nft_has_set(uint8_t family, const char *table, const char *set, struct error *err)
@@ -94,7 +94,7 @@ int nft_has_set(uint8_t family, const char *table, const char *set, struct error
 
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, table);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
-	return exists(b, err);
+	return get_one(b, ignore_answer, NULL, err);
 }
 
 struct element_call {
@@ -159,6 +159,36 @@ int nft_elements(uint8_t family, const char *table, const char *set, nft_element
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	return netlink_dump(nl, b, on_elements, &(struct element_call){.fn = fn, .data = data},
 			    err);
+}
+
+static int take_element(const struct nft_element *e, void *data, struct error *err)
+{
+	struct nft_element *ret = data;
+
+	(void)err;
+	if (e->key_len == ret->key_len && memcmp(e->key, ret->key, e->key_len) == 0)
+		*ret = *e;
+	return 0;
+}
+
+int nft_get_element(uint8_t family, const char *table, const char *set, struct nft_element *e,
+		    struct error *err)
+{
+	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
+	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETSETELEM, family, "find nftables element");
+	struct element_call call = {.fn = take_element, .data = e};
+	struct nlattr *list, *elem, *key;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	elem = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	key = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(nlh, NFTA_DATA_VALUE, e->key_len, e->key);
+	mnl_attr_nest_end(nlh, key);
+	mnl_attr_nest_end(nlh, elem);
+	mnl_attr_nest_end(nlh, list);
+	return get_one(b, on_elements, &call, err);
 }
 
 struct chain_call {

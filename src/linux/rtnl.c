@@ -283,6 +283,31 @@ void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6)
 	}
 }
 
+void rtnl_set_master(struct netlink_batch *b, const char *name, int master)
+{
+	struct nlmsghdr *nlh =
+		netlink_request(b, RTM_SETLINK, 0, "make link '%s' a port of its bridge", name);
+
+	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	mnl_attr_put_u32(nlh, IFLA_MASTER, (uint32_t)master);
+}
+
+void rtnl_set_isolated(struct netlink_batch *b, const char *name)
+{
+	struct nlmsghdr *nlh = netlink_request(b, RTM_NEWLINK, 0, "isolate link '%s'", name);
+	struct nlattr *info, *data;
+
+	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, 1);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
 void rtnl_del_link(struct netlink_batch *b, const char *name)
 {
 	struct nlmsghdr *nlh = netlink_request(b, RTM_DELLINK, 0, "delete link '%s'", name);

@@ -45,6 +45,10 @@ void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v);
 void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6);
 void rtnl_del_link(struct netlink_batch *b, const char *name); /* gone already is fine */
 
+void rtnl_set_master(struct netlink_batch *b, const char *name, int master);
+/* A bridge port that exchanges frames with the bridge itself but with no other isolated port. */
+void rtnl_set_isolated(struct netlink_batch *b, const char *name);
+
 /* With IFA_F_NODAD for IPv6, so that it may be used at once; an existing address is fine. */
 void rtnl_add_address(struct netlink_batch *b, int link, const struct netaddr_prefix *a);
 void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway);

@@ -37,6 +37,7 @@ struct network_manager;
 #define NETWORK_DEFAULT_LINK     "vessel0"
 #define NETWORK_DEFAULT_TABLE    "vessel"
 #define NETWORK_ENDPOINT_PREFIX  "ve" /* host links: ve + 11 hex digits of the endpoint's id */
+#define NETWORK_ENDPOINT_DIGITS  11
 #define NETWORK_BRIDGE_PORTS_MAX 1023 /* the kernel's BR_MAX_PORTS - 1 */
 
 struct network_pair {
@@ -60,7 +61,7 @@ struct network_subnet {
 struct network {
 	char id[NETWORK_ID_SIZE];
 	char *name;                          /* owned */
-	const struct network_driver *driver; /* network_driver_name(): "bridge", "host", "none" */
+	const struct network_driver *driver; /* network_driver_name(): "bridge", "host", "null" */
 	struct network_subnet ipv4, ipv6;
 	char link[NETWORK_LINK_SIZE]; /* the bridge on the host; "" without one */
 	unsigned mtu;
@@ -154,6 +155,7 @@ struct network_endpoint {
 	unsigned mtu;
 	uint64_t rate_rx, rate_tx;
 	bool internal;              /* no default route */
+	bool isolated;              /* from the other ports of the bridge: icc is off */
 	struct port_binding *ports; /* owned */
 	size_t port_count;
 };
