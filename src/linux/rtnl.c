@@ -242,9 +242,8 @@ void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v)
 		netlink_request(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
 				"create link pair '%s', '%s'", v->name, v->peer_name);
 	struct nlattr *info, *data, *peer;
-	struct ifinfomsg *ifi;
 
-	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, v->name);
 	mnl_attr_put_u32(nlh, IFLA_MTU, v->mtu);
 	if (v->master > 0)
@@ -253,9 +252,7 @@ void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v)
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
-	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
-	ifi->ifi_flags = IFF_UP;
-	ifi->ifi_change = IFF_UP;
+	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, v->peer_name);
 	mnl_attr_put(nlh, IFLA_ADDRESS, 6, v->peer_mac);
 	mnl_attr_put_u32(nlh, IFLA_MTU, v->mtu);
@@ -293,9 +290,10 @@ void rtnl_set_master(struct netlink_batch *b, const char *name, int master)
 	mnl_attr_put_u32(nlh, IFLA_MASTER, (uint32_t)master);
 }
 
-void rtnl_set_isolated(struct netlink_batch *b, const char *name)
+void rtnl_set_port(struct netlink_batch *b, const char *name, const struct rtnl_port *port)
 {
-	struct nlmsghdr *nlh = netlink_request(b, RTM_NEWLINK, 0, "isolate link '%s'", name);
+	struct nlmsghdr *nlh =
+		netlink_request(b, RTM_NEWLINK, 0, "set up '%s' as a port of its bridge", name);
 	struct nlattr *info, *data;
 
 	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
@@ -303,7 +301,8 @@ void rtnl_set_isolated(struct netlink_batch *b, const char *name)
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "bridge");
 	data = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);
-	mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, 1);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_MODE, port->hairpin);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, port->isolated);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
 }
@@ -357,6 +356,7 @@ void rtnl_add_default_route(struct netlink_batch *b, int link, const struct neta
 	rtm->rtm_type = RTN_UNICAST;
 	mnl_attr_put(nlh, RTA_GATEWAY, netaddr_len(gateway), gateway->b);
 	mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)link);
+	netlink_request_tolerate(b, EEXIST);
 }
 
 void rtnl_del_neighbour(struct netlink_batch *b, int link, const struct netaddr *a)

@@ -36,7 +36,7 @@ struct rtnl_veth {
 	const char *name; /* here: a port of the bridge, without an IPv6 address of its own */
 	int master;       /* bridge's index; 0: none */
 	unsigned mtu;
-	const char *peer_name;   /* in peer_netns, up at once */
+	const char *peer_name;   /* in peer_netns; down: neither end can be up while it is made */
 	const uint8_t *peer_mac; /* 6 bytes */
 	int peer_netns;          /* fd, borrowed until the batch has run */
 };
@@ -46,11 +46,15 @@ void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6);
 void rtnl_del_link(struct netlink_batch *b, const char *name); /* gone already is fine */
 
 void rtnl_set_master(struct netlink_batch *b, const char *name, int master);
-/* A bridge port that exchanges frames with the bridge itself but with no other isolated port. */
-void rtnl_set_isolated(struct netlink_batch *b, const char *name);
+struct rtnl_port {
+	bool hairpin;  /* frames may leave by the port they came from */
+	bool isolated; /* no frames to or from other isolated ports */
+};
+void rtnl_set_port(struct netlink_batch *b, const char *name, const struct rtnl_port *port);
 
 /* With IFA_F_NODAD for IPv6, so that it may be used at once; an existing address is fine. */
 void rtnl_add_address(struct netlink_batch *b, int link, const struct netaddr_prefix *a);
+/* An existing default route is kept. */
 void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway);
 void rtnl_del_neighbour(struct netlink_batch *b, int link, const struct netaddr *a);
 

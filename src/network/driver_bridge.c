@@ -139,6 +139,7 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 		if (r < 0)
 			return r;
 	}
+	rtnl_set_up(b, ep->link, false);
 	if (netaddr_is_set(&ep->ipv4.addr))
 		rtnl_add_address(b, link.index, &ep->ipv4);
 	if (ipv6)
@@ -166,6 +167,19 @@ static int enter_and_configure(const struct network_endpoint *ep, int netns_fd, 
 	return r;
 }
 
+/* Two consequences of br_netfilter, which runs the IP hooks on bridged frames too.  A redirect back
+ * to the sender's own port happens inside the bridge, which wants hairpin mode for that.  And
+ * isolation then blocks ports published by a neighbour as well; our forward chain, which sees the
+ * bridged packets, keeps containers apart by itself. */
+static void configure_port(struct netlink_batch *b, const struct network_endpoint *ep)
+{
+	bool filtered = sysctl_is("bridge/bridge-nf-call-iptables", "1");
+
+	rtnl_set_port(
+		b, ep->host_link,
+		&(struct rtnl_port){.hairpin = filtered, .isolated = ep->isolated && !filtered});
+}
+
 static int make_pair(struct netlink *nl, const struct network_endpoint *ep, int netns_fd,
 		     struct error *err)
 {
@@ -181,8 +195,7 @@ static int make_pair(struct netlink *nl, const struct network_endpoint *ep, int 
 					     .peer_name = ep->link,
 					     .peer_mac = ep->mac,
 					     .peer_netns = netns_fd});
-	if (ep->isolated)
-		rtnl_set_isolated(b, ep->host_link);
+	configure_port(b, ep);
 	rtnl_set_up(b, ep->host_link, true);
 	r = netlink_batch_run(nl, b, err);
 	if (r == -EXFULL)
@@ -288,8 +301,7 @@ static int bridge_repair(const struct network_manager *nm, const struct network_
 	if (link.master == bridge.index)
 		return 0;
 	rtnl_set_master(b, ep->host_link, bridge.index);
-	if (ep->isolated)
-		rtnl_set_isolated(b, ep->host_link);
+	configure_port(b, ep);
 	rtnl_set_up(b, ep->host_link, true);
 	return netlink_batch_run(nl, b, err);
 }

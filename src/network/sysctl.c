@@ -55,6 +55,14 @@ int sysctl_set_link(const char *family, const char *link, const char *key, const
 	return sysctl_set(path, value, err);
 }
 
+bool sysctl_is(const char *path, const char *value)
+{
+	autoclose int root = open_root(NULL);
+	autofree char *now = root >= 0 ? read_value(root, path) : NULL;
+
+	return now && strcmp(now, value) == 0;
+}
+
 bool sysctl_has_ipv6(void)
 {
 	return access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0;

@@ -11,6 +11,7 @@ int sysctl_set(const char *path, const char *value, struct error *err);
 /* The same for a link's setting: family "ipv4" or "ipv6". */
 int sysctl_set_link(const char *family, const char *link, const char *key, const char *value,
 		    struct error *err);
+bool sysctl_is(const char *path, const char *value); /* false if it does not exist */
 bool sysctl_has_ipv6(void);
 
 /* Let the host route, IPv4 and (with_ipv6) IPv6.  An IPv6 router ignores router advertisements
