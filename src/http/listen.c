@@ -63,19 +63,19 @@ static int open_unix(const char *path, const struct listen_args *args, struct li
 	int r;
 
 	if (!str_copy(sun.sun_path, sizeof(sun.sun_path), path))
-		return error_set(err, ERROR_INVALID, ENAMETOOLONG, "listen on '%s'", path);
+		return error_set(err, ERROR_INVALID, ENAMETOOLONG, "listen on '%s'", sun.sun_path);
 	r = clear_path(&sun, err);
 	if (r < 0)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return error_set(err, errno == EADDRINUSE ? ERROR_CONFLICT : ERROR_INTERNAL, errno,
-				 "listen on '%s'", path);
-	if ((args->gid != (gid_t)-1 && lchown(path, (uid_t)-1, args->gid) < 0) ||
-	    chmod(path, args->mode ? args->mode : 0660) < 0 ||
+				 "listen on '%s'", sun.sun_path);
+	if ((args->gid != (gid_t)-1 && lchown(sun.sun_path, (uid_t)-1, args->gid) < 0) ||
+	    chmod(sun.sun_path, args->mode ? args->mode : 0660) < 0 ||
 	    listen(fd, args->backlog ? args->backlog : BACKLOG_DEFAULT) < 0) {
-		r = error_set(err, ERROR_INTERNAL, errno, "listen on '%s'", path);
-		(void)unlink(path);
+		r = error_set(err, ERROR_INTERNAL, errno, "listen on '%s'", sun.sun_path);
+		(void)unlink(sun.sun_path);
 		return r;
 	}
 	add(fds, TAKE_FD(fd));
