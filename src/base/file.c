@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,22 +48,20 @@ static int sync_dir(int dirfd)
 }
 
 /* A new file with a name that nobody has: ".<base>.<random>". */
-static int create_temporary(int dirfd, const char *base, char **ret_name)
+static int create_temporary(int dirfd, const char *base, char ret_name[static NAME_MAX + 1])
 {
 	for (int tries = 0; tries < 16; tries++) {
-		autofree char *name = NULL;
 		uint64_t random;
 		int fd;
 
 		if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 			return -EIO;
-		name = xasprintf(".%.200s.%016llx", base, (unsigned long long)random);
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		(void)snprintf(ret_name, NAME_MAX + 1, ".%.200s.%016llx", base,
+			       (unsigned long long)random);
+		fd = openat(dirfd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    0600);
-		if (fd >= 0) {
-			*ret_name = TAKE_PTR(name);
+		if (fd >= 0)
 			return fd;
-		}
 		if (errno != EEXIST)
 			return -errno;
 	}
@@ -78,8 +77,8 @@ struct content {
 
 static int write_and_name(int dirfd, const char *base, const struct content *c)
 {
-	autofree char *tmp = NULL;
-	autoclose int fd = create_temporary(dirfd, base, &tmp);
+	char tmp[NAME_MAX + 1];
+	autoclose int fd = create_temporary(dirfd, base, tmp);
 	int r = fd;
 
 	if (fd < 0)
