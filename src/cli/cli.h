@@ -1,0 +1,72 @@
+/* cli/cli.h - the `vessel` command line: commands as a table, one connection to the engine.
+ *
+ * A command is {name, flags, arguments, function}.  The function returns an exit code >= 0, or fills the
+ * error, which cli_main prints as Docker's client does ("Error response from daemon: ..." comes with
+ * errors of the API) and turns into exit code 1, or 125 for flags, run and create.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/flags.h"
+
+#define CLI_API_VERSION  "1.51"     /* spoken unless the engine's newest is older */
+#define CLI_RESPONSE_MAX (64 << 20) /* bytes of a JSON answer */
+#define CLI_EXIT_REFUSED 125        /* bad flags; run and create: the engine refused */
+
+struct http_client;
+struct http_client_request;
+struct http_response;
+
+struct cli {
+	const char *host; /* borrowed */
+	bool tls, tlsverify;
+	const char *tlscacert, *tlscert, *tlskey;
+	struct http_client *http; /* owned; NULL until the first request */
+	char api_version[8];      /* negotiated with the first request */
+	struct arena *arena;      /* owned: lives as long as the command */
+};
+
+struct command;
+
+struct invocation {
+	const struct command *command;
+	void *options; /* the command's options struct, filled */
+	struct flags_parsed parsed;
+};
+
+struct command {
+	const char *name;  /* "run" */
+	const char *group; /* "container": also reachable as `container run`; NULL: only on top */
+	bool group_only;   /* not reachable without the group: `image inspect` */
+	bool stop_at_argument;
+	const char *usage; /* behind the name: "[OPTIONS] IMAGE [COMMAND] [ARG...]" */
+	const char *help;  /* one line */
+	const struct flag *flags;
+	size_t options_size;
+	int min_args, max_args; /* max_args -1: any number */
+	int (*run)(struct cli *cli, const struct invocation *in, struct error *err);
+};
+
+/* Each cmd_*.c defines a table that ends in a row without a name. */
+extern const struct command container_commands[], life_commands[], image_commands[],
+	system_commands[], exec_commands[];
+
+int cli_main(int argc, char **argv);
+
+/* Requests.  `path` has no version ("/containers/json"); an answer outside of 2xx becomes the error
+ * "Error response from daemon: MESSAGE" with the kind of its status; 304 is a success. */
+int cli_send(struct cli *cli, struct http_client_request *req, const char *path,
+	     struct http_response **ret, struct error *err);
+/* JSON in (or NULL), JSON out into cli->arena (ret may be NULL). */
+int cli_json(struct cli *cli, const char *method, const char *path, const struct strbuf *body,
+	     const struct json **ret, struct error *err);
+/* printf of a path: %s arguments must be escaped with cli_escape. */
+char *cli_path(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *cli_escape(struct cli *cli, const char *s); /* percent-encoding, in cli->arena */
+int cli_connect(struct cli *cli, struct error *err);    /* also negotiates */
+
+/* Print `Error: ...` for one of several arguments and go on; used by rm, stop, ... */
+void cli_complain(struct error *err);

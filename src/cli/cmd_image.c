@@ -1,0 +1,532 @@
+/* images, load, save, import, tag, rmi, history. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "http/client.h"
+
+/* Uploads and progress ---------------------------------------------------------------------- */
+
+static ssize_t read_input(void *data, void *buf, size_t size)
+{
+	ssize_t n = read(*(const int *)data, buf, size);
+
+	return n < 0 ? -errno : n;
+}
+
+/* One line of a progress stream: {"stream":...}, {"status":...} or an error in band. */
+static int show_progress(const struct json *line, bool quiet, struct error *err)
+{
+	const char *text = json_get_string(line, "stream"),
+		   *problem = json_get_string(line, "error");
+
+	if (problem)
+		return error_set(err, ERROR_INTERNAL, 0, "%s", problem);
+	if (text)
+		(void)fputs(text, stdout);
+	else if (!quiet && (text = json_get_string(line, "status")))
+		printf("%s\n", text);
+	return 0;
+}
+
+/* The answer's lines, each a JSON document, as they come. */
+static int follow_progress(struct http_response *response, bool quiet, struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(16 << 20);
+	char buf[16384];
+	ssize_t n;
+
+	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
+		char *end;
+
+		strbuf_add(&b, buf, (size_t)n);
+		if (strbuf_error(&b) < 0)
+			return error_set(err, ERROR_INVALID, E2BIG, "progress line");
+		while ((end = memchr(b.s, '\n', b.len))) {
+			autoarena struct arena *arena = arena_new();
+			const struct json *line = NULL;
+			size_t len = (size_t)(end - b.s);
+			int r = 0;
+
+			if (len > 1)
+				r = json_parse(arena, b.s, len, &line, err);
+			if (r == 0 && line)
+				r = show_progress(line, quiet, err);
+			if (r < 0)
+				return r;
+			strbuf_drop(&b, len + 1);
+		}
+	}
+	return (int)n;
+}
+
+/* POST what `fd` gives; regular files with their length. */
+static int upload(struct cli *cli, const char *path, int fd, bool quiet, struct error *err)
+{
+	struct http_client_request req = {.method = "POST",
+					  .content_type = "application/x-tar",
+					  .read_body = read_input,
+					  .read_data = &fd};
+	struct http_response *response = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
+		req.read_length = (uint64_t)st.st_size;
+		req.read_length_known = true;
+	}
+	r = cli_send(cli, &req, path, &response, err);
+	if (r < 0)
+		return r;
+	r = follow_progress(response, quiet, err);
+	(void)http_response_free(response);
+	return r;
+}
+
+static int open_input(const char *path, struct error *err)
+{
+	int fd;
+
+	if (!path || strcmp(path, "-") == 0)
+		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_set(err, ERROR_NOT_FOUND, errno, "open %s", path) : fd;
+}
+
+struct archive_options {
+	const char *input, *output, *message, *platform;
+	struct strv change;
+	bool quiet;
+};
+
+static const struct flag load_flags[] = {
+	FLAG(struct archive_options, "input", 'i', FLAG_STRING, input,
+	     "Read from tar archive file, instead of STDIN"),
+	FLAG(struct archive_options, "quiet", 'q', FLAG_BOOL, quiet, "Suppress the load output"),
+	{0},
+};
+
+static int cmd_load(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct archive_options *o = in->options;
+	autoclose int fd = open_input(o->input, err);
+
+	if (fd < 0)
+		return fd;
+	if (!o->input && isatty(fd))
+		return error_set(err, ERROR_INVALID, 0,
+				 "requested load from stdin, but stdin is empty");
+	return upload(cli, cli_path(cli, "/images/load?quiet=%d", o->quiet), fd, o->quiet, err);
+}
+
+static const struct flag import_flags[] = {
+	FLAG(struct archive_options, "change", 'c', FLAG_LIST, change,
+	     "Apply Dockerfile instruction to the created image"),
+	FLAG(struct archive_options, "message", 'm', FLAG_STRING, message,
+	     "Set commit message for imported image"),
+	FLAG(struct archive_options, "platform", 0, FLAG_STRING, platform, "Set platform"),
+	{0},
+};
+
+static int cmd_import(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct archive_options *o = in->options;
+	autostrbuf struct strbuf path = STRBUF_INIT(1 << 20);
+	autoclose int fd = -EBADF;
+
+	if (strstr(in->parsed.args[0], "://"))
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "import from a URL: not implemented yet");
+	fd = open_input(in->parsed.args[0], err);
+	if (fd < 0)
+		return fd;
+	strbuf_addf(&path, "/images/create?fromSrc=-&repo=%s&message=%s&platform=%s",
+		    in->parsed.arg_count > 1 ? cli_escape(cli, in->parsed.args[1]) : "",
+		    o->message ? cli_escape(cli, o->message) : "",
+		    o->platform ? cli_escape(cli, o->platform) : "");
+	for (size_t i = 0; i < o->change.n; i++)
+		strbuf_addf(&path, "&changes=%s", cli_escape(cli, o->change.v[i]));
+	return upload(cli, path.s, fd, false, err);
+}
+
+static const struct flag save_flags[] = {
+	FLAG(struct archive_options, "output", 'o', FLAG_STRING, output,
+	     "Write to a file, instead of STDOUT"),
+	{0},
+};
+
+/* To a temporary name first: a failed save leaves no half archive. */
+static int copy_to(struct http_response *response, int fd, struct error *err)
+{
+	static char buf[65536];
+	ssize_t n;
+
+	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
+		int r = fd_write_full(fd, buf, (size_t)n);
+
+		if (r < 0)
+			return error_set(err, ERROR_INTERNAL, -r, "write archive");
+	}
+	return (int)n;
+}
+
+static int cmd_save(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct archive_options *o = in->options;
+	struct http_client_request req = {.method = "GET"};
+	autostrbuf struct strbuf path = STRBUF_INIT(1 << 20);
+	struct http_response *response = NULL;
+	const char *temporary =
+		o->output ? arena_printf(cli->arena, "%s.partial", o->output) : NULL;
+	autoclose int fd = -EBADF;
+	int r;
+
+	if (!o->output && isatty(STDOUT_FILENO))
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"cowardly refusing to save to a terminal. Use the -o flag or redirect");
+	strbuf_adds(&path, "/images/get?");
+	for (int i = 0; i < in->parsed.arg_count; i++)
+		strbuf_addf(&path, "%snames=%s", i ? "&" : "", cli_escape(cli, in->parsed.args[i]));
+	r = cli_send(cli, &req, path.s, &response, err);
+	if (r < 0)
+		return r;
+	fd = temporary ? open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
+		       : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		r = error_set(err, ERROR_INVALID, errno, "create '%s'", o->output);
+	else
+		r = copy_to(response, fd, err);
+	(void)http_response_free(response);
+	if (r == 0 && temporary && rename(temporary, o->output) < 0)
+		r = error_set(err, ERROR_INTERNAL, errno, "rename '%s'", temporary);
+	if (r < 0 && temporary)
+		(void)unlink(temporary);
+	return r;
+}
+
+/* Names ------------------------------------------------------------------------------------- */
+
+static int cmd_tag(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const char *target = in->parsed.args[1], *slash = strrchr(target, '/');
+	const char *colon = strchr(slash ? slash : target, ':');
+	const char *repo =
+		colon ? arena_strndup(cli->arena, target, (size_t)(colon - target)) : target;
+
+	return cli_json(cli, "POST",
+			cli_path(cli, "/images/%s/tag?repo=%s&tag=%s",
+				 cli_escape(cli, in->parsed.args[0]), cli_escape(cli, repo),
+				 colon ? cli_escape(cli, colon + 1) : ""),
+			NULL, NULL, err);
+}
+
+struct rmi_options {
+	bool force, no_prune;
+};
+
+static const struct flag rmi_flags[] = {
+	FLAG(struct rmi_options, "force", 'f', FLAG_BOOL, force, "Force removal of the image"),
+	FLAG(struct rmi_options, "no-prune", 0, FLAG_BOOL, no_prune,
+	     "Do not delete untagged parents"),
+	{0},
+};
+
+static int cmd_rmi(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct rmi_options *o = in->options;
+	int failed = 0;
+
+	for (int i = 0; i < in->parsed.arg_count; i++) {
+		const struct json *answer, *item;
+		const char *path =
+			cli_path(cli, "/images/%s?force=%d&noprune=%d",
+				 cli_escape(cli, in->parsed.args[i]), o->force, o->no_prune);
+
+		if (cli_json(cli, "DELETE", path, NULL, &answer, err) < 0) {
+			if (!o->force || err->kind != ERROR_NOT_FOUND)
+				failed = 1;
+			cli_complain(err);
+			continue;
+		}
+		json_array_foreach(item, answer) {
+			const char *untagged = json_get_string(item, "Untagged");
+
+			printf("%s: %s\n", untagged ? "Untagged" : "Deleted",
+			       untagged ? untagged : json_get_string(item, "Deleted"));
+		}
+	}
+	return failed;
+}
+
+/* Lists ------------------------------------------------------------------------------------- */
+
+struct list_options {
+	bool all, digests, no_trunc, quiet, human;
+	struct strv filter;
+	const char *format;
+};
+
+static const struct flag images_flags[] = {
+	FLAG(struct list_options, "all", 'a', FLAG_BOOL, all, "Show all images"),
+	FLAG(struct list_options, "digests", 0, FLAG_BOOL, digests, "Show digests"),
+	FLAG(struct list_options, "filter", 'f', FLAG_LIST, filter,
+	     "Filter output based on conditions provided"),
+	FLAG(struct list_options, "format", 0, FLAG_STRING, format,
+	     "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or "
+	     "TEMPLATE"),
+	FLAG(struct list_options, "no-trunc", 0, FLAG_BOOL, no_trunc, "Don't truncate output"),
+	FLAG(struct list_options, "quiet", 'q', FLAG_BOOL, quiet, "Only show image IDs"),
+	{0},
+};
+
+static const struct output_column images_columns[] = {
+	{"Repository", "REPOSITORY"},
+	{"Tag", "TAG"},
+	{"Digest", "DIGEST"},
+	{"ID", "IMAGE ID"},
+	{"CreatedSince", "CREATED"},
+	{"CreatedAt", "CREATED AT"},
+	{"Size", "SIZE"},
+	{0},
+};
+
+static void age_fields(int64_t created, const char *since_field, struct json_writer *w)
+{
+	autostrbuf struct strbuf age = STRBUF_INIT(64);
+	char text[CLOCK_RFC3339_SIZE];
+
+	output_duration(clock_realtime_ns() / 1000000000 - created, &age);
+	strbuf_adds(&age, " ago");
+	jw_kstring(w, since_field, age.s);
+	clock_format_rfc3339(created * 1000000000, text);
+	text[10] = ' ';
+	text[19] = '\0';
+	jw_key(w, "CreatedAt");
+	jw_stringf(w, "%s +0000 UTC", text);
+}
+
+static void images_row(struct cli *cli, const struct list_options *o, const struct json *image,
+		       const char *reference, struct json_writer *w)
+{
+	autostrbuf struct strbuf size = STRBUF_INIT(64);
+	const char *colon = strrchr(reference, ':');
+	const char *digest = json_string(json_at(json_get(image, "RepoDigests"), 0));
+
+	digest = digest ? strchr(digest, '@') : NULL;
+	output_size((double)json_get_int(image, "Size"), 3, &size);
+	jw_object(w);
+	jw_kstring(w, "Repository",
+		   arena_strndup(cli->arena, reference, (size_t)(colon - reference)));
+	jw_kstring(w, "Tag", colon + 1);
+	jw_kstring(w, "Digest", digest ? digest + 1 : "<none>");
+	jw_kstring(w, "ID",
+		   o->no_trunc ? json_get_string(image, "Id")
+			       : output_short_id(cli, json_get_string(image, "Id"), false));
+	age_fields(json_get_int(image, "Created"), "CreatedSince", w);
+	jw_kstring(w, "Size", size.s);
+	jw_object_end(w);
+}
+
+static int images_filters(struct cli *cli, const struct invocation *in, const char **ret,
+			  struct error *err)
+{
+	const struct list_options *o = in->options;
+	autostrbuf struct strbuf b = STRBUF_INIT(1 << 20);
+	struct json_writer w;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	if (in->parsed.arg_count) {
+		jw_karray(&w, "reference");
+		jw_string(&w, in->parsed.args[0]);
+		jw_array_end(&w);
+	}
+	for (size_t i = 0; i < o->filter.n; i++) {
+		const char *value = strchr(o->filter.v[i], '=');
+
+		if (!value)
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid filter '%s' (should be key=value)",
+					 o->filter.v[i]);
+		jw_karray(&w, arena_strndup(cli->arena, o->filter.v[i],
+					    (size_t)(value - o->filter.v[i])));
+		jw_string(&w, value + 1);
+		jw_array_end(&w);
+	}
+	jw_object_end(&w);
+	*ret = cli_escape(cli, b.s);
+	return 0;
+}
+
+static int cmd_images(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct list_options *o = in->options;
+	autostrbuf struct strbuf b = STRBUF_INIT(CLI_RESPONSE_MAX);
+	struct output_list list = {
+		.columns = images_columns,
+		.default_format = o->quiet     ? "{{.ID}}"
+				  : o->digests ? "table "
+						 "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}"
+						 "\t{{.CreatedSince}}\t{{.Size}}"
+					       : "table "
+						 "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{."
+						 "CreatedSince}}\t{{.Size}}",
+		.format = o->quiet ? NULL : o->format,
+	};
+	const struct json *images, *image, *tag, *rows;
+	struct json_writer w;
+	const char *filters = "";
+	int r = images_filters(cli, in, &filters, err);
+
+	if (r == 0)
+		r = cli_json(cli, "GET",
+			     cli_path(cli, "/images/json?all=%d&digests=%d&filters=%s", o->all,
+				      o->digests, filters),
+			     NULL, &images, err);
+	if (r < 0)
+		return r;
+	json_writer_init(&w, &b);
+	jw_array(&w);
+	json_array_foreach(image, images) {
+		const struct json *tags = json_get(image, "RepoTags");
+
+		json_array_foreach(tag, tags)
+			images_row(cli, o, image, json_string(tag), &w);
+		if (!json_count(tags))
+			images_row(cli, o, image, "<none>:<none>", &w);
+	}
+	jw_array_end(&w);
+	r = json_parse(cli->arena, b.s, b.len, &rows, err);
+	return r < 0 ? r : output_list(cli, &list, rows, err);
+}
+
+static const struct flag history_flags[] = {
+	FLAG(struct list_options, "format", 0, FLAG_STRING, format,
+	     "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or "
+	     "TEMPLATE"),
+	FLAG(struct list_options, "human", 'H', FLAG_BOOL, human,
+	     "Print sizes and dates in human readable format (default true)"),
+	FLAG(struct list_options, "no-trunc", 0, FLAG_BOOL, no_trunc, "Don't truncate output"),
+	FLAG(struct list_options, "quiet", 'q', FLAG_BOOL, quiet, "Only show image IDs"),
+	{0},
+};
+
+static const struct output_column history_columns[] = {
+	{"ID", "IMAGE"},
+	{"CreatedSince", "CREATED"},
+	{"CreatedAt", "CREATED AT"},
+	{"CreatedBy", "CREATED BY"},
+	{"Size", "SIZE"},
+	{"Comment", "COMMENT"},
+	{0},
+};
+
+static int cmd_history(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct list_options *o = in->options;
+	autostrbuf struct strbuf b = STRBUF_INIT(CLI_RESPONSE_MAX);
+	bool human = !flags_changed(history_flags, &in->parsed, "human") || o->human;
+	struct output_list list = {
+		.columns = history_columns,
+		.default_format = o->quiet ? "{{.ID}}"
+					   : "table "
+					     "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}"
+					     "\t{{.Comment}}",
+		.format = o->quiet ? NULL : o->format,
+	};
+	const struct json *layers, *layer, *rows;
+	struct json_writer w;
+	int r = cli_json(cli, "GET",
+			 cli_path(cli, "/images/%s/history", cli_escape(cli, in->parsed.args[0])),
+			 NULL, &layers, err);
+
+	if (r < 0)
+		return r;
+	json_writer_init(&w, &b);
+	jw_array(&w);
+	json_array_foreach(layer, layers) {
+		autostrbuf struct strbuf size = STRBUF_INIT(64);
+		const char *by = json_get_string(layer, "CreatedBy") ?: "";
+
+		if (human)
+			output_size((double)json_get_int(layer, "Size"), 3, &size);
+		else
+			strbuf_addf(&size, "%lld", (long long)json_get_int(layer, "Size"));
+		if (!o->no_trunc && strlen(by) > 45)
+			by = arena_printf(cli->arena, "%.44s\xe2\x80\xa6", by);
+		jw_object(&w);
+		jw_kstring(&w, "ID",
+			   output_short_id(cli, json_get_string(layer, "Id"), o->no_trunc));
+		age_fields(json_get_int(layer, "Created"), "CreatedSince", &w);
+		jw_kstring(&w, "CreatedBy", by);
+		jw_kstring(&w, "Size", size.s);
+		jw_kstring(&w, "Comment", json_get_string(layer, "Comment"));
+		jw_object_end(&w);
+	}
+	jw_array_end(&w);
+	r = json_parse(cli->arena, b.s, b.len, &rows, err);
+	return r < 0 ? r : output_list(cli, &list, rows, err);
+}
+
+#define IMAGE(name_, run_, flags_, type_, usage_, min_, max_, help_)                   \
+	{                                                                              \
+		.name = (name_), .group = "image", .usage = (usage_), .help = (help_), \
+		.flags = (flags_), .options_size = sizeof(type_), .min_args = (min_),  \
+		.max_args = (max_), .run = (run_)                                      \
+	}
+
+const struct command image_commands[] = {
+	IMAGE("images", cmd_images, images_flags, struct list_options,
+	      "[OPTIONS] [REPOSITORY[:TAG]]", 0, 1, "List images"),
+	{.name = "ls",
+	 .group = "image",
+	 .group_only = true,
+	 .usage = "[OPTIONS] [REPOSITORY[:TAG]]",
+	 .help = "List images",
+	 .flags = images_flags,
+	 .options_size = sizeof(struct list_options),
+	 .max_args = 1,
+	 .run = cmd_images},
+	IMAGE("load", cmd_load, load_flags, struct archive_options, "[OPTIONS]", 0, 0,
+	      "Load an image from a tar archive or STDIN"),
+	IMAGE("import", cmd_import, import_flags, struct archive_options,
+	      "[OPTIONS] file|- [REPOSITORY[:TAG]]", 1, 2,
+	      "Import the contents from a tarball to create a filesystem image"),
+	IMAGE("save", cmd_save, save_flags, struct archive_options, "[OPTIONS] IMAGE [IMAGE...]", 1,
+	      -1, "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+	IMAGE("history", cmd_history, history_flags, struct list_options, "[OPTIONS] IMAGE", 1, 1,
+	      "Show the history of an image"),
+	{.name = "tag",
+	 .group = "image",
+	 .usage = "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+	 .help = "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+	 .min_args = 2,
+	 .max_args = 2,
+	 .run = cmd_tag},
+	{.name = "rmi",
+	 .usage = "[OPTIONS] IMAGE [IMAGE...]",
+	 .help = "Remove one or more images",
+	 .flags = rmi_flags,
+	 .options_size = sizeof(struct rmi_options),
+	 .min_args = 1,
+	 .max_args = -1,
+	 .run = cmd_rmi},
+	{.name = "rm",
+	 .group = "image",
+	 .group_only = true,
+	 .usage = "[OPTIONS] IMAGE [IMAGE...]",
+	 .help = "Remove one or more images",
+	 .flags = rmi_flags,
+	 .options_size = sizeof(struct rmi_options),
+	 .min_args = 1,
+	 .max_args = -1,
+	 .run = cmd_rmi},
+	{0},
+};

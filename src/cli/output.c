@@ -1,0 +1,210 @@
+/* Tables, templates, sizes and times in words. */
+#include "cli/output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/template.h"
+
+#define OUTPUT_MAX     (256 << 20)
+#define COLUMNS_MAX    32
+#define COLUMN_MIN     10 /* Docker's tab writer: cells of at least 10, 3 spaces between */
+#define COLUMN_PADDING 3
+
+void output_size(double bytes, int digits, struct strbuf *out)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+	size_t i = 0;
+
+	while (bytes >= 1000 && i + 1 < ARRAY_SIZE(units)) {
+		bytes /= 1000;
+		i++;
+	}
+	strbuf_addf(out, "%.*g%s", digits, bytes, units[i]);
+}
+
+void output_duration(int64_t seconds, struct strbuf *out)
+{
+	static const struct {
+		int64_t below; /* seconds */
+		int64_t unit;  /* 0: the text as it is */
+		const char *text;
+	} steps[] = {
+		{1, 0, "Less than a second"},
+		{2, 0, "1 second"},
+		{60, 1, "seconds"},
+		{120, 0, "About a minute"},
+		{3600, 60, "minutes"},
+		{7200, 0, "About an hour"},
+		{48 * 3600, 3600, "hours"},
+		{14 * 86400, 86400, "days"},
+		{60 * 86400, 7 * 86400, "weeks"},
+		{730 * 86400, 30 * 86400, "months"},
+		{INT64_MAX, 365 * 86400, "years"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (seconds >= steps[i].below)
+			continue;
+		if (steps[i].unit)
+			strbuf_addf(out, "%lld %s", (long long)(seconds / steps[i].unit),
+				    steps[i].text);
+		else
+			strbuf_adds(out, steps[i].text);
+		return;
+	}
+}
+
+const char *output_short_id(struct cli *cli, const char *id, bool full)
+{
+	if (full || !id)
+		return id ? id : "";
+	if (str_has_prefix(id, "sha256:"))
+		id += strlen("sha256:");
+	return arena_strndup(cli->arena, id, 12);
+}
+
+/* Columns in terminal cells: UTF-8 continuation bytes take none. */
+static size_t width_of(const char *s, size_t len)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < len; i++)
+		width += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return width;
+}
+
+/* Lines of cells separated by tabs, printed aligned; the last cell of a line is not padded. */
+static void print_aligned(const char *text)
+{
+	size_t widths[COLUMNS_MAX] = {0};
+	const char *p;
+
+	for (int pass = 0; pass < 2; pass++) {
+		size_t column = 0;
+
+		for (p = text; *p;) {
+			size_t len = strcspn(p, "\t\n"), width = width_of(p, len);
+			bool last = p[len] != '\t';
+
+			if (column >= COLUMNS_MAX)
+				column = COLUMNS_MAX - 1;
+			if (pass == 0 && !last) {
+				width += COLUMN_PADDING;
+				width = width < COLUMN_MIN ? COLUMN_MIN : width;
+				widths[column] = width > widths[column] ? width : widths[column];
+			} else if (pass == 1) {
+				printf("%.*s%*s", (int)len, p,
+				       last ? 0 : (int)(widths[column] - width), "");
+				if (last)
+					(void)putchar('\n');
+			}
+			column = last ? 0 : column + 1;
+			p += len + (p[len] != '\0');
+		}
+	}
+}
+
+/* A template's "\t" and "\n" as shells pass them. */
+static const char *unescape(struct cli *cli, const char *s)
+{
+	char *out = arena_alloc(cli->arena, strlen(s) + 1), *p = out;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && (s[1] == 't' || s[1] == 'n')) {
+			*p++ = s[1] == 't' ? '\t' : '\n';
+			s++;
+		} else {
+			*p++ = *s;
+		}
+	}
+	*p = '\0';
+	return out;
+}
+
+static int print_headers(struct cli *cli, const struct output_list *list, const struct template *t,
+			 struct strbuf *out, struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(65536);
+	const struct json *headers;
+	struct json_writer w;
+	int r;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	for (const struct output_column *c = list->columns; c->field; c++)
+		jw_kstring(&w, c->field, c->header);
+	jw_object_end(&w);
+	r = json_parse(cli->arena, b.s, b.len, &headers, err);
+	if (r == 0)
+		r = template_execute(t, headers, out, err);
+	strbuf_addc(out, '\n');
+	return r;
+}
+
+int output_list(struct cli *cli, const struct output_list *list, const struct json *rows,
+		struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
+	const char *format = str_empty(list->format) ? list->default_format : list->format;
+	const struct template *t = NULL;
+	const struct json *row;
+	bool table = str_has_prefix(format, "table");
+	int r;
+
+	if (strcmp(format, "json") == 0)
+		format = "{{json .}}";
+	else if (strcmp(format, "table") == 0)
+		format = list->default_format;
+	if (table)
+		format += strlen("table") + strspn(format + strlen("table"), " ");
+	r = template_parse(cli->arena, unescape(cli, format), &t, err);
+	if (r == 0 && table && !list->no_headers)
+		r = print_headers(cli, list, t, &out, err);
+	json_array_foreach(row, rows) {
+		if (r == 0)
+			r = template_execute(t, row, &out, err);
+		strbuf_addc(&out, '\n');
+	}
+	if (r < 0)
+		return r;
+	if (table)
+		print_aligned(out.s);
+	else
+		(void)fputs(out.s, stdout);
+	return 0;
+}
+
+int output_documents(struct cli *cli, const struct json *const *documents, size_t n,
+		     const char *format, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
+	struct json_writer w;
+
+	if (str_empty(format)) {
+		json_writer_init(&w, &out);
+		w.pretty_indent = 4;
+		jw_array(&w);
+		for (size_t i = 0; i < n; i++)
+			jw_value(&w, documents[i]);
+		jw_array_end(&w);
+		printf("%s\n", out.s);
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct template *t = NULL;
+		int r = template_parse(cli->arena,
+				       strcmp(format, "json") == 0 ? "{{json .}}"
+								   : unescape(cli, format),
+				       &t, err);
+
+		if (r == 0)
+			r = template_execute(t, documents[i], &out, err);
+		if (r < 0)
+			return r;
+		strbuf_addc(&out, '\n');
+	}
+	(void)fputs(out.s, stdout);
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* cli/output.h - what commands print: aligned tables, --format templates, sizes and times in words. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "cli/cli.h"
+
+struct output_column {
+	const char *field;  /* member of a row: "ID" */
+	const char *header; /* "CONTAINER ID" */
+};
+
+struct output_list {
+	const struct output_column *columns; /* all that a template may name; ends without field */
+	const char *default_format;          /* "table {{.ID}}\t{{.Names}}" */
+	const char *format; /* --format, or NULL: "json", "table", "table T", "raw T" or T */
+	bool no_headers;
+};
+
+/* `rows`: a JSON array of objects with the columns' fields. */
+int output_list(struct cli *cli, const struct output_list *list, const struct json *rows,
+		struct error *err);
+
+/* Inspect: an array of documents as indented JSON, or one template line each. */
+int output_documents(struct cli *cli, const struct json *const *documents, size_t n,
+		     const char *format, struct error *err);
+
+/* Docker's words. */
+void output_size(double bytes, int digits, struct strbuf *out);          /* "4.27MB" */
+void output_duration(int64_t seconds, struct strbuf *out);               /* "About a minute" */
+const char *output_short_id(struct cli *cli, const char *id, bool full); /* "0123456789ab" */
