@@ -303,12 +303,33 @@ static int step_head(struct conn *c)
 	return n > 0 ? GO_ON : close_conn(c);
 }
 
+/* The client is gone while a request is parked. */
+static int lose_client(struct conn *c)
+{
+	struct http_request *req = c->req;
+	http_handler_fn on_close = req->on_close;
+
+	c->source = loop_remove(c->source);
+	stream_done(&c->stream);
+	if (c->error == 0)
+		c->error = -EPIPE;
+	if (!on_close)
+		return WAIT; /* stays valid until answered */
+	req->on_close = NULL;
+	on_close(req, req->on_close_data);
+	if (c->req)
+		c->req = request_free(c->req);
+	return close_conn(c);
+}
+
 static int step_body(struct conn *c)
 {
 	struct http_request *req = c->req;
 	ssize_t n;
 	int status, r;
 
+	if (c->stream.fd < 0) /* lost while it was parked, and nobody waits for an answer yet */
+		return req->on_close ? lose_client(c) : close_conn(c);
 	status = request_absorb(req);
 	if (status == 413)
 		return refuse(c, status, "request body too large");
@@ -338,25 +359,6 @@ static int step_body(struct conn *c)
 	if (n == 0)
 		return refuse(c, 400, "request body cut off");
 	return n > 0 ? GO_ON : close_conn(c);
-}
-
-/* The client is gone while a request is parked. */
-static int lose_client(struct conn *c)
-{
-	struct http_request *req = c->req;
-	http_handler_fn on_close = req->on_close;
-
-	c->source = loop_remove(c->source);
-	stream_done(&c->stream);
-	if (c->error == 0)
-		c->error = -EPIPE;
-	if (!on_close)
-		return WAIT; /* stays valid until answered */
-	req->on_close = NULL;
-	on_close(req, req->on_close_data);
-	if (c->req)
-		c->req = request_free(c->req);
-	return close_conn(c);
 }
 
 static int step_handler(struct conn *c)

@@ -128,16 +128,18 @@ static int give_tls(struct conn *c, struct http_hijacked *h, struct error *err)
 	int r;
 
 	k->server = s;
+	(void)pthread_mutex_lock(&s->lock); /* http_server_stop may look at the fd */
 	r = pump_init(&k->pump, &c->stream, ahead, len, &h->fd, err);
+	if (r >= 0) {
+		k->next = s->new_carriers;
+		s->new_carriers = k;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
 	if (r < 0) {
 		free(k);
 		return r;
 	}
 	h->is_tls = true;
-	(void)pthread_mutex_lock(&s->lock);
-	k->next = s->new_carriers;
-	s->new_carriers = k;
-	(void)pthread_mutex_unlock(&s->lock);
 	server_wake(s);
 	return 0;
 }
@@ -210,7 +212,7 @@ int http_hijack(struct http_request *req, const char *content_type, struct http_
 		response_head(req, 101, "UPGRADED", content_type,
 			      "Connection: Upgrade\r\nUpgrade: tcp\r\n", &b);
 	else
-		response_head(req, 200, "OK", content_type, "", &b);
+		response_head(req, 200, NULL, content_type, "", &b);
 	return finish(req, give_away(req, &b, &h, err), &h, ret);
 }
 
@@ -220,7 +222,7 @@ int http_detach(struct http_request *req, int status, const char *content_type,
 	autostrbuf struct strbuf b = STRBUF_INIT(HTTP_HEAD_MAX);
 	struct http_hijacked h = {.fd = -EBADF, .chunked = req->head.version >= 11};
 
-	response_head(req, status, "OK", content_type,
+	response_head(req, status, NULL, content_type,
 		      h.chunked ? "Transfer-Encoding: chunked\r\nConnection: close\r\n"
 				: "Connection: close\r\n",
 		      &b);

@@ -217,8 +217,6 @@ static void start_buffering(struct http_request *req, size_t max_body)
 	assert(!req->is_buffered && !req->is_started);
 	req->is_buffered = true;
 	strbuf_init(&req->buffered, max_body);
-	if (c->stream.fd < 0)
-		return; /* the client is gone: stays parked, on_close follows if wanted */
 	c->state = CONN_BODY;
 	conn_kick(c);
 }

@@ -113,7 +113,7 @@ void http_set_header(struct http_request *req, const char *name, const char *val
 void response_head(struct http_request *req, int status, const char *reason,
 		   const char *content_type, const char *framing, struct strbuf *b)
 {
-	strbuf_addf(b, "HTTP/1.1 %d %s\r\n", status, reason);
+	strbuf_addf(b, "HTTP/1.1 %d %s\r\n", status, reason ? reason : reason_of(status));
 	for (size_t i = 0; i < req->n_answer; i++)
 		strbuf_addf(b, "%s: %s\r\n", req->answer[i].name, req->answer[i].value);
 	add_date(b);
@@ -156,7 +156,7 @@ static int send_head(struct http_request *req, int status, const char *content_t
 	autostrbuf struct strbuf b = STRBUF_INIT(ANSWER_HEAD_MAX);
 	struct iovec iov[2];
 
-	response_head(req, status, reason_of(status), content_type, framing, &b);
+	response_head(req, status, NULL, content_type, framing, &b);
 	assert(strbuf_error(&b) == 0);
 	iov[0] = (struct iovec){.iov_base = b.s, .iov_len = b.len};
 	iov[1] = body;

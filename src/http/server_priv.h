@@ -164,7 +164,8 @@ void response_refuse(struct http_request *req, int status, const char *why);
 int response_continue(struct http_request *req);
 /* Worker: complete whatever the handler left. */
 void response_finish(struct http_request *req);
-/* The head of the answer: status line, the caller's headers, `framing` lines, empty line. */
+/* The head of the answer: status line (reason NULL: the usual one), the caller's headers, `framing`
+ * lines, empty line. */
 void response_head(struct http_request *req, int status, const char *reason,
 		   const char *content_type, const char *framing, struct strbuf *b);
 

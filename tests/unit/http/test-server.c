@@ -874,6 +874,81 @@ static void test_many_connections(void **state)
 	}
 }
 
+/* ---- limits that only a server of its own has ------------------------------------------------ */
+
+static int set_up_impatient(void **state)
+{
+	static struct fixture f;
+	struct http_server_args args = {.on_request = on_request,
+					.head_timeout_ms = 20,
+					.body_timeout_ms = 20,
+					.idle_timeout_ms = 20};
+
+	f = (struct fixture){0};
+	fixture_start(&f, &args);
+	*state = &f;
+	return 0;
+}
+
+static void test_timeouts(void **state)
+{
+	static const struct {
+		const char *request, *answer;
+	} cases[] = {
+		{"", ""},
+		{"GET / HT", "HTTP/1.1 408 "},
+		{"POST /buffer HTTP/1.1\r\nContent-Length: 2\r\n\r\na", "HTTP/1.1 408 "},
+		{"POST /count HTTP/1.1\r\nContent-Length: 2\r\n\r\na", "HTTP/1.1 400 "},
+		{"GET /early HTTP/1.1\r\n\r\n", "HTTP/1.1 404 "},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(10000);
+
+		raw_exchange(*state, cases[i].request, &b);
+		assert_int_equal(strncmp(b.s, cases[i].answer, strlen(cases[i].answer)), 0);
+		assert_int_equal(b.len == 0, i == 0);
+	}
+}
+
+static int set_up_small(void **state)
+{
+	static struct fixture f;
+	struct http_server_args args = {.on_request = on_request, .max_connections = 2};
+
+	f = (struct fixture){0};
+	fixture_start(&f, &args);
+	*state = &f;
+	return 0;
+}
+
+/* The third waits until one of the first two has ended. */
+static void test_max_connections(void **state)
+{
+	autoclose int one = fixture_connect(*state), two = fixture_connect(*state);
+	autostrbuf struct strbuf b = STRBUF_INIT(10000);
+	autoclose int three = -EBADF;
+	struct pollfd p;
+
+	raw_send(one, "GET /park HTTP/1.1\r\nConnection: close\r\n\r\n");
+	raw_send(two, "GET /early HTTP/1.1\r\n\r\n");
+	raw_read_until(two, &b, "no\"}");
+	three = fixture_connect(*state);
+	raw_send(three, "GET /early HTTP/1.1\r\nConnection: close\r\n\r\n");
+	/* `two` is served again, twice, while `three` still waits. */
+	for (int i = 0; i < 2; i++) {
+		strbuf_reset(&b);
+		raw_send(two, "GET /early HTTP/1.1\r\n\r\n");
+		raw_read_until(two, &b, "no\"}");
+	}
+	p = (struct pollfd){.fd = three, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 0), 0);
+	loop_call(((struct fixture *)*state)->loop, finish_parked, mailbox_get(&parked));
+	strbuf_reset(&b);
+	raw_read_all(three, &b);
+	assert_has(&b, "HTTP/1.1 404 ");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -911,6 +986,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hijack_read_ahead, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_detach, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_connections, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_timeouts, set_up_impatient, tear_down),
+		cmocka_unit_test_setup_teardown(test_max_connections, set_up_small, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
