@@ -170,6 +170,18 @@ static uint32_t type_id(const enum nft_type types[static 4])
 	return id;
 }
 
+/* What nft(8) wants to know of a key that is no concatenation, to print it: the byte order, as one
+ * of its user data (a type, a length, a number; the kernel only stores them). */
+static void put_byte_order(struct nlmsghdr *nlh, enum nft_type key)
+{
+	enum { KEY_BYTE_ORDER = 0, HOST_ENDIAN = 1, BIG_ENDIAN_ = 2 };
+	uint32_t order = key == NFT_TYPE_IFNAME ? HOST_ENDIAN : BIG_ENDIAN_;
+	uint8_t data[2 + sizeof(order)] = {KEY_BYTE_ORDER, sizeof(order)};
+
+	memcpy(data + 2, &order, sizeof(order));
+	mnl_attr_put(nlh, NFTA_SET_USERDATA, sizeof(data), data);
+}
+
 void nft_add_set(struct nft *t, const struct nft_set *set)
 {
 	struct nlmsghdr *nlh = message(t, NFT_MSG_NEWSET, NLM_F_CREATE, "create set", set->name);
@@ -185,6 +197,8 @@ void nft_add_set(struct nft *t, const struct nft_set *set)
 		put_u32(nlh, NFTA_SET_DATA_LEN, (uint32_t)nft_type_size(set->data));
 	}
 	put_u32(nlh, NFTA_SET_ID, ++t->set_id);
+	if (set->key[1] == 0)
+		put_byte_order(nlh, set->key[0]);
 }
 
 void nft_pack(uint8_t *buf, uint8_t *len, const void *value, size_t size)

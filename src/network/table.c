@@ -230,6 +230,16 @@ static void add_postrouting(struct nft *t)
 	match_ct(t, NFT_CT_STATUS, IPS_DST_NAT);
 	nft_masquerade(t);
 	nft_rule_end(t);
+
+	/* Under br_netfilter such a packet stays in the bridge and has no input link here; neither
+	 * have the host's own, which may as well come from the bridge's address. */
+	nft_rule(t, "postrouting");
+	nft_meta(t, NFT_META_IIF, R);
+	nft_cmp_u32(t, NFT_CMP_EQ, R, 0);
+	match_link(t, NFT_META_OIFNAME, "bridges", false);
+	match_ct(t, NFT_CT_STATUS, IPS_DST_NAT);
+	nft_masquerade(t);
+	nft_rule_end(t);
 }
 
 static void accept_ct(struct nft *t, uint32_t key, uint32_t any_of)
