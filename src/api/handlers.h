@@ -1,0 +1,68 @@
+/* api/handlers.h - every handler there is; each says in the table where it runs. */
+#pragma once
+
+struct api_call;
+struct error;
+
+#define HANDLER(name) int name(struct api_call *c, struct error *err)
+
+/* system.c */
+HANDLER(system_ping);
+HANDLER(system_version);
+HANDLER(system_plugins);
+HANDLER(system_no_plugin);
+HANDLER(system_no_swarm);
+HANDLER(system_df);
+/* info.c */
+HANDLER(system_info);
+/* events.c */
+HANDLER(events_stream);
+
+/* containers.c */
+HANDLER(containers_create);
+HANDLER(containers_list);
+HANDLER(containers_inspect);
+HANDLER(containers_prune);
+/* top.c */
+HANDLER(containers_top);
+/* containers_life.c */
+HANDLER(containers_start);
+HANDLER(containers_stop);
+HANDLER(containers_restart);
+HANDLER(containers_kill);
+HANDLER(containers_pause);
+HANDLER(containers_unpause);
+HANDLER(containers_rename);
+HANDLER(containers_resize);
+HANDLER(containers_remove);
+HANDLER(containers_wait);
+/* attach.c */
+HANDLER(containers_attach);
+/* logs.c */
+HANDLER(containers_logs);
+
+/* exec.c */
+HANDLER(exec_create_handler);
+HANDLER(exec_start_handler);
+HANDLER(exec_resize_handler);
+HANDLER(exec_inspect_handler);
+
+/* images.c */
+HANDLER(images_list);
+HANDLER(images_inspect);
+HANDLER(images_history);
+HANDLER(images_tag);
+HANDLER(images_remove);
+HANDLER(images_prune);
+/* images_io.c */
+HANDLER(images_load);
+HANDLER(images_create);
+HANDLER(images_save);
+HANDLER(images_save_one);
+
+/* networks.c */
+HANDLER(networks_list);
+HANDLER(networks_inspect);
+/* volumes.c */
+HANDLER(volumes_list);
+HANDLER(volumes_none);

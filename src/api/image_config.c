@@ -1,0 +1,71 @@
+/* Images' configurations and events. */
+#include "api/image_config.h"
+
+#include "api/api_priv.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+const struct json *image_config_parse(struct arena *a, const struct store_image *img)
+{
+	const struct json *doc;
+
+	return json_parse(a, img->config, img->config_len, &doc, NULL) < 0 ? NULL : doc;
+}
+
+enum zero { ZERO_STRING, ZERO_BOOL, ZERO_NULL };
+static const struct {
+	const char *name;
+	enum zero zero;
+} members[] = {
+	{"Hostname", ZERO_STRING},  {"Domainname", ZERO_STRING}, {"User", ZERO_STRING},
+	{"AttachStdin", ZERO_BOOL}, {"AttachStdout", ZERO_BOOL}, {"AttachStderr", ZERO_BOOL},
+	{"Tty", ZERO_BOOL},         {"OpenStdin", ZERO_BOOL},    {"StdinOnce", ZERO_BOOL},
+	{"Env", ZERO_NULL},         {"Cmd", ZERO_NULL},          {"Image", ZERO_STRING},
+	{"Volumes", ZERO_NULL},     {"WorkingDir", ZERO_STRING}, {"Entrypoint", ZERO_NULL},
+	{"OnBuild", ZERO_NULL},     {"Labels", ZERO_NULL},
+};
+
+void image_config_write(const struct json *config, struct json_writer *w)
+{
+	jw_kobject(w, "Config");
+	for (size_t i = 0; i < json_count(config); i++)
+		jw_kvalue(w, json_key_at(config, i), json_value_at(config, i));
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (json_get(config, members[i].name))
+			continue;
+		if (members[i].zero == ZERO_STRING)
+			jw_kstring(w, members[i].name, "");
+		else if (members[i].zero == ZERO_BOOL)
+			jw_kbool(w, members[i].name, false);
+		else
+			jw_knull(w, members[i].name);
+	}
+	jw_object_end(w);
+}
+
+struct emission {
+	struct api_call *c;
+	const struct event *ev;
+};
+
+static int emit(void *data, struct error *err)
+{
+	const struct emission *e = data;
+
+	(void)err;
+	event_emit(engine_events(e->c->engine), e->ev);
+	return 0;
+}
+
+void image_emit(struct api_call *c, const char *action, const char *id, const char *name)
+{
+	struct event_attr attrs[] = {{"name", name}};
+	const struct event ev = {.type = "image",
+				 .action = action,
+				 .id = id,
+				 .attrs = attrs,
+				 .attr_count = ARRAY_SIZE(attrs)};
+	struct emission e = {.c = c, .ev = &ev};
+
+	(void)api_on_loop(c, emit, &e, NULL);
+}

@@ -1,0 +1,16 @@
+/* api/image_config.h - an image's configuration in the API's terms, and its events. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/json.h"
+
+struct api_call;
+struct store_image;
+
+/* The config's document (OCI image-spec), or NULL if it is none; lives in `a`. */
+const struct json *image_config_parse(struct arena *a, const struct store_image *img);
+/* Member "Config":{...}: what the image says, and zero for what it leaves out, since clients look
+ * members up without asking. */
+void image_config_write(const struct json *config, struct json_writer *w);
+/* [worker] An image's event. */
+void image_emit(struct api_call *c, const char *action, const char *id, const char *name);

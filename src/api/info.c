@@ -1,0 +1,234 @@
+/* GET /info. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "api/api.h"
+#include "api/api_priv.h"
+#include "api/handlers.h"
+#include "api/platform.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+struct counts {
+	struct api_call *c;
+	size_t total, running, paused, stopped;
+};
+
+static int count(void *data, struct error *err)
+{
+	struct counts *n = data;
+	struct container *const *list = engine_containers(n->c->engine, &n->total);
+
+	(void)err;
+	for (size_t i = 0; i < n->total; i++) {
+		if (list[i]->state.status == CONTAINER_PAUSED)
+			n->paused++;
+		else if (list[i]->state.status == CONTAINER_RUNNING)
+			n->running++;
+		else
+			n->stopped++;
+	}
+	return 0;
+}
+
+static bool is_cgroup2(void)
+{
+	struct statfs st;
+
+	return statfs("/sys/fs/cgroup", &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void write_counts(struct json_writer *w, const struct counts *n, size_t images)
+{
+	jw_kuint(w, "Containers", n->total);
+	jw_kuint(w, "ContainersRunning", n->running);
+	jw_kuint(w, "ContainersPaused", n->paused);
+	jw_kuint(w, "ContainersStopped", n->stopped);
+	jw_kuint(w, "Images", images);
+}
+
+static void write_pair(struct json_writer *w, const char *key, const char *value)
+{
+	jw_array(w);
+	jw_string(w, key);
+	jw_string(w, value);
+	jw_array_end(w);
+}
+
+static void write_strings(struct json_writer *w, const char *key, const char *const *v)
+{
+	jw_karray(w, key);
+	for (; *v; v++)
+		jw_string(w, *v);
+	jw_array_end(w);
+}
+
+static void write_drivers(struct json_writer *w)
+{
+	static const char *const volume[] = {NULL};
+	static const char *const network[] = {"bridge", "host", "null", NULL};
+	static const char *const log[] = {"json-file", "none", NULL};
+
+	jw_kstring(w, "Driver", "overlay2");
+	jw_karray(w, "DriverStatus");
+	write_pair(w, "Layers", "directories");
+	write_pair(w, "Mounted in", "each container's own mount namespace");
+	jw_array_end(w);
+	jw_kobject(w, "Plugins");
+	write_strings(w, "Volume", volume);
+	write_strings(w, "Network", network);
+	jw_knull(w, "Authorization");
+	write_strings(w, "Log", log);
+	jw_object_end(w);
+}
+
+/* What limits this kernel offers: v1 has a file for each, v2 all of them or none. */
+static void write_kernel(struct json_writer *w, bool v2)
+{
+	static const struct {
+		const char *name, *file;
+	} rows[] = {
+		{"MemoryLimit", "memory/memory.limit_in_bytes"},
+		{"SwapLimit", "memory/memory.memsw.limit_in_bytes"},
+		{"CpuCfsPeriod", "cpu/cpu.cfs_period_us"},
+		{"CpuCfsQuota", "cpu/cpu.cfs_quota_us"},
+		{"CPUShares", "cpu/cpu.shares"},
+		{"CPUSet", "cpuset/cpuset.cpus"},
+		{"PidsLimit", "pids/cgroup.procs"},
+	};
+	char path[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", rows[i].file);
+		jw_kbool(w, rows[i].name, v2 || exists(path));
+	}
+	jw_kbool(w, "OomKillDisable", !v2);
+	jw_kbool(w, "IPv4Forwarding", true);
+	jw_kbool(w, "BridgeNfIptables", exists("/proc/sys/net/bridge/bridge-nf-call-iptables"));
+	jw_kbool(w, "BridgeNfIp6tables", exists("/proc/sys/net/bridge/bridge-nf-call-ip6tables"));
+}
+
+static void write_machine(struct json_writer *w, bool v2)
+{
+	autofree char *version = NULL, *os = platform_os_name(&version);
+	char now[CLOCK_RFC3339_SIZE];
+	struct utsname u;
+
+	(void)uname(&u);
+	clock_format_rfc3339(clock_realtime_ns(), now);
+	jw_kbool(w, "Debug", log_get_level() == LOG_LEVEL_DEBUG);
+	jw_kint(w, "NFd", 0);
+	jw_kint(w, "NGoroutines", 0);
+	jw_kstring(w, "SystemTime", now);
+	jw_kstring(w, "LoggingDriver", "json-file");
+	jw_kstring(w, "CgroupDriver", "cgroupfs");
+	jw_kstring(w, "CgroupVersion", v2 ? "2" : "1");
+	jw_kint(w, "NEventsListener", 0);
+	jw_kstring(w, "KernelVersion", u.release);
+	jw_kstring(w, "OperatingSystem", os);
+	jw_kstring(w, "OSVersion", version);
+	jw_kstring(w, "OSType", "linux");
+	jw_kstring(w, "Architecture", u.machine);
+	jw_kstring(w, "IndexServerAddress", "https://index.docker.io/v1/");
+	jw_kobject(w, "RegistryConfig");
+	jw_knull(w, "AllowNondistributableArtifactsCIDRs");
+	jw_knull(w, "AllowNondistributableArtifactsHostnames");
+	jw_karray(w, "InsecureRegistryCIDRs");
+	jw_array_end(w);
+	jw_kobject(w, "IndexConfigs");
+	jw_object_end(w);
+	jw_karray(w, "Mirrors");
+	jw_array_end(w);
+	jw_object_end(w);
+	jw_kint(w, "NCPU", get_nprocs());
+	jw_kint(w, "MemTotal", platform_memory());
+	jw_knull(w, "GenericResources");
+}
+
+static void write_commit(struct json_writer *w, const char *key)
+{
+	jw_kobject(w, key);
+	jw_kstring(w, "ID", "");
+	jw_object_end(w);
+}
+
+static void write_runtime(struct json_writer *w, bool v2)
+{
+	jw_kobject(w, "Runtimes");
+	jw_kobject(w, "vessel");
+	jw_kstring(w, "path", "vessel-runtime");
+	jw_object_end(w);
+	jw_object_end(w);
+	jw_kstring(w, "DefaultRuntime", "vessel");
+	jw_kobject(w, "Swarm");
+	jw_kstring(w, "NodeID", "");
+	jw_kstring(w, "NodeAddr", "");
+	jw_kstring(w, "LocalNodeState", "inactive");
+	jw_kbool(w, "ControlAvailable", false);
+	jw_kstring(w, "Error", "");
+	jw_knull(w, "RemoteManagers");
+	jw_object_end(w);
+	jw_kbool(w, "LiveRestoreEnabled", true);
+	jw_kstring(w, "Isolation", "");
+	jw_kstring(w, "InitBinary", "vessel-init");
+	write_commit(w, "ContainerdCommit");
+	write_commit(w, "RuncCommit");
+	write_commit(w, "InitCommit");
+	jw_karray(w, "SecurityOptions");
+	jw_string(w, "name=seccomp,profile=builtin");
+	if (v2)
+		jw_string(w, "name=cgroupns");
+	jw_array_end(w);
+	jw_knull(w, "Warnings");
+}
+
+int system_info(struct api_call *c, struct error *err)
+{
+	autostore_image_list struct store_image_list images = {0};
+	autojson struct api_json j = {0};
+	struct counts n = {.c = c};
+	const struct engine_args *args = engine_get_args(c->engine);
+	struct json_writer *w = &j.w;
+	char host[HOST_NAME_MAX + 1] = "";
+	bool v2 = is_cgroup2();
+	int r = store_image_list(engine_store(c->engine), &images, err);
+
+	if (r == 0)
+		r = api_on_loop(c, count, &n, err);
+	if (r < 0)
+		return r;
+	(void)gethostname(host, sizeof(host) - 1);
+	api_json_init(&j);
+	jw_object(w);
+	jw_kstring(w, "ID", c->api->id);
+	write_counts(w, &n, images.n);
+	write_drivers(w);
+	write_kernel(w, v2);
+	write_machine(w, v2);
+	jw_kstring(w, "DockerRootDir", args->data_root);
+	jw_kstring(w, "HttpProxy", "");
+	jw_kstring(w, "HttpsProxy", "");
+	jw_kstring(w, "NoProxy", "");
+	jw_kstring(w, "Name", host);
+	jw_karray(w, "Labels");
+	jw_array_end(w);
+	jw_kbool(w, "ExperimentalBuild", false);
+	jw_kstring(w, "ServerVersion", API_ENGINE_VERSION);
+	write_runtime(w, v2);
+	jw_object_end(w);
+	return api_answer_json(c, 200, &j.out, err);
+}

@@ -1,0 +1,91 @@
+/* This machine. */
+#include "api/platform.h"
+
+#include <fcntl.h>
+#include <fts.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define OS_RELEASE_MAX 65536
+
+const char *platform_arch(void)
+{
+#if defined(__x86_64__)
+	return "amd64";
+#elif defined(__aarch64__)
+	return "arm64";
+#elif defined(__arm__)
+	return "arm";
+#elif defined(__i386__)
+	return "386";
+#elif defined(__riscv)
+	return "riscv64";
+#elif defined(__s390x__)
+	return "s390x";
+#elif defined(__powerpc64__)
+	return "ppc64le";
+#else
+#error "name this architecture as Go does"
+#endif
+}
+
+/* The value of KEY=value or KEY="value"; malloc'd, NULL if it is not there. */
+static char *os_release_get(const char *text, const char *key)
+{
+	size_t len = strlen(key), n;
+
+	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
+		if (*line == '\n')
+			line++;
+		if (strncmp(line, key, len) != 0 || line[len] != '=')
+			continue;
+		line += len + 1;
+		n = strcspn(line, "\n");
+		if (n >= 2 && *line == '"' && line[n - 1] == '"')
+			return xstrndup(line + 1, n - 2);
+		return xstrndup(line, n);
+	}
+	return NULL;
+}
+
+char *platform_os_name(char **ret_version)
+{
+	autofree char *text = NULL;
+	char *name = NULL;
+
+	*ret_version = NULL;
+	if (file_read(AT_FDCWD, "/etc/os-release", OS_RELEASE_MAX, &text, NULL, NULL) >= 0) {
+		name = os_release_get(text, "PRETTY_NAME");
+		*ret_version = os_release_get(text, "VERSION_ID");
+	}
+	if (!*ret_version)
+		*ret_version = xstrdup("");
+	return name ? name : xstrdup("Linux");
+}
+
+int64_t platform_memory(void)
+{
+	return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
+int64_t platform_tree_size(const char *path)
+{
+	autofree char *root = xstrdup(path);
+	char *const paths[] = {root, NULL};
+	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+	FTSENT *e;
+	int64_t size = 0;
+
+	if (!fts)
+		return 0;
+	while ((e = fts_read(fts)))
+		if (e->fts_info == FTS_F || e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE)
+			size += e->fts_statp->st_size;
+	(void)fts_close(fts);
+	return size;
+}
