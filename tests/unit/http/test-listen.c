@@ -4,7 +4,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+
+#include "base/spawn.h"
 
 static const struct listen_args defaults = {.gid = (gid_t)-1};
 
@@ -125,7 +126,7 @@ static void test_tcp(void **state)
 	assert_int_equal(again.n, 0);
 }
 
-/* In a process of its own, which is set up as systemd does it: fds from 3 on. */
+/* In a process of its own, which is started as systemd does it: with sockets from 3 on. */
 static int activated(const char *want, const char *pid, struct listen_fds *ret, struct error *err)
 {
 	struct http_address a = {.kind = HTTP_ADDRESS_FD, .path = (char *)want};
@@ -134,25 +135,13 @@ static int activated(const char *want, const char *pid, struct listen_fds *ret, 
 	return listen_open(&a, &defaults, ret, err);
 }
 
-static int check_activation(const struct dir *d)
+static int check_activation(void)
 {
-	autolisten_fds struct listen_fds fds = {0}, made = {0};
-	struct http_address tcp = {.kind = HTTP_ADDRESS_TCP, .host = (char *)"127.0.0.1"};
+	autolisten_fds struct listen_fds fds = {0};
 	autoerror struct error err = {0};
 	char pid[24];
 
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
-	if (open_path(d, &defaults, &made, NULL) < 0 ||
-	    listen_open(&tcp, &defaults, &made, NULL) < 0)
-		return 1;
-	/* moved out of the way first, because they may be 3 and 4 themselves */
-	for (int i = 0; i < 2; i++)
-		made.fds[i] = fcntl(made.fds[i], F_DUPFD_CLOEXEC, 20);
-	if (dup2(made.fds[0], 3) < 0 || dup2(made.fds[1], 4) < 0 || dup2(STDERR_FILENO, 5) < 0)
-		return 2;
-	(void)setenv("LISTEN_FDS", "3", 1);
-	(void)setenv("LISTEN_FDNAMES", "api:tcp:junk", 1);
-
 	if (activated("", "1", &fds, &err) >= 0 || err.kind != ERROR_INVALID)
 		return 3; /* meant for another process */
 	if (activated("other", pid, &fds, &err) >= 0)
@@ -172,17 +161,30 @@ static int check_activation(const struct dir *d)
 
 static void test_activation(void **state)
 {
-	pid_t pid = fork();
-	int status;
+	static const char *const argv[] = {"test", "activated", NULL};
+	static const char *const envp[] = {"LISTEN_FDS=3", "LISTEN_FDNAMES=api:tcp:junk", NULL};
+	struct http_address tcp = {.kind = HTTP_ADDRESS_TCP, .host = (char *)"127.0.0.1"};
+	autolisten_fds struct listen_fds made = {0};
+	struct spawn_fd fds[] = {{.child_fd = 3}, {.child_fd = 4}, {.child_fd = 5}};
+	struct spawn_args args = {.path = "/proc/self/exe",
+				  .argv = argv,
+				  .envp = envp,
+				  .fds = fds,
+				  .fd_count = ARRAY_SIZE(fds)};
+	autofree char *output = NULL;
+	int status = -1;
 
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(check_activation(*state));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(open_path(*state, &defaults, &made, NULL), 0);
+	assert_int_equal(listen_open(&tcp, &defaults, &made, NULL), 0);
+	assert_int_equal(made.n, 2);
+	fds[0].fd = made.fds[0];
+	fds[1].fd = made.fds[1];
+	fds[2].fd = STDERR_FILENO;
+	assert_int_equal(spawn_run(&args, 1000, &output, &status, NULL), 0);
 	assert_int_equal(status, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_unix_mode, set_up, tear_down),
@@ -193,5 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_activation, set_up, tear_down),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "activated") == 0)
+		return check_activation();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
