@@ -15,9 +15,9 @@
  * only the owner calls the functions below.  "Loop mode" and "worker mode" name the two.
  *
  * Validity.  In loop mode a request is freed by the call that completes the answer (http_respond,
- * http_end, http_hijack, http_detach when they return 0), or after its on_close callback returned.
- * In worker mode it is freed after the handler returned, whatever was called; a handler that has
- * not answered gets a 500 sent, a started response is ended.
+ * http_end, http_abort, http_hijack and http_detach, whatever they return), or after its on_close
+ * callback returned.  In worker mode it is freed after the handler returned, whatever was called; a
+ * handler that has not answered gets a 500 sent, a started response is ended.
  *
  * Errors of the connection (bad request line, 408, 413, 431 ...) are answered by the server itself,
  * through on_error if set, and the connection is closed afterwards.
@@ -146,8 +146,8 @@ const char *http_request_body(const struct http_request *req, size_t *ret_len);
  * http_request_work_buffered it reads from the buffer. */
 ssize_t http_body_read(struct http_request *req, void *buf, size_t size);
 
-/* Loop mode: called at most once, on the loop, never from inside another call on this request, when
- * the client is gone.  The request is freed after fn has returned.  Without this callback the
+/* Loop mode, for parked requests (set it once the body is read, if it is wanted): called at most
+ * once, on the loop, never from inside another call on this request, when the client is gone.  The request is freed after fn has returned.  Without this callback the
  * request stays valid until answered, into the void.  A client that only shut down its writing
  * side is not gone. */
 void http_request_on_close(struct http_request *req, http_handler_fn fn, void *data);
