@@ -14,6 +14,7 @@
 
 #define CLI_API_VERSION  "1.51"     /* spoken unless the engine's newest is older */
 #define CLI_RESPONSE_MAX (64 << 20) /* bytes of a JSON answer */
+#define CLI_LINE_MAX     (16 << 20) /* bytes of one line of a stream */
 #define CLI_EXIT_REFUSED 125        /* bad flags; run and create: the engine refused */
 
 struct http_client;
@@ -67,6 +68,12 @@ int cli_json(struct cli *cli, const char *method, const char *path, const struct
 char *cli_path(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *cli_escape(struct cli *cli, const char *s); /* percent-encoding, in cli->arena */
 int cli_connect(struct cli *cli, struct error *err);    /* also negotiates */
+
+/* --filter KEY=VALUE items as the API's {"KEY":["VALUE",...]}, percent-encoded for a query. */
+int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, struct error *err);
+/* A body that is a stream of JSON documents, one a line: `fn` for each as it comes, until it fails. */
+typedef int (*cli_line_fn)(const struct json *line, void *data, struct error *err);
+int cli_each_line(struct http_response *response, cli_line_fn fn, void *data, struct error *err);
 
 /* Print `Error: ...` for one of several arguments and go on; used by rm, stop, ... */
 void cli_complain(struct error *err);

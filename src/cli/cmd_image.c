@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -21,49 +20,19 @@ static ssize_t read_input(void *data, void *buf, size_t size)
 }
 
 /* One line of a progress stream: {"stream":...}, {"status":...} or an error in band. */
-static int show_progress(const struct json *line, bool quiet, struct error *err)
+static int show_progress(const struct json *line, void *data, struct error *err)
 {
 	const char *text = json_get_string(line, "stream"),
 		   *problem = json_get_string(line, "error");
+	const bool *quiet = data;
 
 	if (problem)
 		return error_set(err, ERROR_INTERNAL, 0, "%s", problem);
 	if (text)
 		(void)fputs(text, stdout);
-	else if (!quiet && (text = json_get_string(line, "status")))
+	else if (!*quiet && (text = json_get_string(line, "status")))
 		printf("%s\n", text);
 	return 0;
-}
-
-/* The answer's lines, each a JSON document, as they come. */
-static int follow_progress(struct http_response *response, bool quiet, struct error *err)
-{
-	autostrbuf struct strbuf b = STRBUF_INIT(16 << 20);
-	char buf[16384];
-	ssize_t n;
-
-	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
-		char *end;
-
-		strbuf_add(&b, buf, (size_t)n);
-		if (strbuf_error(&b) < 0)
-			return error_set(err, ERROR_INVALID, E2BIG, "progress line");
-		while ((end = memchr(b.s, '\n', b.len))) {
-			autoarena struct arena *arena = arena_new();
-			const struct json *line = NULL;
-			size_t len = (size_t)(end - b.s);
-			int r = 0;
-
-			if (len > 1)
-				r = json_parse(arena, b.s, len, &line, err);
-			if (r == 0 && line)
-				r = show_progress(line, quiet, err);
-			if (r < 0)
-				return r;
-			strbuf_drop(&b, len + 1);
-		}
-	}
-	return (int)n;
 }
 
 /* POST what `fd` gives; regular files with their length. */
@@ -84,7 +53,7 @@ static int upload(struct cli *cli, const char *path, int fd, bool quiet, struct 
 	r = cli_send(cli, &req, path, &response, err);
 	if (r < 0)
 		return r;
-	r = follow_progress(response, quiet, err);
+	r = cli_each_line(response, show_progress, &quiet, err);
 	(void)http_response_free(response);
 	return r;
 }
@@ -297,21 +266,6 @@ static const struct output_column images_columns[] = {
 	{0},
 };
 
-static void age_fields(int64_t created, const char *since_field, struct json_writer *w)
-{
-	autostrbuf struct strbuf age = STRBUF_INIT(64);
-	char text[CLOCK_RFC3339_SIZE];
-
-	output_duration(clock_realtime_ns() / 1000000000 - created, &age);
-	strbuf_adds(&age, " ago");
-	jw_kstring(w, since_field, age.s);
-	clock_format_rfc3339(created * 1000000000, text);
-	text[10] = ' ';
-	text[19] = '\0';
-	jw_key(w, "CreatedAt");
-	jw_stringf(w, "%s +0000 UTC", text);
-}
-
 static void images_row(struct cli *cli, const struct list_options *o, const struct json *image,
 		       const char *reference, struct json_writer *w)
 {
@@ -329,45 +283,14 @@ static void images_row(struct cli *cli, const struct list_options *o, const stru
 	jw_kstring(w, "ID",
 		   o->no_trunc ? json_get_string(image, "Id")
 			       : output_short_id(cli, json_get_string(image, "Id"), false));
-	age_fields(json_get_int(image, "Created"), "CreatedSince", w);
+	output_age(json_get_int(image, "Created"), "CreatedSince", w);
 	jw_kstring(w, "Size", size.s);
 	jw_object_end(w);
 }
 
-static int images_filters(struct cli *cli, const struct invocation *in, const char **ret,
-			  struct error *err)
-{
-	const struct list_options *o = in->options;
-	autostrbuf struct strbuf b = STRBUF_INIT(1 << 20);
-	struct json_writer w;
-
-	json_writer_init(&w, &b);
-	jw_object(&w);
-	if (in->parsed.arg_count) {
-		jw_karray(&w, "reference");
-		jw_string(&w, in->parsed.args[0]);
-		jw_array_end(&w);
-	}
-	for (size_t i = 0; i < o->filter.n; i++) {
-		const char *value = strchr(o->filter.v[i], '=');
-
-		if (!value)
-			return error_set(err, ERROR_INVALID, 0,
-					 "invalid filter '%s' (should be key=value)",
-					 o->filter.v[i]);
-		jw_karray(&w, arena_strndup(cli->arena, o->filter.v[i],
-					    (size_t)(value - o->filter.v[i])));
-		jw_string(&w, value + 1);
-		jw_array_end(&w);
-	}
-	jw_object_end(&w);
-	*ret = cli_escape(cli, b.s);
-	return 0;
-}
-
 static int cmd_images(struct cli *cli, const struct invocation *in, struct error *err)
 {
-	const struct list_options *o = in->options;
+	struct list_options *o = in->options;
 	autostrbuf struct strbuf b = STRBUF_INIT(CLI_RESPONSE_MAX);
 	struct output_list list = {
 		.columns = images_columns,
@@ -383,8 +306,11 @@ static int cmd_images(struct cli *cli, const struct invocation *in, struct error
 	const struct json *images, *image, *tag, *rows;
 	struct json_writer w;
 	const char *filters = "";
-	int r = images_filters(cli, in, &filters, err);
+	int r;
 
+	if (in->parsed.arg_count)
+		strv_addf(&o->filter, "reference=%s", in->parsed.args[0]);
+	r = cli_filters(cli, &o->filter, &filters, err);
 	if (r == 0)
 		r = cli_json(cli, "GET",
 			     cli_path(cli, "/images/json?all=%d&digests=%d&filters=%s", o->all,
@@ -464,7 +390,7 @@ static int cmd_history(struct cli *cli, const struct invocation *in, struct erro
 		jw_object(&w);
 		jw_kstring(&w, "ID",
 			   output_short_id(cli, json_get_string(layer, "Id"), o->no_trunc));
-		age_fields(json_get_int(layer, "Created"), "CreatedSince", &w);
+		output_age(json_get_int(layer, "Created"), "CreatedSince", &w);
 		jw_kstring(&w, "CreatedBy", by);
 		jw_kstring(&w, "Size", size.s);
 		jw_kstring(&w, "Comment", json_get_string(layer, "Comment"));

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -257,22 +256,6 @@ static void ps_command(struct cli *cli, const char *command, bool full, struct j
 	jw_stringf(w, "\"%s\"", command);
 }
 
-static void ps_times(const struct json *c, struct json_writer *w)
-{
-	autostrbuf struct strbuf age = STRBUF_INIT(64);
-	char text[CLOCK_RFC3339_SIZE];
-	int64_t created = json_get_int(c, "Created");
-
-	clock_format_rfc3339(created * 1000000000, text);
-	text[10] = ' ';
-	text[19] = '\0';
-	jw_key(w, "CreatedAt");
-	jw_stringf(w, "%s +0000 UTC", text);
-	output_duration(clock_realtime_ns() / 1000000000 - created, &age);
-	strbuf_adds(&age, " ago");
-	jw_kstring(w, "RunningFor", age.s);
-}
-
 static void ps_names(const struct json *names, struct json_writer *w)
 {
 	autostrbuf struct strbuf b = STRBUF_INIT(65536);
@@ -328,7 +311,7 @@ static void ps_row(struct cli *cli, const struct ps_options *o, const struct jso
 	jw_kstring(w, "ID", output_short_id(cli, json_get_string(c, "Id"), o->no_trunc));
 	jw_kstring(w, "Image", image);
 	ps_command(cli, json_get_string(c, "Command") ?: "", o->no_trunc, w);
-	ps_times(c, w);
+	output_age(json_get_int(c, "Created"), "RunningFor", w);
 	ps_ports(json_get(c, "Ports"), w);
 	jw_kstring(w, "State", json_get_string(c, "State"));
 	jw_kstring(w, "Status", json_get_string(c, "Status"));
@@ -339,39 +322,6 @@ static void ps_row(struct cli *cli, const struct ps_options *o, const struct jso
 	ps_joined("Networks", json_get(json_get(c, "NetworkSettings"), "Networks"), NULL, w);
 	jw_kstring(w, "LocalVolumes", "0");
 	jw_object_end(w);
-}
-
-/* --filter k=v ... as {"k":["v"]} */
-static int write_filters(struct cli *cli, const struct strv *filters, const char **ret,
-			 struct error *err)
-{
-	autostrbuf struct strbuf b = STRBUF_INIT(1 << 20);
-	struct json_writer w;
-
-	json_writer_init(&w, &b);
-	jw_object(&w);
-	for (size_t i = 0; i < filters->n; i++) {
-		size_t len = strcspn(filters->v[i], "=");
-		bool first = true;
-
-		if (!filters->v[i][len])
-			return error_set(err, ERROR_INVALID, 0,
-					 "invalid argument \"%s\" for \"-f, --filter\" flag: "
-					 "invalid filter '%s' (should be key=value)",
-					 filters->v[i], filters->v[i]);
-		for (size_t j = 0; j < i; j++)
-			first &= strncmp(filters->v[j], filters->v[i], len + 1) != 0;
-		if (!first)
-			continue;
-		jw_karray(&w, arena_strndup(cli->arena, filters->v[i], len));
-		for (size_t j = i; j < filters->n; j++)
-			if (strncmp(filters->v[j], filters->v[i], len + 1) == 0)
-				jw_string(&w, filters->v[j] + len + 1);
-		jw_array_end(&w);
-	}
-	jw_object_end(&w);
-	*ret = cli_escape(cli, b.s);
-	return 0;
 }
 
 static int cmd_ps(struct cli *cli, const struct invocation *in, struct error *err)
@@ -394,7 +344,7 @@ static int cmd_ps(struct cli *cli, const struct invocation *in, struct error *er
 	int limit = o->latest ? 1 : o->last;
 	struct json_writer w;
 	const char *filters = "";
-	int r = write_filters(cli, &o->filter, &filters, err);
+	int r = cli_filters(cli, &o->filter, &filters, err);
 
 	if (r == 0)
 		r = cli_json(cli, "GET",

@@ -202,33 +202,19 @@ static void print_event(const struct json *event)
 	(void)fflush(stdout);
 }
 
-static int show_events(struct cli *cli, struct http_response *response, const char *format,
-		       struct error *err)
+struct event_output {
+	struct cli *cli;
+	const char *format; /* or NULL */
+};
+
+static int show_event(const struct json *event, void *data, struct error *err)
 {
-	autostrbuf struct strbuf b = STRBUF_INIT(16 << 20);
-	char buf[16384];
-	ssize_t n;
+	const struct event_output *out = data;
 
-	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
-		char *end;
-
-		strbuf_add(&b, buf, (size_t)n);
-		while ((end = memchr(b.s, '\n', b.len))) {
-			autoarena struct arena *arena = arena_new();
-			const struct json *event;
-			size_t len = (size_t)(end - b.s);
-			int r = json_parse(arena, b.s, len, &event, err);
-
-			if (r == 0 && format)
-				r = output_documents(cli, &event, 1, format, err);
-			else if (r == 0)
-				print_event(event);
-			if (r < 0)
-				return r;
-			strbuf_drop(&b, len + 1);
-		}
-	}
-	return (int)n;
+	if (out->format)
+		return output_documents(out->cli, &event, 1, out->format, err);
+	print_event(event);
+	return 0;
 }
 
 static int cmd_events(struct cli *cli, const struct invocation *in, struct error *err)
@@ -236,33 +222,20 @@ static int cmd_events(struct cli *cli, const struct invocation *in, struct error
 	const struct format_options *o = in->options;
 	struct http_client_request req = {.method = "GET"};
 	struct http_response *response = NULL;
-	autostrbuf struct strbuf filters = STRBUF_INIT(65536);
-	struct json_writer w;
-	int r;
+	struct event_output out = {cli, o->format};
+	const char *filters = "";
+	int r = cli_filters(cli, &o->filter, &filters, err);
 
-	json_writer_init(&w, &filters);
-	jw_object(&w);
-	for (size_t i = 0; i < o->filter.n; i++) {
-		const char *value = strchr(o->filter.v[i], '=');
-
-		if (!value)
-			return error_set(err, ERROR_INVALID, 0,
-					 "invalid filter '%s' (should be key=value)",
-					 o->filter.v[i]);
-		jw_karray(&w, arena_strndup(cli->arena, o->filter.v[i],
-					    (size_t)(value - o->filter.v[i])));
-		jw_string(&w, value + 1);
-		jw_array_end(&w);
-	}
-	jw_object_end(&w);
+	if (r < 0)
+		return r;
 	r = cli_send(cli, &req,
-		     cli_path(cli, "/events?filters=%s&since=%s&until=%s",
-			      cli_escape(cli, filters.s), o->since ? cli_escape(cli, o->since) : "",
+		     cli_path(cli, "/events?filters=%s&since=%s&until=%s", filters,
+			      o->since ? cli_escape(cli, o->since) : "",
 			      o->until ? cli_escape(cli, o->until) : ""),
 		     &response, err);
 	if (r < 0)
 		return r;
-	r = show_events(cli, response, o->format, err);
+	r = cli_each_line(response, show_event, &out, err);
 	(void)http_response_free(response);
 	return r;
 }

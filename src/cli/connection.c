@@ -192,6 +192,78 @@ int cli_json(struct cli *cli, const char *method, const char *path, const struct
 	return json_parse(cli->arena, text, len, ret, err);
 }
 
+int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(1 << 20);
+	struct json_writer w;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	for (size_t i = 0; i < filters->n; i++) {
+		const char *item = filters->v[i];
+		size_t len = strcspn(item, "=") + 1;
+		bool first = true;
+
+		if (!item[len - 1])
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid argument \"%s\" for \"-f, --filter\" flag: "
+					 "invalid filter '%s' (should be key=value)",
+					 item, item);
+		for (size_t j = 0; j < i; j++)
+			first &= strncmp(filters->v[j], item, len) != 0;
+		if (!first)
+			continue;
+		jw_karray(&w, arena_strndup(cli->arena, item, len - 1));
+		for (size_t j = i; j < filters->n; j++)
+			if (strncmp(filters->v[j], item, len) == 0)
+				jw_string(&w, filters->v[j] + len);
+		jw_array_end(&w);
+	}
+	jw_object_end(&w);
+	*ret = cli_escape(cli, b.s);
+	return 0;
+}
+
+static int take_lines(struct strbuf *b, cli_line_fn fn, void *data, struct error *err)
+{
+	char *end;
+
+	while ((end = memchr(b->s, '\n', b->len))) {
+		autoarena struct arena *arena = arena_new();
+		const struct json *line;
+		size_t len = (size_t)(end - b->s);
+		int r = 0;
+
+		if (len > 1) /* more than a carriage return */
+			r = json_parse(arena, b->s, len, &line, err);
+		if (r == 0 && len > 1)
+			r = fn(line, data, err);
+		if (r < 0)
+			return r;
+		strbuf_drop(b, len + 1);
+	}
+	return 0;
+}
+
+int cli_each_line(struct http_response *response, cli_line_fn fn, void *data, struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(CLI_LINE_MAX);
+	char buf[16384];
+	ssize_t n;
+
+	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
+		int r;
+
+		strbuf_add(&b, buf, (size_t)n);
+		if (strbuf_error(&b) < 0)
+			return error_set(err, ERROR_INVALID, E2BIG, "line of the engine's answer");
+		r = take_lines(&b, fn, data, err);
+		if (r < 0)
+			return r;
+	}
+	return (int)n;
+}
+
 void cli_complain(struct error *err)
 {
 	(void)fprintf(stderr, "%s\n", error_msg(err));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/template.h"
 
@@ -54,6 +55,21 @@ void output_duration(int64_t seconds, struct strbuf *out)
 			strbuf_adds(out, steps[i].text);
 		return;
 	}
+}
+
+void output_age(int64_t created, const char *field, struct json_writer *w)
+{
+	autostrbuf struct strbuf age = STRBUF_INIT(64);
+	char text[CLOCK_RFC3339_SIZE];
+
+	output_duration(clock_realtime_ns() / 1000000000 - created, &age);
+	strbuf_adds(&age, " ago");
+	jw_kstring(w, field, age.s);
+	clock_format_rfc3339(created * 1000000000, text);
+	text[10] = ' ';
+	text[19] = '\0';
+	jw_key(w, "CreatedAt");
+	jw_stringf(w, "%s +0000 UTC", text);
 }
 
 const char *output_short_id(struct cli *cli, const char *id, bool full)

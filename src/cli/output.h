@@ -28,6 +28,8 @@ int output_documents(struct cli *cli, const struct json *const *documents, size_
 		     const char *format, struct error *err);
 
 /* Docker's words. */
-void output_size(double bytes, int digits, struct strbuf *out);          /* "4.27MB" */
-void output_duration(int64_t seconds, struct strbuf *out);               /* "About a minute" */
+void output_size(double bytes, int digits, struct strbuf *out); /* "4.27MB" */
+void output_duration(int64_t seconds, struct strbuf *out);      /* "About a minute" */
+/* Members `field` ("3 minutes ago") and "CreatedAt" for a time in seconds since 1970. */
+void output_age(int64_t created, const char *field, struct json_writer *w);
 const char *output_short_id(struct cli *cli, const char *id, bool full); /* "0123456789ab" */
