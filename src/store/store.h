@@ -120,7 +120,8 @@ void store_loaded_list_done(struct store_loaded_list *l);
 #define autostore_loaded_list __attribute__((cleanup(store_loaded_list_done)))
 
 /* An archive of `docker save` (any age) or an OCI layout, plain or compressed by gzip or zstd; its
- * layers likewise.  Digests are verified.  Nothing stays of an archive that fails. */
+ * layers likewise.  Digests are verified before the first image appears; nothing stays of an image
+ * that fails. */
 int store_load(struct store *s, const struct stream_reader *in,
 	       const struct store_progress *progress, struct store_loaded_list *ret,
 	       struct error *err);
@@ -166,6 +167,9 @@ int store_snapshot_get(struct store *s, const char *container_id, struct store_s
 /* Drop the references and delete the whole of containers/<container_id>.  Survives a crash at any
  * point; removing what is gone succeeds.  Layers whose image is gone go with their last user. */
 int store_snapshot_remove(struct store *s, const char *container_id, struct error *err);
+
+/* IDs of all containers that have one (after a crash: some that the engine does not know). */
+int store_snapshot_list(struct store *s, struct strv *ret, struct error *err);
 
 /* Containers holding the image, newest first. */
 int store_image_users(struct store *s, const char *image_id, struct strv *ret, struct error *err);

@@ -1,0 +1,380 @@
+/* Loading image archives.
+ *
+ * First everything is read and staged, then every image is checked against its manifest and config,
+ * and only then they are committed one by one.
+ */
+#include <string.h>
+
+#include "oci/image_ref.h"
+#include "oci/image_spec.h"
+#include "store/archive.h"
+#include "store/store_priv.h"
+
+#define MAX_INDEX_DEPTH 4
+
+/* An image of the archive. */
+struct candidate {
+	const struct archive_member *config; /* borrowed */
+	const struct image_spec *spec;       /* in the arena */
+	struct archive_member **layers;      /* in the arena: borrowed members, bottom first */
+	size_t n_layers;
+	struct strv names;    /* owned: normalised */
+	struct strv familiar; /* owned: the same for users */
+};
+
+struct plan {
+	struct store *s; /* borrowed, as the next two */
+	struct archive *a;
+	const struct store_progress *progress;
+	struct arena *arena; /* owned */
+	struct candidate *v; /* owned */
+	size_t n, cap;
+};
+
+static void plan_done(struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		strv_done(&p->v[i].names);
+		strv_done(&p->v[i].familiar);
+	}
+	free(p->v);
+	(void)arena_free(p->arena);
+}
+
+/* ---- members ---- */
+
+static int find_text(const struct plan *p, const char *path, const struct archive_member **ret,
+		     struct error *err)
+{
+	const struct archive_member *m = archive_find(p->a, path);
+
+	if (!m)
+		return error_set(err, ERROR_INVALID, 0, "the archive has no member '%s'", path);
+	if (!m->text)
+		return error_set(err, ERROR_INVALID, 0, "member '%s' is no JSON document", path);
+	*ret = m;
+	return 0;
+}
+
+/* A member that is named by its digest must have it. */
+static int check_name(const struct archive_member *m, const char *path, struct error *err)
+{
+	const char *base = str_basename(path);
+	size_t len = strlen(base);
+
+	if (str_has_suffix(base, ".json"))
+		len -= strlen(".json");
+	if (len != 64 || !str_is_hex(base, len) || memcmp(base, digest_hex(m->digest), len) == 0)
+		return 0;
+	return error_set(err, ERROR_INVALID, 0, "member '%s' has the digest '%s'", path, m->digest);
+}
+
+static int find_layer(const struct plan *p, const char *path, const char *diff_id,
+		      struct archive_member **ret, struct error *err)
+{
+	struct archive_member *m = archive_find(p->a, path);
+
+	if (!m)
+		return error_set(err, ERROR_INVALID, 0, "the archive has no member '%s'", path);
+	if (m->bad)
+		return error_set(err, m->bad_kind, 0, "layer '%s': %s", path, m->bad);
+	if (!m->stage)
+		return error_set(err, ERROR_INVALID, 0, "member '%s' is no layer", path);
+	if (!str_eq(m->diff_id, diff_id))
+		return error_set(err, ERROR_INVALID, 0,
+				 "layer '%s' has diff ID '%s', the image config says '%s'", path,
+				 m->diff_id, diff_id);
+	*ret = m;
+	return check_name(m, path, err);
+}
+
+/* ---- candidates ---- */
+
+static struct candidate *add_candidate(struct plan *p)
+{
+	xgrow(p->v, p->n, p->cap);
+	p->v[p->n] = (struct candidate){0};
+	return &p->v[p->n++];
+}
+
+static int add_name(struct candidate *c, const char *name, struct error *err)
+{
+	autoimage_ref struct image_ref ref = {0};
+	int r = image_ref_parse(name, &ref, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "image name '%s'", name);
+	if (ref.digest) {
+		free(ref.digest);
+		ref.digest = NULL;
+	}
+	image_ref_default_tag(&ref);
+	strv_add_take(&c->names, image_ref_format(&ref));
+	strv_add_take(&c->familiar, image_ref_familiar(&ref));
+	return 0;
+}
+
+static int set_config(struct plan *p, struct candidate *c, const char *path, size_t n_layers,
+		      struct error *err)
+{
+	int r = find_text(p, path, &c->config, err);
+
+	if (r >= 0)
+		r = check_name(c->config, path, err);
+	if (r >= 0)
+		r = image_spec_parse(p->arena, c->config->text, c->config->text_len, &c->spec, err);
+	if (r >= 0 && c->spec->diff_ids.n != n_layers)
+		r = error_set(err, ERROR_INVALID, 0,
+			      "config '%s' lists %zu layers, the manifest %zu", path,
+			      c->spec->diff_ids.n, n_layers);
+	c->n_layers = n_layers;
+	c->layers = arena_new0n(p->arena, struct archive_member *, n_layers + 1);
+	return r;
+}
+
+/* ---- manifest.json ---- */
+
+static int plan_item(struct plan *p, const struct image_archive_item *item, struct error *err)
+{
+	struct candidate *c = add_candidate(p);
+	int r = set_config(p, c, item->config, item->layers.n, err);
+
+	for (size_t i = 0; i < item->layers.n && r >= 0; i++)
+		r = find_layer(p, item->layers.v[i], c->spec->diff_ids.v[i], &c->layers[i], err);
+	for (size_t i = 0; i < item->repo_tags.n && r >= 0; i++)
+		r = add_name(c, item->repo_tags.v[i], err);
+	return r;
+}
+
+static int plan_docker(struct plan *p, const struct archive_member *manifest, struct error *err)
+{
+	const struct image_archive_item *items;
+	struct json_objects list;
+	int r;
+
+	r = image_archive_parse(p->arena, manifest->text, manifest->text_len, &list, err);
+	items = r < 0 ? NULL : list.v;
+	for (size_t i = 0; r >= 0 && i < list.n; i++)
+		r = plan_item(p, &items[i], err);
+	return r;
+}
+
+/* ---- OCI layouts ---- */
+
+static char *blob_path(const struct plan *p, const char *digest)
+{
+	return arena_printf(p->arena, "blobs/sha256/%s", digest_hex(digest));
+}
+
+/* The names that containerd and others write; a bare tag names nothing. */
+static int oci_names(struct candidate *c, const struct image_descriptor *d, struct error *err)
+{
+	const char *full = image_annotation(&d->annotations, "io.containerd.image.name");
+	const char *ref = image_annotation(&d->annotations, "org.opencontainers.image.ref.name");
+
+	if (full)
+		return add_name(c, full, err);
+	return ref && strpbrk(ref, ":/") ? add_name(c, ref, err) : 0;
+}
+
+static bool is_attestation(const struct image_descriptor *d)
+{
+	return image_annotation(&d->annotations, "vnd.docker.reference.type") ||
+	       (d->platform && str_eq(d->platform->os, "unknown"));
+}
+
+static int plan_manifest(struct plan *p, const struct image_descriptor *d,
+			 const struct image_descriptor *named, struct error *err)
+{
+	const char *path = blob_path(p, d->digest);
+	const struct image_manifest *m = NULL;
+	const struct archive_member *member = NULL;
+	const struct image_descriptor *layers;
+	struct candidate *c;
+	int r;
+
+	r = find_text(p, path, &member, err);
+	if (r >= 0)
+		r = check_name(member, path, err);
+	if (r >= 0)
+		r = image_manifest_parse(p->arena, member->text, member->text_len, &m, err);
+	if (r < 0)
+		return r;
+	c = add_candidate(p);
+	layers = m->layers.v;
+	r = set_config(p, c, blob_path(p, m->config.digest), m->layers.n, err);
+	for (size_t i = 0; i < m->layers.n && r >= 0; i++)
+		r = find_layer(p, blob_path(p, layers[i].digest), c->spec->diff_ids.v[i],
+			       &c->layers[i], err);
+	return r < 0 ? r : oci_names(c, named, err);
+}
+
+/* named: the descriptor whose annotations carry the name; NULL at the top, where each has its own. */
+static int plan_index(struct plan *p, const struct archive_member *member,
+		      const struct image_descriptor *named, unsigned depth, struct error *err)
+{
+	const struct image_index *index;
+	const struct image_descriptor *v;
+	int r;
+
+	if (depth > MAX_INDEX_DEPTH)
+		return error_set(err, ERROR_INVALID, 0, "indexes in indexes in indexes");
+	r = image_index_parse(p->arena, member->text, member->text_len, &index, err);
+	if (r < 0)
+		return r;
+	v = index->manifests.v;
+	for (size_t i = 0; i < index->manifests.n && r >= 0; i++) {
+		const struct image_descriptor *name = named ? named : &v[i];
+		const struct archive_member *inner;
+		const char *path;
+
+		if (is_attestation(&v[i]) || !image_platform_is_native(v[i].platform))
+			continue;
+		if (!image_type_is_index(v[i].media_type)) {
+			r = plan_manifest(p, &v[i], name, err);
+			continue;
+		}
+		path = blob_path(p, v[i].digest);
+		r = find_text(p, path, &inner, err);
+		if (r >= 0)
+			r = check_name(inner, path, err);
+		if (r >= 0)
+			r = plan_index(p, inner, name, depth + 1, err);
+	}
+	return r;
+}
+
+static int make_plan(struct plan *p, struct error *err)
+{
+	const struct archive_member *m = archive_find(p->a, "manifest.json");
+	int r;
+
+	if (m && m->text) {
+		r = plan_docker(p, m, err);
+	} else {
+		m = archive_find(p->a, "index.json");
+		if (!m || !m->text)
+			return error_set(err, ERROR_INVALID, 0,
+					 "neither manifest.json nor index.json found: this is no "
+					 "image archive");
+		r = plan_index(p, m, NULL, 0, err);
+	}
+	if (r >= 0 && p->n == 0)
+		r = error_set(err, ERROR_INVALID, 0,
+			      "the archive has no image for this machine (linux/%s)",
+			      image_native_architecture());
+	return r;
+}
+
+/* ---- committing ---- */
+
+/* The layer was used up by another image of the archive, on other layers: make it again. */
+static int stage_again(struct store_pins *pins, const char *diff_id, struct layer_stage **ret,
+		       struct error *err)
+{
+	autolayer_tar struct layer_tar *t = NULL;
+	char name[STORE_NAME_SIZE];
+	struct store_layer_row row;
+	struct stream_reader in;
+	int r = store_pin_diff(pins, diff_id, &row, err);
+
+	if (r == 0)
+		r = error_set(err, ERROR_INTERNAL, 0, "layer '%s' has vanished", diff_id);
+	if (r >= 0)
+		r = store_layer_reader(pins->s, &row, &t, err);
+	if (r < 0)
+		return r;
+	in = layer_tar_reader(t);
+	store_tmp_name(pins->s, name);
+	return layer_stage_new(pins->s->tmp_fd, name, &in, ret, err);
+}
+
+static int take_layers(struct candidate *c, struct store_pins *pins, struct layer_stage **stages,
+		       char (*diff_ids)[DIGEST_STRING_SIZE], struct error *err)
+{
+	char chain[DIGEST_STRING_SIZE] = "";
+
+	for (size_t i = 0; i < c->n_layers; i++) {
+		struct store_layer_row row;
+		int r;
+
+		memcpy(diff_ids[i], c->layers[i]->diff_id, sizeof(diff_ids[i]));
+		layer_chain_id(chain, diff_ids[i], chain);
+		r = store_pin(pins, chain, &row, err);
+		if (r == 0 && c->layers[i]->stage)
+			stages[i] = TAKE_PTR(c->layers[i]->stage);
+		else if (r == 0)
+			r = stage_again(pins, diff_ids[i], &stages[i], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int commit_candidate(struct plan *p, struct candidate *c, struct store_loaded_list *ret,
+			    struct error *err)
+{
+	autofree struct layer_stage **stages = xnew0n(struct layer_stage *, c->n_layers);
+	char(*diff_ids)[DIGEST_STRING_SIZE] =
+		arena_alloc(p->arena, (c->n_layers + 1) * DIGEST_STRING_SIZE);
+	struct store_new_image img = {.config = c->config->text,
+				      .config_len = c->config->text_len,
+				      .names = (const char *const *)c->names.v,
+				      .stages = stages,
+				      .diff_ids = (const char(*)[DIGEST_STRING_SIZE])diff_ids,
+				      .n_layers = c->n_layers};
+	autostore_pins struct store_pins pins = {0};
+	char id[DIGEST_STRING_SIZE];
+	int r;
+
+	store_pins_init(p->s, &pins);
+	r = take_layers(c, &pins, stages, diff_ids, err);
+	if (r >= 0)
+		r = store_image_commit(&pins, &img, id, err);
+	for (size_t i = 0; i < c->n_layers; i++)
+		(void)layer_stage_free(stages[i]);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < (c->familiar.n ? c->familiar.n : 1); i++) {
+		struct store_loaded *l;
+
+		xgrow(ret->v, ret->n, ret->cap);
+		l = &ret->v[ret->n++];
+		*l = (struct store_loaded){.name = c->familiar.n ? xstrdup(c->familiar.v[i])
+								 : NULL};
+		memcpy(l->id, id, sizeof(id));
+	}
+	return 0;
+}
+
+int store_load(struct store *s, const struct stream_reader *in,
+	       const struct store_progress *progress, struct store_loaded_list *ret,
+	       struct error *err)
+{
+	autostore_loaded_list struct store_loaded_list loaded = {0};
+	autoarchive struct archive a = {0};
+	struct plan p = {.s = s, .a = &a, .progress = progress};
+	int r;
+
+	r = archive_read(s, in, progress, &a, err);
+	if (r < 0)
+		return r;
+	p.arena = arena_new();
+	r = make_plan(&p, err);
+	for (size_t i = 0; i < p.n && r >= 0; i++)
+		r = commit_candidate(&p, &p.v[i], &loaded, err);
+	plan_done(&p);
+	if (r < 0)
+		return r;
+	*ret = loaded;
+	loaded = (struct store_loaded_list){0};
+	return 0;
+}
+
+void store_loaded_list_done(struct store_loaded_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].name);
+	free(l->v);
+	*l = (struct store_loaded_list){0};
+}

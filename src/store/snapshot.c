@@ -1,0 +1,247 @@
+/* Containers' root filesystems: upper directories on images' layers. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "store/store_priv.h"
+
+void store_snapshot_done(struct store_snapshot *snap)
+{
+	strv_done(&snap->lower);
+	strv_done(&snap->lower_short);
+	free(snap->layers_dir);
+	free(snap->upper);
+	free(snap->work);
+	*snap = (struct store_snapshot){0};
+}
+
+struct lookup {
+	struct store *s;
+	const char *container, *image;
+	struct store_snapshot *ret;
+	struct store_doomed doomed; /* removal only */
+};
+
+/* IDs come from the engine; they are names of folders all the same. */
+static int check_id(const char *id, struct error *err)
+{
+	size_t len = strlen(id);
+
+	if (len == 0 || len > 64 || !str_is_hex(id, len))
+		return error_set(err, ERROR_INVALID, 0, "invalid container ID '%s'", id);
+	return 0;
+}
+
+static void add_layer(struct lookup *l, int64_t id, const char *chain_id)
+{
+	strv_addf(&l->ret->lower, "%s/layers/%s/diff", l->s->root_path, digest_hex(chain_id));
+	strv_addf(&l->ret->lower_short, "l/%llx", (unsigned long long)id);
+}
+
+static int load_snapshot(struct db_tx *tx, struct lookup *l, struct error *err)
+{
+	struct store_snapshot *snap = l->ret;
+	struct db_stmt *st;
+	int r;
+
+	r = db_query(tx, &st, err, "SELECT image FROM snapshots WHERE container = ?", "s",
+		     l->container);
+	if (r >= 0)
+		r = db_step(st, err);
+	if (r == 0)
+		return error_set(err, ERROR_NOT_FOUND, 0, "container '%s' has no root filesystem",
+				 l->container);
+	if (r < 0)
+		return r;
+	(void)str_copy(snap->image_id, sizeof(snap->image_id), db_text(st, 0));
+	db_stop(st);
+	r = db_query(tx, &st, err,
+		     "SELECT l.id, l.chain_id FROM snapshot_layers AS s JOIN layers AS l"
+		     " ON l.id = s.layer WHERE s.container = ? ORDER BY s.position DESC",
+		     "s", l->container);
+	while (r >= 0 && (r = db_step(st, err)) > 0)
+		add_layer(l, db_int(st, 0), db_text(st, 1));
+	if (r < 0)
+		return r;
+	if (snap->lower.n == 0) {
+		strv_addf(&snap->lower, "%s/layers/empty/diff", l->s->root_path);
+		strv_add(&snap->lower_short, "empty/diff");
+	}
+	snap->layers_dir = xasprintf("%s/layers", l->s->root_path);
+	snap->upper = xasprintf("%s/containers/%s/upper", l->s->root_path, l->container);
+	snap->work = xasprintf("%s/containers/%s/work", l->s->root_path, l->container);
+	return 0;
+}
+
+static int create_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct lookup *l = data;
+	struct db_stmt *st;
+	int r;
+
+	r = db_query(tx, &st, err, "SELECT 1 FROM images WHERE id = ?", "s", l->image);
+	if (r >= 0)
+		r = db_step(st, err);
+	if (r == 0)
+		return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", l->image);
+	if (r < 0)
+		return r;
+	db_stop(st);
+	r = db_exec(tx, err, "INSERT INTO snapshots(container, image, created_ns) VALUES(?, ?, ?)",
+		    "ssi", l->container, l->image, clock_realtime_ns());
+	if (r >= 0)
+		r = db_exec(tx, err,
+			    "INSERT INTO snapshot_layers(container, position, layer)"
+			    " SELECT ?, position, layer FROM image_layers WHERE image = ?",
+			    "ss", l->container, l->image);
+	return r < 0 ? r : load_snapshot(tx, l, err);
+}
+
+/* The root of the merged tree is upper itself: it must look like the top layer's. */
+static int make_upper(struct store *s, int dir_fd, const char *top, struct error *err)
+{
+	autoclose int fd = -EBADF;
+	struct stat st;
+
+	if (mkdirat(dir_fd, "upper", 0700) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_INTERNAL, errno, "make the upper directory");
+	fd = openat(dir_fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstatat(s->layers_fd, top, &st, 0) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "look at '%s'", top);
+	if (((st.st_uid != geteuid() || st.st_gid != getegid()) &&
+	     fchown(fd, st.st_uid, st.st_gid) < 0) ||
+	    fchmod(fd, st.st_mode & 07777) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "set up the upper directory");
+	if (mkdirat(dir_fd, "work", 0700) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_INTERNAL, errno, "make the work directory");
+	return 0;
+}
+
+static int make_dirs(struct store *s, const char *id, const struct store_snapshot *snap,
+		     struct error *err)
+{
+	const char *top = snap->lower.v[0] + strlen(snap->layers_dir) + 1;
+	autoclose int fd = -EBADF;
+
+	if (mkdirat(s->containers_fd, id, 0710) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_INTERNAL, errno, "make 'containers/%s'", id);
+	fd = openat(s->containers_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open 'containers/%s'", id);
+	return make_upper(s, fd, top, err);
+}
+
+int store_snapshot_create(struct store *s, const char *image_id, const char *container_id,
+			  struct store_snapshot *ret, struct error *err)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	struct lookup l = {.s = s, .container = container_id, .image = image_id, .ret = &snap};
+	int r = check_id(container_id, err);
+
+	if (r >= 0)
+		r = db_run(s->db, create_job, &l, DB_NORMAL, err);
+	if (r < 0)
+		return r;
+	/* The row came first: a crash here leaves nothing that no row knows. */
+	r = make_dirs(s, container_id, &snap, err);
+	if (r < 0) {
+		(void)store_snapshot_remove(s, container_id, NULL); /* the first error is told */
+		return r;
+	}
+	*ret = snap;
+	snap = (struct store_snapshot){0};
+	return 0;
+}
+
+static int get_job(struct db_tx *tx, void *data, struct error *err)
+{
+	return load_snapshot(tx, data, err);
+}
+
+int store_snapshot_get(struct store *s, const char *container_id, struct store_snapshot *ret,
+		       struct error *err)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	struct lookup l = {.s = s, .container = container_id, .ret = &snap};
+	int r = check_id(container_id, err);
+
+	if (r >= 0)
+		r = db_run(s->db, get_job, &l, DB_NORMAL, err);
+	if (r < 0)
+		return r;
+	*ret = snap;
+	snap = (struct store_snapshot){0};
+	return 0;
+}
+
+static int list_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct strv *ret = data;
+	struct db_stmt *st;
+	int r = db_query(tx, &st, err, "SELECT container FROM snapshots", "");
+
+	while (r >= 0 && (r = db_step(st, err)) > 0)
+		strv_add(ret, db_text(st, 0));
+	return r;
+}
+
+int store_snapshot_list(struct store *s, struct strv *ret, struct error *err)
+{
+	return db_run(s->db, list_job, ret, DB_NORMAL, err);
+}
+
+/* ---- removal ---- */
+
+/* Only a container that outlived its image's row can be its layers' last user. */
+static int image_is_gone(struct db_tx *tx, const char *container, struct error *err)
+{
+	struct db_stmt *st;
+	int r;
+
+	r = db_query(tx, &st, err,
+		     "SELECT 1 FROM snapshots AS s JOIN images AS i ON i.id = s.image"
+		     " WHERE s.container = ?",
+		     "s", container);
+	if (r >= 0)
+		r = db_step(st, err);
+	if (r > 0)
+		db_stop(st);
+	return r < 0 ? r : r == 0;
+}
+
+static int remove_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct lookup *l = data;
+	autofree char *path = xasprintf("containers/%s", l->container);
+	int gone = image_is_gone(tx, l->container, err), r = gone;
+
+	if (r >= 0)
+		r = db_exec(tx, err, "DELETE FROM snapshots WHERE container = ?", "s",
+			    l->container);
+	if (r >= 0)
+		r = store_tombstone_add(tx, path, err);
+	strv_add(&l->doomed.paths, path);
+	if (r >= 0 && gone)
+		r = store_gc(tx, &l->doomed, NULL, err);
+	return r;
+}
+
+int store_snapshot_remove(struct store *s, const char *container_id, struct error *err)
+{
+	struct lookup l = {.s = s, .container = container_id};
+	int r = check_id(container_id, err);
+
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&s->files);
+	r = db_run(s->db, remove_job, &l, DB_NORMAL, err);
+	if (r >= 0)
+		store_bury(s, &l.doomed);
+	(void)pthread_mutex_unlock(&s->files);
+	if (r >= 0)
+		store_delete_buried(s, &l.doomed);
+	strv_done(&l.doomed.paths);
+	return r;
+}

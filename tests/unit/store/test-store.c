@@ -1,0 +1,279 @@
+/* Images in, containers' file systems on them, images out. */
+#include "fixture.h"
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "store/layer.h"
+
+#define LAYER_MAX (1 << 20)
+
+static struct stream_memory memory(const struct strbuf *b)
+{
+	return (struct stream_memory){.p = b->s, .len = b->len};
+}
+
+static int import(struct fixture *f, const struct strbuf *tar, const char *name, char *ret_id,
+		  struct error *err)
+{
+	struct stream_memory m = memory(tar);
+	struct stream_reader in = stream_reader_memory(&m);
+	const char *const changes[] = {"CMD [\"sh\"]", "ENV A=b", NULL};
+	const struct store_import_args args = {.in = &in, .name = name, .changes = changes};
+
+	return store_import(f->store, &args, ret_id, err);
+}
+
+static void make_layer(struct strbuf *b, const char *text)
+{
+	tar_add_entry(b, .type = TAR_DIRECTORY, .path = "./", .mode = 0755);
+	tar_add_entry(b, .type = TAR_DIRECTORY, .path = "etc/", .mode = 0750);
+	tar_add_file(b, "etc/motd", text);
+	tar_add_entry(b, .type = TAR_SYMLINK, .path = "motd", .link = "/etc/motd", .mode = 0777);
+	tar_add_entry(b, .type = TAR_HARDLINK, .path = "motd2", .link = "etc/motd");
+	tar_add_end(b);
+}
+
+static void check_layer_tar(struct fixture *f, const struct store_layer *l,
+			    const struct strbuf *expect)
+{
+	struct strbuf back = STRBUF_INIT(TEST_TAR_MAX);
+	struct stream_writer out = strbuf_writer(&back);
+	struct error err = {0};
+
+	assert_ok(store_layer_tar(f->store, l->chain_id, &out, &err), &err);
+	assert_int_equal(back.len, expect->len);
+	assert_memory_equal(back.s, expect->s, back.len);
+	strbuf_done(&back);
+}
+
+static void test_import_and_read_back(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_image img = {0};
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE], digest[DIGEST_STRING_SIZE];
+
+	make_layer(&tar, "hello\n");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_image_get(f->store, "demo:latest", &img, &err), &err);
+	assert_string_equal(img.id, id);
+	sha256_of(img.config, img.config_len, digest);
+	assert_string_equal(digest, id);
+	assert_int_equal(img.n_layers, 1);
+	assert_int_equal(img.repo_tags.n, 1);
+	assert_string_equal(img.repo_tags.v[0], "demo:latest");
+	assert_int_equal(img.size, 6);
+	assert_true(img.created_ns > 0);
+	assert_non_null(strstr(img.config, "\"Cmd\":[\"sh\"]"));
+	sha256_of(tar.s, tar.len, digest);
+	assert_string_equal(img.layers[0].diff_id, digest);
+	check_layer_tar(f, &img.layers[0], &tar);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	store_image_done(&img);
+	strbuf_done(&tar);
+}
+
+static void test_resolve(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_image img = {0};
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE], prefix[16];
+
+	make_layer(&tar, "x");
+	assert_ok(import(f, &tar, "docker.io/library/demo:1", id, &err), &err);
+	assert_ok(store_image_tag(f->store, "demo:1", "localhost:5000/a/b", &err), &err);
+	(void)snprintf(prefix, sizeof(prefix), "%.12s", id + 7);
+	for (size_t i = 0; i < 6; i++) {
+		const char *const refs[] = {"demo:1",
+					    "library/demo:1",
+					    "docker.io/library/demo:1",
+					    "localhost:5000/a/b:latest",
+					    id,
+					    prefix};
+
+		assert_ok(store_image_get(f->store, refs[i], &img, &err), &err);
+		assert_string_equal(img.id, id);
+		assert_int_equal(img.repo_tags.n, 2);
+		store_image_done(&img);
+	}
+	assert_true(store_image_get(f->store, "demo", &img, &err) < 0);
+	assert_int_equal(err.kind, ERROR_NOT_FOUND);
+	assert_string_equal(error_msg(&err), "No such image: demo:latest");
+	error_done(&err);
+	assert_true(store_image_get(f->store, "Demo", &img, &err) < 0);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	error_done(&err);
+	strbuf_done(&tar);
+}
+
+static void test_snapshot(void **state)
+{
+	const char *cid = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_snapshot snap = {0};
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE];
+	struct strv users = {0};
+	struct stat st;
+	char *text = NULL, *path;
+
+	make_layer(&tar, "x");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_snapshot_create(f->store, id, cid, &snap, &err), &err);
+	assert_int_equal(snap.lower.n, 1);
+	assert_int_equal(stat(snap.upper, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	path = xasprintf("%s/etc/motd", snap.lower.v[0]);
+	assert_true(file_read(AT_FDCWD, path, 100, &text, NULL, NULL) >= 0);
+	assert_string_equal(text, "x");
+	free(text);
+	free(path);
+	path = xasprintf("%s/%s/etc", snap.layers_dir, snap.lower_short.v[0]);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	free(path);
+	assert_ok(store_image_users(f->store, id, &users, &err), &err);
+	assert_int_equal(users.n, 1);
+	store_snapshot_done(&snap);
+
+	/* It is there after a restart too. */
+	fixture_close(f);
+	fixture_open(f);
+	assert_ok(store_snapshot_get(f->store, cid, &snap, &err), &err);
+	assert_string_equal(snap.image_id, id);
+	assert_int_equal(access(snap.work, F_OK), 0);
+	assert_ok(store_snapshot_remove(f->store, cid, &err), &err);
+	assert_int_equal(fixture_count(f, "containers"), 0);
+	assert_ok(store_snapshot_remove(f->store, cid, &err), &err);
+	assert_true(store_snapshot_get(f->store, cid, &snap, &err) < 0);
+	assert_int_equal(err.kind, ERROR_NOT_FOUND);
+	error_done(&err);
+	store_snapshot_done(&snap);
+	strv_done(&users);
+	strbuf_done(&tar);
+}
+
+/* ---- docker save archives ---- */
+
+static void digest_of(const struct strbuf *b, char *ret)
+{
+	sha256_of(b->s, b->len, ret);
+}
+
+static void make_config(struct strbuf *config, const char *const *diff_ids, size_t n)
+{
+	strbuf_adds(config,
+		    "{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":"
+		    "\"2020-01-01T00:00:00Z\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(config, "%s\"%s\"", i ? "," : "", diff_ids[i]);
+	strbuf_adds(config, "]}}");
+}
+
+static int load(struct fixture *f, const struct strbuf *archive, struct store_loaded_list *ret,
+		struct error *err)
+{
+	struct stream_memory m = memory(archive);
+	struct stream_reader in = stream_reader_memory(&m);
+
+	return store_load(f->store, &in, NULL, ret, err);
+}
+
+static void test_load_old_layout(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf one = STRBUF_INIT(LAYER_MAX), two = STRBUF_INIT(LAYER_MAX);
+	struct strbuf config = STRBUF_INIT(4096), archive = STRBUF_INIT(TEST_TAR_MAX);
+	struct strbuf manifest = STRBUF_INIT(4096);
+	char d1[DIGEST_STRING_SIZE], d2[DIGEST_STRING_SIZE], cd[DIGEST_STRING_SIZE];
+	const char *const diffs[] = {d1, d2};
+	struct store_loaded_list loaded = {0};
+	struct store_image img = {0};
+	struct error err = {0};
+	char *name;
+
+	make_layer(&one, "one");
+	tar_add_file(&two, "etc/two", "2");
+	tar_add_end(&two);
+	digest_of(&one, d1);
+	digest_of(&two, d2);
+	make_config(&config, diffs, 2);
+	digest_of(&config, cd);
+	/* The second layer comes first, by a link to where its bytes come last. */
+	tar_add_entry(&archive, .type = TAR_DIRECTORY, .path = "b/", .mode = 0755);
+	tar_add_entry(&archive, .type = TAR_SYMLINK, .path = "b/layer.tar",
+		      .link = "../c/layer.tar", .mode = 0777);
+	tar_add_file(&archive, "b/VERSION", "1.0");
+	strbuf_addf(&manifest,
+		    "[{\"Config\":\"%s.json\",\"RepoTags\":[\"demo:a\",\"demo:b\"],"
+		    "\"Layers\":[\"a/layer.tar\",\"b/layer.tar\"]}]",
+		    cd + 7);
+	tar_add_file(&archive, "manifest.json", manifest.s);
+	tar_add(&archive,
+		&(struct tar_entry){.type = TAR_FILE,
+				    .path = "a/layer.tar",
+				    .mode = 0644,
+				    .size = (int64_t)one.len},
+		one.s);
+	name = xasprintf("%s.json", cd + 7);
+	tar_add_file(&archive, name, config.s);
+	tar_add(&archive,
+		&(struct tar_entry){.type = TAR_FILE,
+				    .path = "c/layer.tar",
+				    .mode = 0644,
+				    .size = (int64_t)two.len},
+		two.s);
+	tar_add_end(&archive);
+
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_int_equal(loaded.n, 2);
+	assert_string_equal(loaded.v[0].name, "demo:a");
+	assert_string_equal(loaded.v[1].name, "demo:b");
+	assert_string_equal(loaded.v[0].id, cd);
+	assert_ok(store_image_get(f->store, "demo:b", &img, &err), &err);
+	assert_int_equal(img.n_layers, 2);
+	check_layer_tar(f, &img.layers[0], &one);
+	check_layer_tar(f, &img.layers[1], &two);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	assert_int_equal(fixture_count(f, "layers"), 4); /* two, l and empty */
+
+	/* The second layer had no entry for etc: it looks as below. */
+	{
+		char *path = xasprintf("layers/%s/diff/etc", digest_hex(img.layers[1].chain_id));
+		struct stat st;
+
+		assert_int_equal(fstatat(f->fd, path, &st, 0), 0);
+		assert_int_equal(st.st_mode & 07777, 0750);
+		free(path);
+	}
+	store_image_done(&img);
+	store_loaded_list_done(&loaded);
+
+	/* A second time it changes nothing. */
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_int_equal(fixture_count(f, "layers"), 4);
+	store_loaded_list_done(&loaded);
+	free(name);
+	strbuf_done(&one);
+	strbuf_done(&two);
+	strbuf_done(&config);
+	strbuf_done(&archive);
+	strbuf_done(&manifest);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_import_and_read_back),
+		T(test_resolve),
+		T(test_snapshot),
+		T(test_load_old_layout),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
