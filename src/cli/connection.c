@@ -8,6 +8,7 @@
 #include "http/address.h"
 #include "http/client.h"
 #include "http/tls.h"
+#include "http/url.h"
 
 static const char *tls_file(struct cli *cli, const char *given, const char *name)
 {
@@ -89,21 +90,10 @@ int cli_connect(struct cli *cli, struct error *err)
 
 const char *cli_escape(struct cli *cli, const char *s)
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
-	char *out = arena_alloc(cli->arena, 3 * strlen(s) + 1), *p = out;
+	autostrbuf struct strbuf b = STRBUF_INIT(CLI_RESPONSE_MAX);
 
-	for (; *s; s++) {
-		if (strchr(plain, *s)) {
-			*p++ = *s;
-		} else {
-			*p++ = '%';
-			hex_encode(s, 1, p);
-			p += 2;
-		}
-	}
-	*p = '\0';
-	return out;
+	url_encode(&b, s);
+	return arena_strndup(cli->arena, b.s, b.len);
 }
 
 char *cli_path(struct cli *cli, const char *fmt, ...)
