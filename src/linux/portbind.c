@@ -6,7 +6,7 @@
  * usual answer, lets any number of non-listening sockets share a port.  So: bind with SO_REUSEADDR,
  * listen, which the kernel grants to one socket only (inet_csk_listen_start checks again), clear
  * SO_REUSEADDR while still listening, so that no later bind may share, and then stop listening with
- * shutdown(SHUT_RD), which keeps an explicitly bound port (tcp(7), SOCK_BINDPORT_LOCK).
+ * shutdown(SHUT_RD), which keeps a port that was asked for by number (SOCK_BINDPORT_LOCK).
  */
 #include "linux/portbind.h"
 
@@ -65,6 +65,13 @@ static int hold_tcp(int fd, bool relay)
 	return 0;
 }
 
+/* A port that the kernel chooses has no earlier owner to fear, and is exclusive as it is.  (It
+ * would not outlive the shutdown: only a bind to a number sets SOCK_BINDPORT_LOCK.) */
+static int hold_chosen_tcp(int fd, bool relay)
+{
+	return relay && listen(fd, 128) < 0 ? -errno : 0;
+}
+
 static int bound_port(int fd, uint16_t *ret)
 {
 	struct sockaddr_storage sa;
@@ -98,18 +105,18 @@ static int try_port(const struct port_binding *b, uint16_t port, uint16_t *ret_p
 		if (r < 0)
 			return r;
 	}
-	if (tcp) {
+	if (tcp && port != 0) {
 		r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (r < 0)
 			return r;
-	} else if (!relay) {
+	} else if (!tcp && !relay) {
 		/* A datagram that slips in before the nftables element exists is never read. */
 		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, 0); /* the kernel's minimum */
 	}
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0)
 		return -errno;
 	if (tcp) {
-		r = hold_tcp(fd, relay);
+		r = port != 0 ? hold_tcp(fd, relay) : hold_chosen_tcp(fd, relay);
 		if (r < 0)
 			return r;
 	}
