@@ -28,6 +28,9 @@ int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err);
  * ("cpu,cpuacct", "systemd"), "unified" is the v2 one; a `cgroup.controllers` file in the root
  * itself makes it pure v2. */
 int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err);
+/* In a new mount namespace: open the same mounts there, for mounts can only be cloned from fds of
+ * one's own namespace (open_tree(2)). */
+int cgroup_layout_reopen(struct cgroup_layout *l, struct error *err);
 enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l);
 struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l);
 DEFINE_CLEANUP(struct cgroup_layout, cgroup_layout_free);

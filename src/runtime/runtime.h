@@ -102,6 +102,9 @@ int runtime_resume(struct runtime_container *c, struct error *err);
 /* Kill what is left in the cgroup, wait for it to die, remove the cgroup, run the poststop hooks.
  * Safe to repeat.  A process 1 that nobody has reaped is killed but not reaped. */
 int runtime_delete(struct runtime_container *c, struct error *err);
+/* The poststop hooks alone, for a container that another program created. */
+int runtime_run_poststop(const struct oci_spec *spec, const char *id, const char *bundle,
+			 struct error *err);
 struct runtime_container *runtime_free(struct runtime_container *c);
 DEFINE_CLEANUP(struct runtime_container, runtime_free);
 #define autoruntime __attribute__((cleanup(runtime_freep_)))

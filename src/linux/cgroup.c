@@ -1,0 +1,733 @@
+/* Control groups: the layout, directories, processes; cgroup_v1.c and cgroup_v2.c know the knobs.
+ *
+ * Every operation works on directory fds.  Removal waits without sleeping: a process that leaves a
+ * cgroup as it dies is announced by its pidfd, so the survivors' pidfds are polled, not the
+ * directory.
+ */
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "linux/cgroup_priv.h"
+#include "linux/sys.h"
+
+#define MOUNTINFO_MAX   ((size_t)4 << 20)
+#define CGROUP_FILE_MAX ((size_t)1 << 20)
+
+/* -- layout ------------------------------------------------------------------------------- */
+
+static struct hierarchy *layout_add(struct cgroup_layout *l, const char *name,
+				    const char *controllers, int fd, bool is_v2)
+{
+	xgrow(l->hierarchies, l->count, l->cap);
+	l->hierarchies[l->count++] = (struct hierarchy){.name = xstrdup(name),
+							.controllers = xstrdup(controllers),
+							.root_fd = fd,
+							.is_v2 = is_v2};
+	return &l->hierarchies[l->count - 1];
+}
+
+static void layout_set_mode(struct cgroup_layout *l)
+{
+	bool v1 = false, v2 = false;
+
+	for (size_t i = 0; i < l->count; i++) {
+		/* A lone named hierarchy (systemd's) controls nothing: that is v2 with a relic. */
+		v1 = v1 || (!l->hierarchies[i].is_v2 &&
+			    !str_has_prefix(l->hierarchies[i].controllers, "name="));
+		v2 = v2 || l->hierarchies[i].is_v2;
+	}
+	l->mode = v1 && v2 ? CGROUP_MODE_HYBRID : v1 ? CGROUP_MODE_V1 : CGROUP_MODE_V2;
+}
+
+enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l)
+{
+	return l->mode;
+}
+
+struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l)
+{
+	for (size_t i = 0; l && i < l->count; i++) {
+		free(l->hierarchies[i].name);
+		free(l->hierarchies[i].controllers);
+		free(l->hierarchies[i].path);
+		fd_close(&l->hierarchies[i].root_fd);
+	}
+	if (l)
+		free(l->hierarchies);
+	free(l);
+	return NULL;
+}
+
+/* Super options mix flags with controllers: what is not a known flag is a controller. */
+static void v1_controllers(char *options, struct strbuf *ret)
+{
+	static const char *const flags[] = {"rw",           "ro",
+					    "noprefix",     "clone_children",
+					    "xattr",        "cpuset_v2_mode",
+					    "favordynmods", "nsdelegate"};
+	char *save = NULL;
+
+	for (char *o = strtok_r(options, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+		bool is_flag = str_has_prefix(o, "release_agent=");
+
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+			is_flag = is_flag || strcmp(o, flags[i]) == 0;
+		if (!is_flag)
+			strbuf_addf(ret, "%s%s", ret->len ? "," : "", o);
+	}
+}
+
+/* One line of mountinfo (proc_pid_mountinfo(5)); octal escapes do not occur in cgroup mount
+ * points that anybody uses, so such a line is skipped. */
+static int layout_add_line(struct cgroup_layout *l, char *line, struct error *err)
+{
+	autostrbuf struct strbuf controllers = STRBUF_INIT(256);
+	char *separator = strstr(line, " - "), *fields[5] = {0}, *save = NULL, *type, *super;
+	bool is_v2;
+	int fd;
+
+	if (!separator || !str_has_prefix(separator, " - cgroup"))
+		return 0;
+	*separator = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		fields[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
+		if (!fields[i])
+			return 0;
+	}
+	type = strtok_r(separator + 3, " ", &save);
+	(void)strtok_r(NULL, " ", &save); /* source */
+	super = strtok_r(NULL, " ", &save);
+	is_v2 = strcmp(type, "cgroup2") == 0;
+	/* A bind of a part of the hierarchy is somebody's view, not the hierarchy. */
+	if (!super || strchr(fields[4], '\\') || strcmp(fields[3], "/") != 0)
+		return 0;
+	if (!is_v2)
+		v1_controllers(super, &controllers);
+	for (size_t i = 0; i < l->count; i++)
+		if (l->hierarchies[i].is_v2 == is_v2 &&
+		    strcmp(l->hierarchies[i].controllers, controllers.s) == 0)
+			return 0; /* mounted twice */
+
+	fd = open(fields[4], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup mount '%s'",
+				 fields[4]);
+	layout_add(l, str_basename(fields[4]), controllers.s, fd, is_v2)->path = xstrdup(fields[4]);
+	return 0;
+}
+
+int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *l = xnew0(struct cgroup_layout);
+	autofree char *text = NULL;
+	char *save = NULL;
+	int r = file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		r = layout_add_line(l, line, err);
+		if (r < 0)
+			return r;
+	}
+	if (l->count == 0)
+		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup file system is mounted");
+	layout_set_mode(l);
+	*ret = TAKE_PTR(l);
+	return 0;
+}
+
+int cgroup_layout_reopen(struct cgroup_layout *l, struct error *err)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct hierarchy *h = &l->hierarchies[i];
+		int fd = h->path ? open(h->path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+		if (fd < 0)
+			return error_set(err, ERROR_UNAVAILABLE, h->path ? errno : EBADF,
+					 "open cgroup mount '%s'", h->name);
+		fd_close(&h->root_fd);
+		h->root_fd = fd;
+	}
+	return 0;
+}
+
+int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *l = xnew0(struct cgroup_layout);
+	int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0)
+		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup root");
+	if (faccessat(fd, "cgroup.controllers", F_OK, 0) == 0) {
+		layout_add(l, "unified", "", fd, true);
+		l->mode = CGROUP_MODE_V2;
+		*ret = TAKE_PTR(l);
+		return 0;
+	}
+	dir = fdopendir(fd);
+	if (!dir) {
+		fd_close(&fd);
+		return error_set(err, ERROR_INTERNAL, errno, "read cgroup root");
+	}
+	while ((entry = readdir(dir))) {
+		autofree char *named = NULL;
+		bool is_v2 = strcmp(entry->d_name, "unified") == 0;
+		int sub;
+
+		if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
+			continue;
+		sub = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (sub < 0)
+			continue;
+		if (strcmp(entry->d_name, "systemd") == 0)
+			named = xstrdup("name=systemd");
+		layout_add(l, entry->d_name,
+			   is_v2   ? ""
+			   : named ? named
+				   : entry->d_name,
+			   sub, is_v2);
+	}
+	(void)closedir(dir);
+	if (l->count == 0)
+		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup hierarchy");
+	layout_set_mode(l);
+	*ret = TAKE_PTR(l);
+	return 0;
+}
+
+/* -- reading and writing ------------------------------------------------------------------- */
+
+int cgroup_write(int dir_fd, const char *file, const char *value, struct error *err)
+{
+	autoclose int fd = openat(dir_fd, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno == ENOENT ? ERROR_UNAVAILABLE : ERROR_INTERNAL, errno,
+				 "open cgroup file '%s'", file);
+	if (write(fd, value, strlen(value)) < 0)
+		return error_set(err,
+				 errno == EINVAL || errno == ERANGE || errno == ENODEV
+					 ? ERROR_INVALID
+					 : ERROR_INTERNAL,
+				 errno, "write '%s' to cgroup file '%s'", value, file);
+	return 0;
+}
+
+int cgroup_writef(int dir_fd, const char *file, struct error *err, const char *fmt, ...)
+{
+	autofree char *value = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	value = xvasprintf(fmt, ap);
+	va_end(ap);
+	return cgroup_write(dir_fd, file, value, err);
+}
+
+char *cgroup_read_text(int dir_fd, const char *file)
+{
+	char *text = NULL;
+
+	return file_read(dir_fd, file, CGROUP_FILE_MAX, &text, NULL, NULL) < 0 ? NULL : text;
+}
+
+bool cgroup_read_u64(int dir_fd, const char *file, uint64_t *ret)
+{
+	autofree char *text = NULL;
+
+	if (dir_fd < 0)
+		return false;
+	text = cgroup_read_text(dir_fd, file);
+	if (!text)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	if (strcmp(text, "max") == 0) {
+		*ret = UINT64_MAX;
+		return true;
+	}
+	return str_parse_u64(text, ret) == 0;
+}
+
+bool cgroup_flat_get(const char *text, const char *key, uint64_t *ret)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; *line;) {
+		if (strncmp(line, key, len) == 0 && line[len] == ' ') {
+			char *end = NULL;
+
+			errno = 0;
+			*ret = strtoull(line + len + 1, &end, 10);
+			return end != line + len + 1 && errno == 0;
+		}
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return false;
+}
+
+/* -- directories --------------------------------------------------------------------------- */
+
+static bool list_has(const char *list, const char *item)
+{
+	size_t len = strlen(item);
+
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, ",");
+
+		if (n == len && memcmp(p, item, len) == 0)
+			return true;
+		p += n + (p[n] == ',');
+	}
+	return false;
+}
+
+int cgroup_v1_dir(const struct cgroup *cg, const char *controller)
+{
+	for (size_t i = 0; i < cg->layout->count; i++)
+		if (!cg->layout->hierarchies[i].is_v2 &&
+		    list_has(cg->layout->hierarchies[i].controllers, controller))
+			return cg->dir_fds[i];
+	return -EBADF;
+}
+
+int cgroup_v2_dir(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->layout->count; i++)
+		if (cg->layout->hierarchies[i].is_v2)
+			return cg->dir_fds[i];
+	return -EBADF;
+}
+
+const char *cgroup_path(const struct cgroup *cg)
+{
+	return cg->path;
+}
+
+int cgroup_clone_fd(const struct cgroup *cg)
+{
+	return cg->layout->mode == CGROUP_MODE_V2 ? cgroup_v2_dir(cg) : -EBADF;
+}
+
+size_t cgroup_hierarchy_count(const struct cgroup *cg)
+{
+	return cg->layout->count;
+}
+
+void cgroup_hierarchy_get(const struct cgroup *cg, size_t i, struct cgroup_hierarchy *ret)
+{
+	const struct hierarchy *h = &cg->layout->hierarchies[i];
+
+	assert(i < cg->layout->count);
+	*ret = (struct cgroup_hierarchy){.name = h->name,
+					 .controllers = h->controllers,
+					 .is_v2 = h->is_v2,
+					 .dir_fd = cg->dir_fds[i]};
+}
+
+static int path_check(const char *path, struct error *err)
+{
+	if (path[0] != '/' || path[1] == '\0' || path[strlen(path) - 1] == '/' ||
+	    strstr(path, "//") || strstr(path, "/../") || strstr(path, "/./") ||
+	    str_has_suffix(path, "/..") || str_has_suffix(path, "/.") || strlen(path) >= 3072)
+		return error_set(err, ERROR_INVALID, 0, "cgroup path '%s'", path);
+	return 0;
+}
+
+static struct cgroup *cgroup_new(const struct cgroup_layout *l, const char *path)
+{
+	struct cgroup *cg = xnew0(struct cgroup);
+
+	cg->layout = l;
+	cg->path = xstrdup(path);
+	cg->dir_fds = xnew0n(int, l->count);
+	for (size_t i = 0; i < l->count; i++)
+		cg->dir_fds[i] = -EBADF;
+	return cg;
+}
+
+/* A directory that held processes cannot be ours: another container has this name. */
+static bool has_processes(int dir_fd)
+{
+	autofree char *text = cgroup_read_text(dir_fd, "cgroup.procs");
+
+	return text && text[0] != '\0';
+}
+
+static int create_in(const struct hierarchy *h, const char *path, int *ret, struct error *err)
+{
+	autoclose int parent = openat(h->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *p = path + 1;
+
+	if (parent < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open cgroup root '%s'", h->name);
+	while (*p) {
+		size_t n = strcspn(p, "/");
+		autofree char *name = xstrndup(p, n);
+		bool made = mkdirat(parent, name, 0755) == 0;
+		bool last = p[n] == '\0';
+		autoclose int fd = -EBADF;
+		int r;
+
+		if (!made && errno != EEXIST)
+			return error_set(err, ERROR_INTERNAL, errno, "create cgroup '%s' in %s",
+					 path, h->name);
+		fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return error_set(err, ERROR_INTERNAL, errno, "open cgroup '%s' in %s", path,
+					 h->name);
+		if (!made && last && has_processes(fd))
+			return error_set(err, ERROR_CONFLICT, EEXIST, "cgroup '%s' in %s is in use",
+					 path, h->name);
+		r = made && !h->is_v2 ? cgroup_v1_prepare(h, parent, fd, err) : 0;
+		if (r < 0)
+			return r;
+		if (h->is_v2)
+			cgroup_v2_enable_controllers(parent);
+		fd_close(&parent);
+		parent = TAKE_FD(fd);
+		p += n + !last;
+	}
+	*ret = TAKE_FD(parent);
+	return 0;
+}
+
+int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+		  struct error *err)
+{
+	autocgroup struct cgroup *cg = NULL;
+	int r = path_check(path, err);
+
+	if (r < 0)
+		return r;
+	cg = cgroup_new(l, path);
+	for (size_t i = 0; i < l->count; i++) {
+		r = create_in(&l->hierarchies[i], path, &cg->dir_fds[i], err);
+		if (r < 0) {
+			if (r != -EEXIST)
+				(void)cgroup_destroy(cg,
+						     NULL); /* the first error is the one to tell */
+			return r;
+		}
+	}
+	*ret = TAKE_PTR(cg);
+	return 0;
+}
+
+int cgroup_open(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+		struct error *err)
+{
+	autocgroup struct cgroup *cg = NULL;
+	bool found = false;
+	int r = path_check(path, err);
+
+	if (r < 0)
+		return r;
+	cg = cgroup_new(l, path);
+	for (size_t i = 0; i < l->count; i++) {
+		int fd = openat(l->hierarchies[i].root_fd, path + 1,
+				O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		cg->dir_fds[i] = fd >= 0 ? fd : -EBADF;
+		found = found || fd >= 0;
+	}
+	if (!found)
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", path);
+	*ret = TAKE_PTR(cg);
+	return 0;
+}
+
+struct cgroup *cgroup_free(struct cgroup *cg)
+{
+	if (!cg)
+		return NULL;
+	for (size_t i = 0; i < cg->layout->count; i++)
+		fd_close(&cg->dir_fds[i]);
+	free(cg->dir_fds);
+	free(cg->path);
+	free(cg);
+	return NULL;
+}
+
+/* -- processes ----------------------------------------------------------------------------- */
+
+int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	for (size_t i = 0; i < cg->layout->count; i++) {
+		int r = cg->dir_fds[i] < 0
+				? 0
+				: cgroup_write(cg->dir_fds[i], "cgroup.procs", text, err);
+
+		if (r < 0)
+			return error_wrap(err, r, "join cgroup '%s' in %s", cg->path,
+					  cg->layout->hierarchies[i].name);
+	}
+	return 0;
+}
+
+struct pid_list {
+	pid_t *v;
+	size_t n, cap;
+};
+
+static void pids_add_file(int dir_fd, struct pid_list *list)
+{
+	autofree char *text = cgroup_read_text(dir_fd, "cgroup.procs");
+	char *save = NULL;
+
+	for (char *s = text ? strtok_r(text, "\n", &save) : NULL; s;
+	     s = strtok_r(NULL, "\n", &save)) {
+		uint32_t pid;
+
+		if (str_parse_u32(s, &pid) < 0 || pid == 0)
+			continue; /* 0: a process outside our pid namespace */
+		xgrow(list->v, list->n, list->cap);
+		list->v[list->n++] = (pid_t)pid;
+	}
+}
+
+typedef void (*visit_fn)(int parent_fd, const char *name, int dir_fd, void *data);
+
+#define CGROUP_DEPTH_MAX 64
+
+/* Children before parents; name is NULL for the top one. */
+static void walk(int parent_fd, const char *name, int dir_fd, visit_fn fn, void *data,
+		 unsigned depth)
+{
+	int read_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = read_fd < 0 ? NULL : fdopendir(read_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		fd_close(&read_fd);
+	while (dir && depth < CGROUP_DEPTH_MAX && (entry = readdir(dir))) {
+		autoclose int sub = -EBADF;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		sub = openat(dir_fd, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			walk(dir_fd, entry->d_name, sub, fn, data, depth + 1);
+	}
+	if (dir)
+		(void)closedir(dir);
+	fn(parent_fd, name, dir_fd, data);
+}
+
+static void visit_pids(int parent_fd, const char *name, int dir_fd, void *data)
+{
+	(void)parent_fd;
+	(void)name;
+	pids_add_file(dir_fd, data);
+}
+
+/* One hierarchy knows them all: unified, else pids, freezer, or whichever comes first. */
+static int process_dir(const struct cgroup *cg)
+{
+	static const char *const preferred[] = {"pids", "freezer", "memory"};
+	int fd = cgroup_v2_dir(cg);
+
+	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(preferred); i++)
+		fd = cgroup_v1_dir(cg, preferred[i]);
+	for (size_t i = 0; fd < 0 && i < cg->layout->count; i++)
+		fd = cg->dir_fds[i];
+	return fd;
+}
+
+int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *ret_count, struct error *err)
+{
+	struct pid_list list = {0};
+	int fd = process_dir(cg);
+
+	if (fd < 0)
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
+	walk(-EBADF, NULL, fd, visit_pids, &list, 0);
+	*ret = list.v;
+	*ret_count = list.n;
+	return 0;
+}
+
+static void visit_kill(int parent_fd, const char *name, int dir_fd, void *data)
+{
+	struct pid_list list = {0};
+
+	(void)parent_fd;
+	(void)name;
+	pids_add_file(dir_fd, &list);
+	for (size_t i = 0; i < list.n; i++)
+		(void)kill(list.v[i], *(const int *)data); /* ESRCH: gone meanwhile */
+	free(list.v);
+}
+
+int cgroup_kill(const struct cgroup *cg, int signo, struct error *err)
+{
+	int v2 = cgroup_v2_dir(cg);
+	bool frozen = false;
+	int fd;
+
+	if (signo == SIGKILL && v2 >= 0 && cgroup_write(v2, "cgroup.kill", "1", NULL) == 0) {
+		/* v1's freezer holds even the killed, v2's does not. */
+		if (cg->layout->mode == CGROUP_MODE_HYBRID &&
+		    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
+			return cgroup_freeze(cg, false, err);
+		return 0;
+	}
+	fd = process_dir(cg);
+	if (fd < 0)
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
+	walk(-EBADF, NULL, fd, visit_kill, &signo, 0);
+	if (signo == SIGKILL && cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
+		return cgroup_freeze(cg, false, err);
+	return 0;
+}
+
+/* -- removal ------------------------------------------------------------------------------- */
+
+#define DESTROY_ROUNDS     64
+#define DESTROY_TIMEOUT_MS 10000
+
+static void visit_remove(int parent_fd, const char *name, int dir_fd, void *data)
+{
+	(void)dir_fd;
+	(void)data;
+	if (name)
+		(void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* the parent's removal will tell */
+}
+
+static int remove_in(const struct hierarchy *h, const char *path, int *dir_fd)
+{
+	if (*dir_fd < 0)
+		return 0;
+	if (unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) < 0 && errno != ENOENT) {
+		if (errno != EBUSY && errno != ENOTEMPTY)
+			return -errno;
+		walk(h->root_fd, NULL, *dir_fd, visit_remove, NULL, 0);
+		if (unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	fd_close(dir_fd);
+	return 0;
+}
+
+static int remove_all(struct cgroup *cg)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < cg->layout->count; i++) {
+		int r = remove_in(&cg->layout->hierarchies[i], cg->path, &cg->dir_fds[i]);
+
+		result = r < 0 ? r : result;
+	}
+	return result;
+}
+
+/* Wait until every process in it has gone.  A process leaves its cgroup when it has exited, which
+ * is when its pidfd becomes readable; zombies no longer count (cgroup-v2.rst, "populated"). */
+static int wait_processes(const struct cgroup *cg)
+{
+	autofree pid_t *pids = NULL;
+	size_t n = 0;
+	int fd = process_dir(cg);
+
+	if (fd < 0 || cgroup_pids(cg, &pids, &n, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		autoclose int pidfd = sys_pidfd_open(pids[i], 0);
+		struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+		if (pidfd < 0)
+			continue;
+		(void)kill(pids[i], SIGKILL); /* born since cgroup_kill */
+		if (poll(&p, 1, DESTROY_TIMEOUT_MS) == 0)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int cgroup_destroy(struct cgroup *cg, struct error *err)
+{
+	int r = remove_all(cg); /* the usual case: empty already */
+
+	if (r < 0) {
+		/* Another hierarchy's directory may be gone by now, but the one that is busy shows
+		 * whom to kill. */
+		(void)cgroup_kill(cg, SIGKILL, NULL);
+		for (unsigned i = 0; r < 0 && i < DESTROY_ROUNDS; i++) {
+			r = wait_processes(cg);
+			if (r < 0)
+				break;
+			r = remove_all(cg);
+		}
+	}
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "remove cgroup '%s'", cg->path);
+	return 0;
+}
+
+/* -- dispatch ------------------------------------------------------------------------------ */
+
+static const struct cgroup_ops *ops(const struct cgroup *cg)
+{
+	return cg->layout->mode == CGROUP_MODE_V2 ? &cgroup_v2_ops : &cgroup_v1_ops;
+}
+
+int cgroup_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
+{
+	return ops(cg)->apply(cg, res, err);
+}
+
+int cgroup_freeze(const struct cgroup *cg, bool frozen, struct error *err)
+{
+	return ops(cg)->freeze(cg, frozen, err);
+}
+
+int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err)
+{
+	return ops(cg)->is_frozen(cg, ret, err);
+}
+
+int cgroup_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err)
+{
+	return ops(cg)->oom_watch(cg, ret_fd, err);
+}
+
+int cgroup_oom_count(const struct cgroup *cg, uint64_t *ret, struct error *err)
+{
+	return ops(cg)->oom_count(cg, ret, err);
+}
+
+int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err)
+{
+	struct cgroup_stats stats = {.is_v2 = cg->layout->mode == CGROUP_MODE_V2,
+				     .memory_limit = UINT64_MAX,
+				     .pids_limit = UINT64_MAX};
+
+	if (process_dir(cg) < 0)
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
+	ops(cg)->stats(cg, &stats);
+	*ret = stats;
+	return 0;
+}
+
+void cgroup_stats_done(struct cgroup_stats *s)
+{
+	free(s->percpu_ns);
+	free(s->io);
+	*s = (struct cgroup_stats){0};
+}

@@ -1,0 +1,216 @@
+#include "linux/seccomp.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/spawn.h"
+#include "base/str.h"
+
+/* Changes with whatever changes the helper's output for the same profile. */
+#define CACHE_VERSION "vessel-seccomp 1"
+#define PROFILE_MAX   ((size_t)1 << 20)
+#define INSNS_MAX     ((size_t)4096) /* BPF_MAXINSNS */
+
+static_assert(sizeof(struct sock_filter) == sizeof(uint64_t), "a program is an array of 8 bytes");
+
+struct header { /* of a cache file, and of the helper's output (key_len 0) */
+	char magic[8];
+	uint32_t key_len; /* bytes, follows the header */
+	uint32_t count;   /* instructions, follow the key */
+	uint32_t flags;   /* SECCOMP_FILTER_FLAG_* */
+	uint32_t reserved;
+};
+static const char magic[8] = {'v', 's', 'l', 'b', 'p', 'f', '0', '1'};
+
+void seccomp_program_done(struct seccomp_program *program)
+{
+	free(program->insns);
+	*program = (struct seccomp_program){0};
+}
+
+static void key_make(const struct strbuf *profile, struct strbuf *ret)
+{
+	struct utsname uts = {0};
+
+	(void)uname(&uts); /* EFAULT only */
+	strbuf_addf(ret, "%s\n%s %s\n", CACHE_VERSION, uts.release, uts.machine);
+	strbuf_add(ret, profile->s, profile->len);
+}
+
+/* FNV-1a: only a name; the key itself decides. */
+static uint64_t key_hash(const struct strbuf *key)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < key->len; i++)
+		h = (h ^ (unsigned char)key->s[i]) * 0x100000001b3;
+	return h;
+}
+
+static int decode(const char *data, size_t len, const struct strbuf *key,
+		  struct seccomp_program *ret)
+{
+	struct header h;
+	size_t key_len = key ? key->len : 0;
+
+	if (len < sizeof(h))
+		return -EBADMSG;
+	memcpy(&h, data, sizeof(h));
+	if (memcmp(h.magic, magic, sizeof(magic)) != 0 || h.count == 0 || h.count > INSNS_MAX ||
+	    h.key_len != key_len || len != sizeof(h) + key_len + h.count * sizeof(uint64_t))
+		return -EBADMSG;
+	if (key && memcmp(data + sizeof(h), key->s, key_len) != 0)
+		return -ENOENT; /* another profile of the same hash */
+	ret->insns = xmemdup(data + sizeof(h) + key_len, h.count * sizeof(uint64_t));
+	ret->count = h.count;
+	ret->flags = h.flags;
+	return 0;
+}
+
+static int cache_read(int dir_fd, const char *name, const struct strbuf *key,
+		      struct seccomp_program *ret)
+{
+	autofree char *data = NULL;
+	size_t len = 0;
+	int r = file_read(dir_fd, name, sizeof(struct header) + key->len + INSNS_MAX * 8, &data,
+			  &len, NULL);
+
+	return r < 0 ? r : decode(data, len, key, ret);
+}
+
+/* Losing an entry costs a compilation, so failures to write are nobody's concern. */
+static void cache_write(int dir_fd, const char *name, const struct strbuf *key,
+			const struct seccomp_program *program)
+{
+	autostrbuf struct strbuf out =
+		STRBUF_INIT(sizeof(struct header) + key->len + INSNS_MAX * 8);
+	struct header h = {.key_len = (uint32_t)key->len,
+			   .count = (uint32_t)program->count,
+			   .flags = program->flags};
+
+	memcpy(h.magic, magic, sizeof(magic));
+	strbuf_add(&out, &h, sizeof(h));
+	strbuf_add(&out, key->s, key->len);
+	strbuf_add(&out, program->insns, program->count * sizeof(uint64_t));
+	if (strbuf_error(&out) == 0)
+		(void)file_write_atomic(dir_fd, name, out.s, out.len, 0600, 0, NULL);
+}
+
+static int output_fd(const char *name, struct error *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	return fd >= 0 ? fd : error_set(err, ERROR_INTERNAL, errno, "create a memfd");
+}
+
+static char *read_back(int fd, size_t max, size_t *ret_len)
+{
+	struct stat st;
+	char *data;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0 || st.st_size < 0 || (size_t)st.st_size > max)
+		return NULL;
+	data = xcalloc(1, (size_t)st.st_size + 1);
+	n = pread(fd, data, (size_t)st.st_size, 0);
+	if (n != st.st_size) {
+		free(data);
+		return NULL;
+	}
+	*ret_len = (size_t)n;
+	return data;
+}
+
+static int compile(const char *helper, const struct strbuf *profile, struct seccomp_program *ret,
+		   struct error *err)
+{
+	autoclose int in = fd_memfd("profile", profile->s, profile->len, err);
+	autoclose int out = in < 0 ? in : output_fd("bpf", err);
+	autoclose int messages = out < 0 ? out : output_fd("messages", err);
+	const char *const argv[] = {helper, NULL};
+	const char *const envp[] = {NULL};
+	const struct spawn_fd fds[] = {{in, 0}, {out, 1}, {messages, 2}};
+	const struct spawn_args args = {.path = helper,
+					.exec_fd = -EBADF,
+					.argv = argv,
+					.envp = envp,
+					.fds = fds,
+					.fd_count = ARRAY_SIZE(fds)};
+	autofree char *data = NULL, *text = NULL;
+	siginfo_t info = {0};
+	size_t len = 0, text_len = 0;
+	pid_t pid;
+	int r;
+
+	if (messages < 0)
+		return messages;
+	r = spawn(&args, &pid, NULL, err);
+	if (r < 0)
+		return error_wrap(err, r, "compile the seccomp profile");
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	data = read_back(out, sizeof(struct header) + INSNS_MAX * 8, &len);
+	if (info.si_code == CLD_EXITED && info.si_status == 0 && data &&
+	    decode(data, len, NULL, ret) == 0)
+		return 0;
+	text = read_back(messages, 4096, &text_len);
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	/* Exit status 3 is the helper's for something it knows but cannot do. */
+	return error_set(err, info.si_status == 3 ? ERROR_NOT_IMPLEMENTED : ERROR_INVALID, 0,
+			 "linux.seccomp: %s", text_len ? text : "the compiler failed");
+}
+
+int seccomp_get(const struct seccomp_cache *cache, const struct json *profile,
+		struct seccomp_program *ret, struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT(PROFILE_MAX),
+				 key = STRBUF_INIT(PROFILE_MAX + 512);
+	autoclose int dir_fd = -EBADF;
+	struct json_writer w;
+	char name[32];
+	int r;
+
+	json_writer_init(&w, &text);
+	jw_value(&w, profile);
+	if (strbuf_error(&text) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "linux.seccomp");
+	if (!cache->dir)
+		return compile(cache->helper, &text, ret, err);
+
+	key_make(&text, &key);
+	(void)snprintf(name, sizeof(name), "%016" PRIx64 ".bpf", key_hash(&key));
+	dir_fd = open(cache->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open seccomp cache '%s'", cache->dir);
+	if (cache_read(dir_fd, name, &key, ret) == 0)
+		return 0;
+	r = compile(cache->helper, &text, ret, err);
+	if (r == 0)
+		cache_write(dir_fd, name, &key, ret);
+	return r;
+}
+
+int seccomp_load(const struct seccomp_program *program, struct error *err)
+{
+	const struct sock_fprog prog = {.len = (unsigned short)program->count,
+					.filter = (struct sock_filter *)(void *)program->insns};
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &prog) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "load the seccomp filter");
+	return 0;
+}

@@ -1,0 +1,567 @@
+/* A container's life, as its creator sees it: create, start, signal, remove. */
+#include "runtime/runtime.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "linux/cgroup.h"
+#include "linux/ns.h"
+#include "linux/procfs.h"
+#include "linux/rlimits.h"
+#include "linux/sys.h"
+#include "runtime/launch_priv.h"
+#include "runtime/self.h"
+#include "runtime/setup_priv.h"
+
+#define SECCOMP_HELPER "vessel-seccomp"
+
+static const int ns_flags[OCI_NAMESPACE_COUNT] = {
+	[OCI_NAMESPACE_MOUNT] = CLONE_NEWNS,      [OCI_NAMESPACE_PID] = CLONE_NEWPID,
+	[OCI_NAMESPACE_NETWORK] = CLONE_NEWNET,   [OCI_NAMESPACE_UTS] = CLONE_NEWUTS,
+	[OCI_NAMESPACE_IPC] = CLONE_NEWIPC,       [OCI_NAMESPACE_USER] = CLONE_NEWUSER,
+	[OCI_NAMESPACE_CGROUP] = CLONE_NEWCGROUP, [OCI_NAMESPACE_TIME] = CLONE_NEWTIME,
+};
+
+/* What clone3 makes; cgroup and time are unshared later by the process itself. */
+#define CLONE3_NAMESPACES                                                                    \
+	((uint64_t)CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | \
+	 CLONE_NEWUSER)
+
+static int open_namespaces(const struct oci_spec *spec, struct setup *s, uint64_t *ret_all,
+			   struct error *err)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++) {
+		const struct oci_namespace *ns = &spec->linux_.namespaces[i];
+
+		s->join_fds[i] = -EBADF;
+		if (!ns->present)
+			continue;
+		all |= (uint64_t)ns_flags[i];
+		if (!ns->path) {
+			s->clone_flags |= (uint64_t)ns_flags[i] & CLONE3_NAMESPACES;
+			continue;
+		}
+		s->join_fds[i] = ns_open(ns->path, ns_flags[i], err);
+		if (s->join_fds[i] < 0)
+			return error_wrap(err, s->join_fds[i], "linux.namespaces");
+	}
+	*ret_all = all;
+	return 0;
+}
+
+static int check_supported(const struct oci_spec *spec, struct error *err)
+{
+	const struct oci_namespace *mount = &spec->linux_.namespaces[OCI_NAMESPACE_MOUNT];
+
+	if (!spec->has_process)
+		return error_set(err, ERROR_INVALID, 0, "process: is required");
+	if (!mount->present || mount->path)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "linux.namespaces: running without a new mount namespace is not "
+				 "implemented");
+	if (spec->linux_.namespaces[OCI_NAMESPACE_USER].path &&
+	    !spec->linux_.namespaces[OCI_NAMESPACE_PID].present)
+		return 0;
+	return 0;
+}
+
+/* -- the pieces of create, on the caller's side -------------------------------------------- */
+
+struct creation {
+	const struct runtime_create_args *args;
+	struct runtime_container *c; /* owned */
+	struct arena *arena;         /* owned */
+	struct plan plan;
+	struct setup setup;
+	int child_sync_fd;   /* owned until clone3 */
+	bool has_cgroup_dir; /* something to remove on failure */
+};
+
+static void creation_done(struct creation *cr)
+{
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		fd_close(&cr->setup.join_fds[i]);
+	fd_close(&cr->setup.proc_fd);
+	fd_close(&cr->child_sync_fd);
+	(void)arena_free(cr->arena);
+}
+
+static int make_cgroup(struct creation *cr, struct error *err)
+{
+	struct cgroup_resources resources;
+	struct runtime_container *c = cr->c;
+	const struct oci_linux *l = &cr->args->spec->linux_;
+	int r = cgroup_create(c->cgroups, cr->setup.cgroup_path, &c->cgroup, err);
+
+	if (r < 0)
+		return r;
+	cr->has_cgroup_dir = true;
+	resources_convert(cr->arena, &l->resources, l, &resources);
+	return cgroup_apply(c->cgroup, &resources, err);
+}
+
+/* Beside our own program, else where `make install` puts it. */
+static int find_helper(struct creation *cr, const char **ret, struct error *err)
+{
+	autofree char *self = self_path();
+	char *slash = self ? strrchr(self, '/') : NULL;
+
+	if (cr->args->seccomp_helper) {
+		*ret = cr->args->seccomp_helper;
+		return 0;
+	}
+	if (!slash)
+		return error_set(err, ERROR_UNAVAILABLE, ENOENT, "find " SECCOMP_HELPER);
+	*slash = '\0';
+	*ret = arena_printf(cr->arena, "%s/" SECCOMP_HELPER, self);
+#ifdef VESSEL_LIBEXECDIR
+	if (access(*ret, X_OK) < 0)
+		*ret = VESSEL_LIBEXECDIR "/" SECCOMP_HELPER;
+#endif
+	return 0;
+}
+
+static int prepare_seccomp(struct creation *cr, struct error *err)
+{
+	const struct json *profile = cr->args->spec->linux_.seccomp;
+	struct seccomp_cache cache = {.dir = cr->args->seccomp_cache_dir};
+	int r;
+
+	if (json_is_null(profile))
+		return 0;
+	r = find_helper(cr, &cache.helper, err);
+	if (r < 0)
+		return r;
+	r = seccomp_get(&cache, profile, &cr->c->seccomp, err);
+	if (r < 0)
+		return r;
+	cr->c->has_seccomp = true;
+	cr->setup.seccomp = &cr->c->seccomp;
+	return 0;
+}
+
+static const char *cgroup_path_for(struct creation *cr)
+{
+	const char *path = cr->args->spec->linux_.cgroups_path;
+
+	if (str_empty(path))
+		return arena_printf(cr->arena, "/%s", cr->args->id);
+	return path[0] == '/' ? path : arena_printf(cr->arena, "/%s", path);
+}
+
+static int prepare(struct creation *cr, struct error *err)
+{
+	const struct runtime_create_args *args = cr->args;
+	struct runtime_container *c = cr->c;
+	struct setup *s = &cr->setup;
+	int r = check_supported(args->spec, err);
+
+	if (r < 0)
+		return r;
+	*s = (struct setup){.spec = args->spec,
+			    .process = &args->spec->process,
+			    .plan = &cr->plan,
+			    .rootfs = args->rootfs,
+			    .id = args->id,
+			    .bundle_fd = args->bundle_fd,
+			    .listen_fd = c->listen_fd,
+			    .preserve_fds = args->preserve_fds,
+			    .target_pidfd = -EBADF,
+			    .wait_for_hooks = args->spec->hooks.prestart.n ||
+					      args->spec->hooks.create_runtime.n,
+			    .root_fd = -EBADF,
+			    .devpts_fd = -EBADF,
+			    .console_fd = -EBADF,
+			    .tty_fd = -EBADF};
+	memcpy(s->stdio, args->stdio, sizeof(s->stdio));
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		s->join_fds[i] = -EBADF;
+	s->proc_fd = procfs_open(err);
+	if (s->proc_fd < 0)
+		return s->proc_fd;
+	r = plan_make(cr->arena, args->spec, args->init_path, &cr->plan, err);
+	if (r == 0)
+		r = open_namespaces(args->spec, s, &c->ns_flags, err);
+	if (r == 0)
+		r = cgroup_layout_detect(&c->cgroups, err);
+	if (r == 0)
+		r = prepare_seccomp(cr, err);
+	if (r < 0)
+		return r;
+	s->cgroup_layout = c->cgroups;
+	s->cgroup_path = cgroup_path_for(cr);
+	return 0;
+}
+
+static int write_maps(struct creation *cr, struct error *err)
+{
+	const struct oci_linux *l = &cr->args->spec->linux_;
+	const struct {
+		const char *file;
+		const struct json_objects *list;
+	} maps[] = {{"uid_map", &l->uid_mappings}, {"gid_map", &l->gid_mappings}};
+
+	if (!(cr->setup.clone_flags & CLONE_NEWUSER))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		struct ns_mapping *map = arena_new0n(cr->arena, struct ns_mapping, maps[i].list->n);
+		int r;
+
+		for (size_t j = 0; j < maps[i].list->n; j++) {
+			const struct oci_id_mapping *m =
+				oci_at(maps[i].list, struct oci_id_mapping, j);
+
+			map[j] = (struct ns_mapping){m->container_id, m->host_id, m->size};
+		}
+		r = ns_write_map(cr->setup.proc_fd, cr->c->pid, maps[i].file, map, maps[i].list->n,
+				 err);
+		if (r < 0)
+			return r;
+	}
+	return sync_send(cr->c->sync_fd, SYNC_MAPPED, -EBADF) < 0
+		       ? error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process")
+		       : 0;
+}
+
+static int run_create_hooks(struct creation *cr, struct error *err)
+{
+	const struct oci_hooks *hooks = &cr->args->spec->hooks;
+	autofree char *state = NULL, *bundle = NULL;
+	int r;
+
+	if (!cr->setup.wait_for_hooks)
+		return 0;
+	r = sync_expect(cr->c->sync_fd, SYNC_HOOKS, NULL, err);
+	if (r < 0)
+		return r;
+	bundle = launch_fd_path(cr->c->bundle_fd);
+	state = runtime_state_json(cr->args->spec, cr->c->id, "creating", cr->c->pid, bundle);
+	r = hooks_run(&hooks->prestart, "prestart", state, err);
+	if (r == 0)
+		r = hooks_run(&hooks->create_runtime, "createRuntime", state, err);
+	if (r == 0 && sync_send(cr->c->sync_fd, SYNC_HOOKS_DONE, -EBADF) < 0)
+		r = error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process");
+	return r;
+}
+
+static int await_ready(struct creation *cr, struct error *err)
+{
+	struct runtime_container *c = cr->c;
+	const struct oci_process *p = &cr->args->spec->process;
+	int r;
+
+	r = launch_set_oom_score(cr->setup.proc_fd, c->pid, p, err);
+	if (r == 0)
+		r = run_create_hooks(cr, err);
+	if (r == 0)
+		r = sync_expect(c->sync_fd, SYNC_READY, &c->console_fd, err);
+	if (r == 0)
+		r = launch_set_rlimits(c->pid, p, err);
+	return r;
+}
+
+static int launch(struct creation *cr, struct error *err)
+{
+	const struct runtime_create_args *args = cr->args;
+	struct runtime_container *c = cr->c;
+	bool v2;
+	int r;
+
+	v2 = cgroup_layout_mode(c->cgroups) == CGROUP_MODE_V2;
+	if (v2) {
+		r = make_cgroup(cr, err);
+		if (r < 0)
+			return r;
+	}
+	r = launch_clone(&cr->setup, create_stages, create_stage_count,
+			 v2 ? cgroup_clone_fd(c->cgroup) : -EBADF, &c->pid, &c->pidfd, &c->sync_fd,
+			 err);
+	if (r < 0)
+		return r;
+	if (cr->setup.clone_flags & CLONE_NEWNET) {
+		c->netns_fd = ns_open_pid(cr->setup.proc_fd, c->pid, "net");
+		if (c->netns_fd < 0)
+			return error_set(err, ERROR_INTERNAL, -c->netns_fd,
+					 "open the network namespace");
+	}
+	if (args->on_namespaces)
+		args->on_namespaces(args->data, c->pid, c->netns_fd);
+	r = write_maps(cr, err);
+	if (r == 0 && !v2) {
+		r = make_cgroup(cr, err);
+		if (r == 0)
+			r = cgroup_attach(c->cgroup, c->pid, err);
+	}
+	if (r == 0 && sync_send(c->sync_fd, SYNC_CGROUP, -EBADF) < 0)
+		r = launch_why_gone(c->sync_fd, err);
+	return r < 0 ? r : await_ready(cr, err);
+}
+
+/* The process's own account of a failure beats ours, which is that it is gone. */
+static void roll_back(struct creation *cr)
+{
+	struct runtime_container *c = cr->c;
+
+	launch_kill(c->pid, c->pidfd);
+	c->pid = 0;
+	if (c->cgroup)
+		(void)cgroup_destroy(c->cgroup, NULL); /* the first error is the one to tell */
+}
+
+static bool id_is_valid(const char *id)
+{
+	static const char first[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-";
+	static const char rest[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+	size_t len = id ? strlen(id) : 0;
+
+	return len > 0 && len <= 1024 && strchr(first, id[0]) && strspn(id, rest) == len;
+}
+
+int runtime_create_listening(const struct runtime_create_args *args, int listen_fd,
+			     struct runtime_container **ret, struct error *err)
+{
+	struct creation cr = {.args = args, .child_sync_fd = -EBADF, .setup.proc_fd = -EBADF};
+	autoruntime struct runtime_container *c = xnew0(struct runtime_container);
+	int r;
+
+	c->pidfd = c->netns_fd = c->console_fd = c->sync_fd = c->bundle_fd = -EBADF;
+	c->listen_fd = listen_fd;
+	if (!id_is_valid(args->id))
+		return error_set(err, ERROR_INVALID, 0, "container id '%s'",
+				 args->id ? args->id : "");
+	c->id = xstrdup(args->id);
+	c->spec = args->spec;
+	c->has_init = args->init_path;
+	c->bundle_fd = fcntl(args->bundle_fd, F_DUPFD_CLOEXEC, 3);
+	if (c->bundle_fd < 0)
+		return error_set(err, ERROR_INVALID, errno, "bundle");
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		cr.setup.join_fds[i] = -EBADF;
+	cr.c = c;
+	cr.arena = arena_new();
+	r = prepare(&cr, err);
+	if (r == 0) {
+		r = launch(&cr, err);
+		if (r < 0)
+			roll_back(&cr);
+	}
+	creation_done(&cr);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,
+		   struct error *err)
+{
+	return runtime_create_listening(args, -EBADF, ret, err);
+}
+
+/* -- accessors ----------------------------------------------------------------------------- */
+
+pid_t runtime_pid(const struct runtime_container *c)
+{
+	return c->pid;
+}
+
+int runtime_pidfd(const struct runtime_container *c)
+{
+	return c->pidfd;
+}
+
+int runtime_netns_fd(const struct runtime_container *c)
+{
+	return c->netns_fd;
+}
+
+int runtime_console_take(struct runtime_container *c)
+{
+	return TAKE_FD(c->console_fd);
+}
+
+struct cgroup *runtime_cgroup(struct runtime_container *c)
+{
+	return c->cgroup;
+}
+
+/* -- start and after ----------------------------------------------------------------------- */
+
+int runtime_start(struct runtime_container *c, struct error *err)
+{
+	autoclose int sync = TAKE_FD(c->sync_fd);
+	autofree char *state = NULL, *bundle = NULL;
+	int r;
+
+	if (sync < 0)
+		return error_set(err, ERROR_CONFLICT, 0, "container '%s' has been started", c->id);
+	r = launch_go(sync, err);
+	if (r < 0) {
+		launch_kill(c->pid, c->pidfd);
+		c->pid = 0;
+		return r;
+	}
+	if (c->spec->hooks.poststart.n == 0)
+		return 0;
+	bundle = launch_fd_path(c->bundle_fd);
+	state = runtime_state_json(c->spec, c->id, "running", c->pid, bundle);
+	r = hooks_run(&c->spec->hooks.poststart, "poststart", state, err);
+	if (r < 0) { /* runtime-spec 1.3: the container is to be stopped */
+		launch_kill(c->pid, c->pidfd);
+		c->pid = 0;
+	}
+	return r;
+}
+
+static bool has_exited(const struct runtime_container *c)
+{
+	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+	return c->pidfd < 0 || poll(&p, 1, 0) != 0;
+}
+
+int runtime_kill(struct runtime_container *c, int signo, bool all, struct error *err)
+{
+	if (all && c->cgroup)
+		return cgroup_kill(c->cgroup, signo, err);
+	if (has_exited(c))
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	if (sys_pidfd_send_signal(c->pidfd, signo) < 0) {
+		if (errno == ESRCH)
+			return error_set(err, ERROR_CONFLICT, 0, "container not running");
+		return error_set(err, errno == EINVAL ? ERROR_INVALID : ERROR_INTERNAL, errno,
+				 "send signal %d to container '%s'", signo, c->id);
+	}
+	/* v1: a frozen process does not even die. */
+	if (signo == SIGKILL && c->cgroup) {
+		bool frozen = false;
+
+		if (cgroup_is_frozen(c->cgroup, &frozen, NULL) == 0 && frozen)
+			return cgroup_freeze(c->cgroup, false, err);
+	}
+	return 0;
+}
+
+static int freeze(struct runtime_container *c, bool frozen, struct error *err)
+{
+	if (!c->cgroup || has_exited(c))
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	return cgroup_freeze(c->cgroup, frozen, err);
+}
+
+int runtime_pause(struct runtime_container *c, struct error *err)
+{
+	return freeze(c, true, err);
+}
+
+int runtime_resume(struct runtime_container *c, struct error *err)
+{
+	return freeze(c, false, err);
+}
+
+int runtime_run_poststop(const struct oci_spec *spec, const char *id, const char *bundle,
+			 struct error *err)
+{
+	autofree char *state = NULL;
+
+	if (spec->hooks.poststop.n == 0)
+		return 0;
+	state = runtime_state_json(spec, id, "stopped", 0, bundle);
+	return hooks_run(&spec->hooks.poststop, "poststop", state, err);
+}
+
+#define EXIT_TIMEOUT_MS 10000
+
+int runtime_delete(struct runtime_container *c, struct error *err)
+{
+	int r = 0;
+
+	fd_close(&c->sync_fd); /* one that still waits for the word exits */
+	if (!has_exited(c)) {
+		struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+		(void)runtime_kill(c, SIGKILL, false, NULL); /* ESRCH is fine */
+		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+	}
+	if (c->cgroup) {
+		r = cgroup_destroy(c->cgroup, err);
+		if (r < 0)
+			return r;
+		c->cgroup = cgroup_free(c->cgroup);
+	}
+	if (!c->poststop_done) {
+		autofree char *bundle = launch_fd_path(c->bundle_fd);
+		autoerror struct error hook_err = {0};
+
+		c->poststop_done = true;
+		/* The spec: log and go on. */
+		if (runtime_run_poststop(c->spec, c->id, bundle, &hook_err) < 0)
+			log_warn("container %s: %s", c->id, error_msg(&hook_err));
+	}
+	return 0;
+}
+
+struct runtime_container *runtime_free(struct runtime_container *c)
+{
+	if (!c)
+		return NULL;
+	fd_close(&c->pidfd);
+	fd_close(&c->netns_fd);
+	fd_close(&c->console_fd);
+	fd_close(&c->sync_fd);
+	fd_close(&c->bundle_fd);
+	(void)cgroup_free(c->cgroup);
+	(void)cgroup_layout_free(c->cgroups);
+	seccomp_program_done(&c->seccomp);
+	free(c->id);
+	free(c);
+	return NULL;
+}
+
+int runtime_oom_count(const struct runtime_container *c, uint64_t *ret, struct error *err)
+{
+	if (!c->cgroup)
+		return error_set(err, ERROR_UNAVAILABLE, 0, "container has no cgroup");
+	return cgroup_oom_count(c->cgroup, ret, err);
+}
+
+int runtime_oom_watch(const struct runtime_container *c, int *ret_fd, struct error *err)
+{
+	if (!c->cgroup)
+		return error_set(err, ERROR_UNAVAILABLE, 0, "container has no cgroup");
+	return cgroup_oom_watch(c->cgroup, ret_fd, err);
+}
+
+int runtime_error_exit_code(const struct error *err)
+{
+	if (err->kind != ERROR_INVALID || !str_has_prefix(error_msg(err), "exec: "))
+		return 128;
+	switch (err->errnum) {
+	case ENOENT:
+	case ENOTDIR:
+		return 127;
+	case EACCES:
+	case EPERM:
+	case EISDIR:
+	case ENOEXEC:
+		return 126;
+	default:
+		return 128;
+	}
+}

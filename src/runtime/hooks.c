@@ -1,0 +1,90 @@
+/* Hooks of the runtime-spec: programs run at points of a container's life, with its state on their
+ * standard input. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "linux/sys.h"
+#include "runtime/setup_priv.h"
+
+#define STATE_MAX ((size_t)1 << 20)
+
+char *runtime_state_json(const struct oci_spec *spec, const char *id, const char *status, pid_t pid,
+			 const char *bundle)
+{
+	struct strbuf out = STRBUF_INIT(STATE_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &out);
+	jw_object(&w);
+	jw_kstring(&w, "ociVersion", "1.2.0");
+	jw_kstring(&w, "id", id);
+	jw_kstring(&w, "status", status);
+	if (pid > 0)
+		jw_kint(&w, "pid", pid);
+	jw_kstring(&w, "bundle", bundle ? bundle : "/");
+	if (spec->annotations.n) {
+		jw_kobject(&w, "annotations");
+		for (size_t i = 0; i < spec->annotations.n; i++)
+			jw_kstring(&w, spec->annotations.keys[i], spec->annotations.values[i]);
+		jw_object_end(&w);
+	}
+	jw_object_end(&w);
+	return strbuf_take(&out);
+}
+
+static int hook_run(const struct oci_hook *hook, int state_fd, struct error *err)
+{
+	static const char *const no_env[] = {NULL};
+	const char *default_args[] = {hook->path, NULL};
+	const struct spawn_fd fds[] = {{state_fd, 0}};
+	const struct spawn_args args = {
+		.path = hook->path,
+		.exec_fd = -EBADF,
+		.argv = hook->args.n ? (const char *const *)hook->args.v : default_args,
+		.envp = hook->env.n ? (const char *const *)hook->env.v : no_env,
+		.fds = fds,
+		.fd_count = 1,
+	};
+	autoclose int pidfd = -EBADF;
+	struct pollfd p = {.events = POLLIN};
+	siginfo_t info = {0};
+	pid_t pid;
+	int r = spawn(&args, &pid, &pidfd, err);
+
+	if (r < 0)
+		return r;
+	p.fd = pidfd;
+	while ((r = poll(&p, 1, hook->timeout ? *hook->timeout * 1000 : -1)) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* it may have just exited */
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		return error_set(err, ERROR_INTERNAL, ETIMEDOUT, "hook '%s'", hook->path);
+	if (info.si_code != CLD_EXITED || info.si_status != 0)
+		return error_set(err, ERROR_INTERNAL, 0, "hook '%s': %s %d", hook->path,
+				 info.si_code == CLD_EXITED ? "exit status" : "killed by signal",
+				 info.si_status);
+	return 0;
+}
+
+int hooks_run(const struct json_objects *hooks, const char *name, const char *state,
+	      struct error *err)
+{
+	for (size_t i = 0; i < hooks->n; i++) {
+		autoclose int fd = fd_memfd("state", state, strlen(state), err);
+		int r = fd < 0 ? fd : hook_run(oci_at(hooks, struct oci_hook, i), fd, err);
+
+		if (r < 0)
+			return error_wrap(err, r, "%s hook %zu", name, i);
+	}
+	return 0;
+}

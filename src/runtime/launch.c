@@ -1,0 +1,261 @@
+#include "runtime/launch_priv.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "linux/ns.h"
+#include "linux/procfs.h"
+#include "linux/rlimits.h"
+#include "linux/sys.h"
+
+/* -- clone --------------------------------------------------------------------------------- */
+
+/* setns(2) into a pid namespace changes where children are born; this undoes it. */
+struct pid_namespace {
+	int own_fd; /* ours, to go back to; -EBADF: nothing to undo */
+};
+
+static int enter_pid_namespace(struct setup *s, struct pid_namespace *pidns, struct error *err)
+{
+	int fd = s->join_fds[OCI_NAMESPACE_PID];
+	bool exec = s->target_pidfd >= 0 && s->target_flags & CLONE_NEWPID;
+
+	pidns->own_fd = -EBADF;
+	if (fd < 0 && !exec)
+		return 0;
+	pidns->own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (pidns->own_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open our own pid namespace");
+	if (setns(exec ? s->target_pidfd : fd, CLONE_NEWPID) < 0)
+		return error_set(err, errno == ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, errno,
+				 "join the pid namespace");
+	return 0;
+}
+
+static void leave_pid_namespace(struct pid_namespace *pidns)
+{
+	if (pidns->own_fd >= 0)
+		(void)setns(pidns->own_fd, CLONE_NEWPID); /* cannot fail: it is our own */
+	fd_close(&pidns->own_fd);
+}
+
+/* A user namespace given by path owns the namespaces that are made in it, so something must be in
+ * it before it makes them: a process in between, which leaves the real one to our care
+ * (CLONE_PARENT).  The real one's pid comes back through a pipe. */
+static void run_between(struct setup *s, const struct stage *stages, size_t n, int pid_fd)
+{
+	struct sys_clone_args inner = {.flags = s->clone_flags | CLONE_PARENT};
+	autoerror struct error e = {0};
+	pid_t pid = -1;
+
+	if (ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace", &e) ==
+	    0) {
+		pid = sys_clone3(&inner);
+		if (pid == 0)
+			setup_run(s, stages, n);
+		if (pid < 0)
+			(void)error_set(&e, ERROR_INTERNAL, errno, "clone");
+	}
+	if (pid < 0)
+		(void)sync_send_error(s->sync_fd, SYNC_ERROR, NULL, &e); /* nobody else to tell */
+	else
+		(void)fd_write_full(pid_fd, &pid, sizeof(pid)); /* a short read tells */
+	_exit(0);
+}
+
+static int clone_through_user_namespace(struct setup *s, const struct stage *stages, size_t n,
+					int sync_fd, pid_t *ret_pid, struct error *err)
+{
+	struct sys_clone_args outer = {.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
+	int pipe_fds[2], got;
+	pid_t middle, pid = 0;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "create a pipe");
+	middle = sys_clone3(&outer);
+	if (middle == 0)
+		run_between(s, stages, n, pipe_fds[1]);
+	fd_close(&pipe_fds[1]);
+	if (middle < 0) {
+		fd_close(&pipe_fds[0]);
+		return error_set(err, ERROR_INTERNAL, errno, "clone");
+	}
+	while (waitpid(middle, NULL, 0) < 0 && errno == EINTR)
+		;
+	got = fd_read_full(pipe_fds[0], &pid, sizeof(pid));
+	fd_close(&pipe_fds[0]);
+	if (got != (int)sizeof(pid))
+		return launch_why_gone(sync_fd, err);
+	*ret_pid = pid;
+	return 0;
+}
+
+static int clone_process(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+			 pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	int pidfd = -EBADF;
+	struct sys_clone_args args = {
+		.flags = s->clone_flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+			 (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+	};
+	pid_t pid = sys_clone3(&args);
+
+	if (pid < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "clone");
+	if (pid == 0)
+		setup_run(s, stages, n);
+	*ret_pid = pid;
+	*ret_pidfd = pidfd;
+	return 0;
+}
+
+int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+		 pid_t *ret_pid, int *ret_pidfd, int *ret_sync_fd, struct error *err)
+{
+	struct pid_namespace pidns = {-EBADF};
+	int pair[2], pidfd = -EBADF, r;
+	pid_t pid = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "create a socket pair");
+	s->sync_fd = pair[1];
+	r = enter_pid_namespace(s, &pidns, err);
+	if (r == 0 && s->join_fds[OCI_NAMESPACE_USER] >= 0) {
+		r = clone_through_user_namespace(s, stages, n, pair[0], &pid, err);
+		if (r == 0) {
+			pidfd = sys_pidfd_open(pid, 0);
+			if (pidfd < 0) {
+				r = error_set(err, ERROR_INTERNAL, errno, "open the process");
+				launch_kill(pid, pidfd);
+			}
+		}
+	} else if (r == 0) {
+		r = clone_process(s, stages, n, cgroup_fd, &pid, &pidfd, err);
+	}
+	leave_pid_namespace(&pidns);
+	fd_close(&pair[1]);
+	if (r < 0) {
+		fd_close(&pair[0]);
+		return r;
+	}
+	*ret_pid = pid;
+	*ret_pidfd = pidfd;
+	*ret_sync_fd = pair[0];
+	return 0;
+}
+
+void launch_kill(pid_t pid, int pidfd)
+{
+	siginfo_t info;
+
+	if (pid <= 0)
+		return;
+	if (pidfd >= 0)
+		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* it may be gone */
+	else
+		(void)kill(pid, SIGKILL);
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+}
+
+/* -- words --------------------------------------------------------------------------------- */
+
+int launch_why_gone(int sync_fd, struct error *err)
+{
+	/* No message has this type: either an error is in the queue, or the end. */
+	return sync_expect(sync_fd, (enum sync_type)0, NULL, err);
+}
+
+int launch_go(int sync_fd, struct error *err)
+{
+	struct sync_message m;
+	int r;
+
+	if (sync_send(sync_fd, SYNC_GO, -EBADF) < 0)
+		return launch_why_gone(sync_fd, err);
+	for (;;) {
+		r = (int)recv(sync_fd, &m, sizeof(m), MSG_PEEK);
+		if (r == 0)
+			return 0; /* closed by execve(2) */
+		if (r < 0 && errno == EINTR)
+			continue;
+		/* ECONNRESET: it died with our GO unread */
+		if (r < 0)
+			return error_set(err, ERROR_INTERNAL, errno,
+					 "start the container's process");
+		if (m.type != SYNC_WARNING)
+			return launch_why_gone(sync_fd, err);
+		(void)sync_recv(sync_fd, &m, NULL);
+	}
+}
+
+/* -- limits that the caller sets on the process -------------------------------------------- */
+
+int launch_set_oom_score(int proc_fd, pid_t pid, const struct oci_process *p, struct error *err)
+{
+	autofree char *present = NULL;
+	autoclose int dir_fd = -EBADF;
+	autoerror struct error why = {0};
+	char path[64], value[16];
+	int now, r;
+
+	if (!p->oom_score_adj)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%d/oom_score_adj", (int)pid);
+	(void)snprintf(value, sizeof(value), "%d", *p->oom_score_adj);
+	r = procfs_write(proc_fd, path, value, &why);
+	if (r == 0)
+		return 0;
+	/* Lowering takes CAP_SYS_RESOURCE; what it is already is no lowering. */
+	dir_fd = openat(proc_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (file_read(dir_fd, path, 64, &present, NULL, NULL) >= 0) {
+		present[strcspn(present, "\n")] = '\0';
+		if (str_parse_int(present, &now) == 0 && now == *p->oom_score_adj)
+			return 0;
+	}
+	return error_wrap(err, error_move(err, &why, r), "process.oomScoreAdj");
+}
+
+int launch_set_rlimits(pid_t pid, const struct oci_process *p, struct error *err)
+{
+	for (size_t i = 0; i < p->rlimits.n; i++) {
+		const struct oci_rlimit *limit = oci_at(&p->rlimits, struct oci_rlimit, i);
+		const struct rlimit want = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+		struct rlimit now;
+		int resource = rlimit_parse(limit->type);
+
+		if (resource < 0)
+			return error_set(err, ERROR_INVALID, 0,
+					 "process.rlimits[%zu]: unknown type '%s'", i, limit->type);
+		if (prlimit(pid, (unsigned)resource, &want, NULL) == 0)
+			continue;
+		if (errno == EPERM && prlimit(pid, (unsigned)resource, NULL, &now) == 0 &&
+		    now.rlim_cur == want.rlim_cur && now.rlim_max == want.rlim_max)
+			continue;
+		return error_set(err, errno == EINVAL ? ERROR_INVALID : ERROR_INTERNAL, errno,
+				 "set %s to %" PRIu64 ":%" PRIu64, limit->type, limit->soft,
+				 limit->hard);
+	}
+	return 0;
+}
+
+char *launch_fd_path(int fd)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("/");
+}

@@ -1,0 +1,93 @@
+#include "runtime/self.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "linux/sys.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+/* Where the sealed copy finds the path of its original. */
+#define PATH_VARIABLE "VESSEL_SELF_PATH"
+#define SEALS         (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static int copy(int from, int to, off_t size, struct error *err)
+{
+	while (size > 0) {
+		ssize_t n = sendfile(to, from, NULL, (size_t)size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_set(err, ERROR_INTERNAL, n < 0 ? errno : EIO,
+					 "copy our program");
+		size -= n;
+	}
+	return 0;
+}
+
+int self_memfd(const char *path, struct error *err)
+{
+	autoclose int from = open(path, O_RDONLY | O_CLOEXEC), fd = -EBADF;
+	struct stat st;
+	int r;
+
+	if (from < 0 || fstat(from, &st) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", path);
+	fd = memfd_create("vessel", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("vessel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "create a memfd");
+	r = copy(from, fd, st.st_size, err);
+	if (r < 0)
+		return r;
+	if (fchmod(fd, 0500) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "seal our program");
+	return TAKE_FD(fd);
+}
+
+bool self_is_sealed(void)
+{
+	autoclose int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	int seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
+
+	return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
+char *self_path(void)
+{
+	const char *inherited = self_is_sealed() ? getenv(PATH_VARIABLE) : NULL;
+	char path[PATH_MAX];
+	ssize_t n;
+
+	if (inherited)
+		return xstrdup(inherited);
+	n = readlink("/proc/self/exe", path, sizeof(path));
+	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
+}
+
+int self_reexec(char *const argv[], struct error *err)
+{
+	autofree char *path = NULL;
+	autoclose int fd = -EBADF;
+
+	if (self_is_sealed())
+		return 0;
+	fd = self_memfd("/proc/self/exe", err);
+	if (fd < 0)
+		return fd;
+	/* A memfd does not tell where its neighbours are. */
+	path = self_path();
+	if (path && setenv(PATH_VARIABLE, path, 1) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "set our environment");
+	(void)syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	return error_set(err, ERROR_INTERNAL, errno, "execute our sealed copy");
+}

@@ -1,0 +1,20 @@
+/* runtime/self.h - running from a sealed copy of our own program.
+ *
+ * A container whose entrypoint is /proc/self/exe makes the runtime execute itself inside the
+ * container, where its binary can then be opened for writing through /proc (CVE-2019-5736).  Run
+ * from a sealed memfd, there is nothing of the host's behind that link.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct error;
+
+/* A sealed, executable memfd with the contents of `path`; give it to spawn() as exec_fd. */
+int self_memfd(const char *path, struct error *err);
+/* Whether this process already runs from one. */
+bool self_is_sealed(void);
+/* The path of our program as it was started, malloc'd; NULL if it cannot be known. */
+char *self_path(void);
+/* Execute ourselves again from one, unless self_is_sealed(); returns only then, or on failure. */
+int self_reexec(char *const argv[], struct error *err);

@@ -1,0 +1,150 @@
+/* runtime/setup_priv.h - what the caller and the process being set up share.
+ *
+ * The new process is a copy of the caller (clone3 without CLONE_VM), so it simply uses this
+ * struct.  From then on the two talk over a SOCK_SEQPACKET pair; the struct is no longer shared.
+ *
+ *     caller                          process
+ *     clone3                      ->  stages ...
+ *     MAPPED (id maps written)    ->  only with a new user namespace
+ *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
+ *                                 <-  HOOKS (mounts are made)        } only with hooks to run
+ *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
+ *                                 <-  READY [+ the terminal's master]
+ *     GO                          ->
+ *                                 <-  end of file: execve(2) worked
+ *                                 <-  ERROR instead of any of these: the process then exits
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "linux/seccomp.h"
+#include "oci/runtime_spec.h"
+#include "runtime/plan.h"
+#include "runtime/runtime.h"
+
+enum sync_type {
+	SYNC_ERROR = 1,
+	SYNC_WARNING,
+	SYNC_MAPPED,
+	SYNC_CGROUP,
+	SYNC_HOOKS,
+	SYNC_HOOKS_DONE,
+	SYNC_READY,
+	SYNC_GO,
+};
+
+#define SYNC_TEXT_SIZE 1024
+struct sync_message {              /* fixed: between clone and exec nothing is framed by lengths */
+	uint32_t type;             /* enum sync_type */
+	uint32_t kind;             /* error: enum error_kind */
+	int32_t errnum;            /* error: positive errno */
+	char text[SYNC_TEXT_SIZE]; /* error, warning: "stage: message" */
+};
+
+int sync_send(int sock, enum sync_type type, int fd);
+int sync_send_error(int sock, enum sync_type type, const char *stage, const struct error *err);
+/* Wait for one message; 0 at end of file, else 1 or -errno.  *ret_fd (may be NULL) gets a passed fd
+ * or -EBADF. */
+int sync_recv(int sock, struct sync_message *ret, int *ret_fd);
+/* Wait for `want`; fills err from an ERROR message, or when the other side is gone. Warnings are
+ * logged. */
+int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err);
+
+/* One process to set up: process 1 of a new container, or one more in a running one. */
+struct setup {
+	const struct oci_spec *spec;
+	const struct oci_process *process;
+	const struct plan *plan;             /* NULL for exec */
+	const struct runtime_rootfs *rootfs; /* NULL: spec->root.path */
+	const char *id;
+	int bundle_fd; /* borrowed */
+	int proc_fd;   /* the host's procfs, verified */
+	int sync_fd;   /* in the process: its end of the pair */
+	int listen_fd; /* -EBADF, or a listening socket on which GO arrives (runtime/state.h) */
+	int stdio[3];
+	unsigned preserve_fds;
+	uint64_t clone_flags;              /* CLONE_NEW* made by clone3 */
+	int join_fds[OCI_NAMESPACE_COUNT]; /* -EBADF, or namespaces to join by path */
+	int target_pidfd;      /* exec: process 1, whose namespaces are joined; else -EBADF */
+	uint64_t target_flags; /* exec: CLONE_NEW* to join */
+	const struct seccomp_program *seccomp; /* NULL: none */
+	struct cgroup_layout *cgroup_layout;   /* borrowed */
+	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
+	bool cgroup_joined;                    /* in the process: SYNC_CGROUP has been seen */
+	bool wait_for_hooks;                   /* hooks run in the runtime's namespaces */
+
+	/* of the process, while it works */
+	int root_fd;           /* the root file system's mount, attached */
+	int devpts_fd;         /* the container's devpts, if it was mounted; else -EBADF */
+	int console_fd;        /* the terminal's master */
+	int tty_fd;            /* and its other end */
+	const char *exec_path; /* what the look-up found */
+	char *exec_path_buf;
+};
+
+typedef int (*stage_fn)(struct setup *s, struct error *err);
+struct stage {
+	const char *name; /* in every error */
+	stage_fn fn;
+};
+
+/* Run the stages in the new process; never returns. */
+void setup_run(struct setup *s, const struct stage *stages, size_t n) __attribute__((noreturn));
+extern const struct stage create_stages[], exec_stages[];
+extern const size_t create_stage_count, exec_stage_count;
+
+/* Block until the caller has put the process into its cgroup (once). */
+int setup_wait_cgroup(struct setup *s, struct error *err);
+
+/* rootfs.c */
+/* Open the bundle anew: an fd from before the mount namespace refers to the old one's mounts. */
+int rootfs_reopen_bundle(struct setup *s, struct error *err);
+int rootfs_set_propagation(struct setup *s, struct error *err);
+int rootfs_mount_root(struct setup *s, struct error *err);
+int rootfs_mount_all(struct setup *s, struct error *err);
+int rootfs_make_devices(struct setup *s, struct error *err);
+int rootfs_protect_paths(struct setup *s, struct error *err);
+int rootfs_make_cwd(struct setup *s, struct error *err);
+int rootfs_enter(struct setup *s, struct error *err);
+
+/* console.c */
+int console_create(struct setup *s, struct error *err);
+int console_open_in_container(struct setup *s, struct error *err);
+int console_take_control(struct setup *s, struct error *err);
+
+/* hooks.c: run each with the container's state on stdin (OCI runtime-spec, "Hooks"). */
+int hooks_run(const struct json_objects *hooks, const char *name, const char *state,
+	      struct error *err);
+/* The state document of the spec; malloc'd. */
+char *runtime_state_json(const struct oci_spec *spec, const char *id, const char *status, pid_t pid,
+			 const char *bundle);
+
+/* resources.c: the spec's limits in linux/cgroup.h's terms. */
+struct cgroup_resources;
+void resources_convert(struct arena *a, const struct oci_resources *res,
+		       const struct oci_linux *linux_or_null, struct cgroup_resources *ret);
+
+struct runtime_container {
+	char *id;                    /* owned */
+	const struct oci_spec *spec; /* borrowed */
+	pid_t pid;
+	int pidfd;                     /* owned */
+	int netns_fd;                  /* owned, or -EBADF */
+	int console_fd;                /* owned until taken, or -EBADF */
+	int sync_fd;                   /* owned until started, else -EBADF */
+	int listen_fd;                 /* borrowed */
+	int bundle_fd;                 /* owned */
+	uint64_t ns_flags;             /* CLONE_NEW* that differ from ours: what exec joins */
+	struct cgroup_layout *cgroups; /* owned */
+	struct cgroup *cgroup;         /* owned; NULL once deleted */
+	struct seccomp_program seccomp;
+	bool has_seccomp, has_init;
+	bool poststop_done;
+};

@@ -1,0 +1,339 @@
+#include "runtime/state.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "linux/cgroup.h"
+#include "linux/sys.h"
+#include "runtime/launch_priv.h"
+#include "runtime/runtime.h"
+
+#define STATE_MAX    ((size_t)4 << 20)
+#define STATE_FILE   "state.json"
+#define START_SOCKET "start.sock"
+
+struct state *state_free(struct state *s)
+{
+	if (!s)
+		return NULL;
+	free(s->id);
+	free(s->bundle);
+	free(s->rootfs);
+	free(s->cgroup_path);
+	free(s->created);
+	free(s->annotations);
+	fd_close(&s->dir_fd);
+	free(s);
+	return NULL;
+}
+
+static bool id_is_safe(const char *id)
+{
+	return !str_empty(id) && id[0] != '.' && !strchr(id, '/') && strlen(id) <= 255;
+}
+
+int state_create(const char *root, const char *id, struct state **ret, struct error *err)
+{
+	autostate struct state *s = xnew0(struct state);
+	autoclose int root_fd = -EBADF;
+	int r;
+
+	s->dir_fd = -EBADF;
+	if (!id_is_safe(id))
+		return error_set(err, ERROR_INVALID, 0, "invalid container ID format: '%s'", id);
+	r = file_mkdir_p(AT_FDCWD, root, 0700, err);
+	if (r < 0)
+		return r;
+	root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", root);
+	if (mkdirat(root_fd, id, 0700) < 0)
+		return errno == EEXIST
+			       ? error_set(err, ERROR_CONFLICT, 0,
+					   "container with given ID already exists")
+			       : error_set(err, ERROR_INTERNAL, errno, "create '%s/%s'", root, id);
+	s->dir_fd = openat(root_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s/%s'", root, id);
+	s->id = xstrdup(id);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+static char *copy_string(const struct json *v, const char *key)
+{
+	const char *s = json_get_string(v, key);
+
+	return s ? xstrdup(s) : NULL;
+}
+
+static int decode(struct state *s, const char *text, size_t len, struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	const struct json *v, *annotations;
+	int r = json_parse(a, text, len, &v, err);
+
+	if (r < 0)
+		return r;
+	s->bundle = copy_string(v, "bundle");
+	s->rootfs = copy_string(v, "rootfs");
+	s->created = copy_string(v, "created");
+	s->cgroup_path = copy_string(v, "cgroupPath");
+	s->pid = (pid_t)json_get_int(v, "pid");
+	s->start_time = json_uint(json_get(v, "startTime"));
+	s->has_poststop = json_get_bool(v, "hasPoststop");
+	annotations = json_get(v, "annotations");
+	if (json_count(annotations)) {
+		struct strbuf out = STRBUF_INIT(STATE_MAX);
+		struct json_writer w;
+
+		json_writer_init(&w, &out);
+		jw_value(&w, annotations);
+		s->annotations = strbuf_take(&out);
+	}
+	return 0;
+}
+
+int state_load(const char *root, const char *id, struct state **ret, struct error *err)
+{
+	autostate struct state *s = xnew0(struct state);
+	autofree char *path = xasprintf("%s/%s", root, id), *text = NULL;
+	size_t len = 0;
+	int r;
+
+	s->dir_fd = id_is_safe(id) ? open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (s->dir_fd < 0)
+		return error_set(err, ERROR_NOT_FOUND, 0, "container does not exist");
+	s->id = xstrdup(id);
+	r = file_read(s->dir_fd, STATE_FILE, STATE_MAX, &text, &len, err);
+	/* no file yet: its creation is under way, or was cut off */
+	if (r == -ENOENT) {
+		if (err)
+			error_done(err);
+		*ret = TAKE_PTR(s);
+		return 0;
+	}
+	if (r >= 0)
+		r = decode(s, text, len, err);
+	if (r < 0)
+		return error_wrap(err, r, "container '%s'", id);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int state_save(const struct state *s, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(STATE_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &out);
+	jw_object(&w);
+	jw_kstring(&w, "id", s->id);
+	jw_kstring(&w, "bundle", s->bundle);
+	jw_kstring(&w, "rootfs", s->rootfs);
+	jw_kstring(&w, "created", s->created);
+	jw_kstring(&w, "cgroupPath", s->cgroup_path);
+	jw_kint(&w, "pid", s->pid);
+	jw_kuint(&w, "startTime", s->start_time);
+	jw_kbool(&w, "hasPoststop", s->has_poststop);
+	if (s->annotations) {
+		jw_key(&w, "annotations");
+		jw_raw(&w, s->annotations, strlen(s->annotations));
+	}
+	jw_object_end(&w);
+	if (strbuf_error(&out) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "state of container '%s'", s->id);
+	/* Gone after a reboot, as the container is: no need to sync. */
+	return file_write_atomic(s->dir_fd, STATE_FILE, out.s, out.len, 0600, 0, err);
+}
+
+int state_remove(const char *root, const struct state *s, struct error *err)
+{
+	autofree char *path = xasprintf("%s/%s", root, s->id);
+	static const char *const files[] = {START_SOCKET, STATE_FILE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */
+	if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return file_remove_tree(AT_FDCWD, path, err);
+	return error_set(err, ERROR_INTERNAL, errno, "remove '%s'", path);
+}
+
+/* -- the process --------------------------------------------------------------------------- */
+
+bool state_process_start_time(pid_t pid, uint64_t *ret)
+{
+	autofree char *path = xasprintf("/proc/%d/stat", (int)pid), *text = NULL;
+	char status, *p;
+
+	if (pid <= 0 || file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
+		return false;
+	p = strrchr(text, ')'); /* the name may hold anything */
+	/* fields 3 (state) and 22 (starttime) */
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d"
+		   " %" SCNu64,
+		   &status, ret) != 2)
+		return false;
+	return status != 'Z' && status != 'X';
+}
+
+static bool process_is_alive(const struct state *s)
+{
+	uint64_t start_time;
+
+	return state_process_start_time(s->pid, &start_time) && start_time == s->start_time;
+}
+
+/* A pidfd that is certainly the container's process: opened first, checked then. */
+static int open_process(const struct state *s)
+{
+	autoclose int pidfd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+
+	return pidfd >= 0 && process_is_alive(s) ? TAKE_FD(pidfd) : -ESRCH;
+}
+
+static int open_cgroup(const struct state *s, struct cgroup_layout **ret_layout,
+		       struct cgroup **ret, struct error *err)
+{
+	int r;
+
+	if (str_empty(s->cgroup_path))
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup");
+	r = cgroup_layout_detect(ret_layout, err);
+	return r < 0 ? r : cgroup_open(*ret_layout, s->cgroup_path, ret, err);
+}
+
+enum state_status state_status(const struct state *s)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	bool frozen = false;
+
+	if (s->pid == 0)
+		return STATE_CREATING;
+	if (!process_is_alive(s))
+		return STATE_STOPPED;
+	if (faccessat(s->dir_fd, START_SOCKET, F_OK, 0) == 0)
+		return STATE_CREATED;
+	if (open_cgroup(s, &layout, &cg, NULL) == 0 && cgroup_is_frozen(cg, &frozen, NULL) == 0 &&
+	    frozen)
+		return STATE_PAUSED;
+	return STATE_RUNNING;
+}
+
+const char *state_status_name(enum state_status status)
+{
+	static const char *const names[] = {
+		[STATE_CREATING] = "creating", [STATE_CREATED] = "created",
+		[STATE_RUNNING] = "running",   [STATE_PAUSED] = "paused",
+		[STATE_STOPPED] = "stopped",
+	};
+
+	return names[status];
+}
+
+/* The directory by its fd: a socket's path holds 107 bytes. */
+static void socket_address(const struct state *s, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	(void)snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/" START_SOCKET,
+		       s->dir_fd);
+}
+
+int state_create_container(struct state *s, const struct runtime_create_args *args,
+			   struct runtime_container **ret, struct error *err)
+{
+	autoclose int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	int r;
+
+	socket_address(s, &address);
+	if (listener < 0 ||
+	    bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener, 1) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "create the start socket");
+	r = runtime_create_listening(args, listener, ret, err);
+	if (r < 0) {
+		(void)unlinkat(s->dir_fd, START_SOCKET, 0);
+		return r;
+	}
+	s->pid = runtime_pid(*ret);
+	(void)state_process_start_time(s->pid, &s->start_time); /* 0 then: it is dead already */
+	return 0;
+}
+
+int state_start_container(const struct state *s, struct error *err)
+{
+	autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	enum state_status status = state_status(s);
+	struct sockaddr_un address;
+
+	if (status != STATE_CREATED)
+		return error_set(err, ERROR_CONFLICT, 0, "cannot start a container that has %s",
+				 status == STATE_STOPPED ? "stopped" : "been started");
+	socket_address(s, &address);
+	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "reach the container's process");
+	(void)unlinkat(s->dir_fd, START_SOCKET, 0); /* ENOENT: removed meanwhile */
+	return launch_go(sock, err);
+}
+
+int state_kill_container(const struct state *s, int signo, bool all, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	autoclose int pidfd = -EBADF;
+	bool frozen = false;
+	int r;
+
+	if (all) {
+		r = open_cgroup(s, &layout, &cg, err);
+		return r < 0 ? r : cgroup_kill(cg, signo, err);
+	}
+	pidfd = open_process(s);
+	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, signo) < 0 && errno == ESRCH))
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	/* v1: what is frozen does not even die. */
+	if (signo == SIGKILL && open_cgroup(s, &layout, &cg, NULL) == 0 &&
+	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
+		return cgroup_freeze(cg, false, err);
+	return 0;
+}
+
+#define EXIT_TIMEOUT_MS 10000
+
+int state_destroy_container(const struct state *s, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	autoclose int pidfd = open_process(s);
+	int r;
+
+	if (pidfd >= 0) {
+		struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+		(void)state_kill_container(s, SIGKILL, false, NULL); /* exited meanwhile */
+		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+	}
+	r = open_cgroup(s, &layout, &cg, NULL);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		return cgroup_destroy(cg, err);
+	return error_set(err, ERROR_INTERNAL, -r, "open cgroup '%s'", s->cgroup_path);
+}
