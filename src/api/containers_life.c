@@ -59,7 +59,7 @@ static int end_with(struct api_call *c,
 			      struct error *err),
 		    struct error *err)
 {
-	int signal, timeout;
+	int signal = 0, timeout = 0;
 	int r = parse_timeout(c, &timeout, err);
 
 	if (r == 0)
