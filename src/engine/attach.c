@@ -1,0 +1,387 @@
+/* engine/attach.c - clients that attach to a container or wait for it.
+ *
+ * Where there is a shim the connection becomes the shim's: it outlives this daemon.  For a container
+ * that is not running it is kept here until the next start, or until the client is gone.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/control.h"
+#include "engine/engine_priv.h"
+#include "engine/operation.h"
+#include "engine/shim_client.h"
+
+static const char *const condition_names[] = {
+	[ENGINE_WAIT_NOT_RUNNING] = "not-running",
+	[ENGINE_WAIT_NEXT_EXIT] = "next-exit",
+	[ENGINE_WAIT_REMOVED] = "removed",
+};
+
+struct held_client *held_client_free(struct held_client *h)
+{
+	if (h) {
+		h->source = loop_remove(h->source);
+		fd_close(&h->fd);
+		free(h->early);
+		free((char *)(uintptr_t)h->attach.detach_keys);
+		free(h);
+	}
+	return NULL;
+}
+
+static void on_client_gone(struct loop_source *s, int fd, uint32_t events, void *data)
+{
+	struct held_client *h = data;
+
+	(void)s;
+	(void)fd;
+	if (!(events & (EPOLLHUP | EPOLLERR)) || h->sent)
+		return;
+	for (struct held_client **p = &h->container->rt->held; *p; p = &(*p)->next) {
+		if (*p == h) {
+			*p = h->next;
+			(void)held_client_free(h);
+			return;
+		}
+	}
+}
+
+void held_client_add(struct container *c, struct held_client *h_take)
+{
+	struct held_client **p = &c->rt->held;
+
+	while (*p)
+		p = &(*p)->next;
+	*p = h_take;
+	h_take->container = c;
+	/* No events asked for: only hang-ups are told. */
+	(void)loop_add_fd(c->rt->engine->args.loop, h_take->fd, 0, on_client_gone, h_take,
+			  &h_take->source, NULL);
+}
+
+/* An answer of /wait whose head is out: one chunk and the last one (RFC 9112 section 7.1). */
+void held_client_answer_wait(int fd, int code, const char *error)
+{
+	autostrbuf struct strbuf body = STRBUF_INIT(65536), out = STRBUF_INIT(65536 + 64);
+	struct json_writer w;
+
+	json_writer_init(&w, &body);
+	jw_object(&w);
+	jw_kint(&w, "StatusCode", code);
+	if (error) {
+		jw_kobject(&w, "Error");
+		jw_kstring(&w, "Message", error);
+		jw_object_end(&w);
+	}
+	jw_object_end(&w);
+	strbuf_addc(&body, '\n');
+	strbuf_addf(&out, "%zx\r\n%s\r\n0\r\n\r\n", body.len, body.s);
+	/* Fits the socket's buffer; who is gone is gone. */
+	(void)send(fd, out.s, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- handing over ---------------------------------------------------------------------------- */
+
+static int send_client(struct shim_client *shim, const struct held_client *h, struct error *err)
+{
+	autostrbuf struct strbuf early = STRBUF_INIT(SHIM_MESSAGE_MAX);
+	struct shim_request q;
+
+	shim_request_init(&q, shim, h->is_wait ? "wait" : "attach");
+	if (h->is_wait) {
+		jw_kstring(&q.w, "condition", condition_names[h->condition]);
+	} else {
+		jw_kbool(&q.w, "stdin", h->attach.in);
+		jw_kbool(&q.w, "stdout", h->attach.out);
+		jw_kbool(&q.w, "stderr", h->attach.errs);
+		jw_kbool(&q.w, "stream", h->attach.stream);
+		jw_kbool(&q.w, "logs", h->attach.logs);
+		if (!str_empty(h->attach.detach_keys))
+			jw_kstring(&q.w, "detach_keys", h->attach.detach_keys);
+		if (h->early_len > 0) {
+			base64_encode(h->early, h->early_len, &early);
+			jw_kstring(&q.w, "early", early.s);
+		}
+	}
+	return shim_request_send(&q, &h->fd, 1, SHIM_REQUEST_TIMEOUT_MS, NULL, err);
+}
+
+/* Removal is told by the shim only where the shim learns of it: at the end of a --rm container. */
+static bool belongs_to_shim(const struct container *c, const struct held_client *h)
+{
+	return !h->is_wait || h->condition != ENGINE_WAIT_REMOVED || c->spec->host.auto_remove;
+}
+
+struct list_call {
+	struct container *c;
+	struct held_client **v; /* owned */
+	size_t n;
+};
+
+/* Marked as sent, they stay: the loop does not drop them behind our back. */
+static void collect_on_loop(void *data)
+{
+	struct list_call *call = data;
+	size_t cap = 0;
+
+	for (struct held_client *h = call->c->rt->held; h; h = h->next) {
+		if (!belongs_to_shim(call->c, h))
+			continue;
+		h->sent = true;
+		xgrow(call->v, call->n, cap);
+		call->v[call->n++] = h;
+	}
+}
+
+int held_clients_send(struct container *c, struct shim_client *shim, struct error *err)
+{
+	struct list_call call = {.c = c};
+	int r = 0;
+
+	engine_call(c->rt->engine, collect_on_loop, &call);
+	for (size_t i = 0; r >= 0 && i < call.n; i++) {
+		autoerror struct error why = {0};
+
+		if (send_client(shim, call.v[i], &why) >= 0)
+			continue;
+		/* One client's trouble does not stop the start; the shim's own does. */
+		if (why.errnum == EPIPE || why.errnum == ECANCELED || why.errnum == ETIMEDOUT)
+			r = error_move(err, &why, -why.errnum);
+		else
+			log_warn("attach to container '%s': %s", c->id, error_msg(&why));
+	}
+	free(call.v);
+	return r;
+}
+
+void held_clients_started(struct container *c)
+{
+	for (struct held_client **p = &c->rt->held, *h; (h = *p);) {
+		if (h->sent) {
+			*p = h->next;
+			(void)held_client_free(h);
+		} else {
+			p = &h->next;
+		}
+	}
+}
+
+void held_clients_failed(struct container *c)
+{
+	for (struct held_client **p = &c->rt->held, *h; (h = *p);) {
+		h->sent = false;
+		if (h->is_wait && h->condition == ENGINE_WAIT_REMOVED) {
+			p = &h->next;
+			continue;
+		}
+		if (h->is_wait)
+			held_client_answer_wait(h->fd, c->state.exit_code, c->state.error);
+		*p = h->next;
+		(void)held_client_free(h);
+	}
+}
+
+void held_clients_removed(struct container *c)
+{
+	for (struct held_client *h = TAKE_PTR(c->rt->held), *next; h; h = next) {
+		next = h->next;
+		if (h->is_wait)
+			held_client_answer_wait(h->fd, c->state.exit_code,
+						c->state.error[0] ? c->state.error : NULL);
+		(void)held_client_free(h);
+	}
+}
+
+/* ---- attach ---------------------------------------------------------------------------------- */
+
+struct check_call {
+	struct engine *e;
+	const char *ref;
+	bool tty;
+	struct error *err;
+	int r;
+};
+
+static void attach_check_on_loop(void *data)
+{
+	struct check_call *call = data;
+	struct container *c;
+
+	call->r = engine_container_get(call->e, call->ref, &c, call->err);
+	if (call->r < 0)
+		return;
+	call->tty = c->spec->config.tty;
+	if (c->state.status == CONTAINER_PAUSED)
+		call->r = error_set(call->err, ERROR_CONFLICT, 0,
+				    "container %s is paused, unpause the container before attach",
+				    call->ref);
+	else if (c->state.status == CONTAINER_RESTARTING)
+		call->r = error_set(call->err, ERROR_CONFLICT, 0,
+				    "container %s is restarting, wait until the container is "
+				    "running",
+				    call->ref);
+}
+
+int engine_attach_check(struct engine *e, const char *ref, bool *ret_tty, struct error *err)
+{
+	struct check_call call = {.e = e, .ref = ref, .err = err};
+
+	engine_call(e, attach_check_on_loop, &call);
+	if (call.r >= 0)
+		*ret_tty = call.tty;
+	return call.r;
+}
+
+struct hold_call {
+	struct container *c;
+	struct held_client *h;
+	bool answered;
+};
+
+static void hold_attach_on_loop(void *data)
+{
+	struct hold_call *call = data;
+
+	if (call->h)
+		held_client_add(call->c, call->h);
+	engine_emit(call->c->rt->engine, call->c, "attach", NULL, 0);
+}
+
+static struct held_client *held_client_new(const struct engine_client *client)
+{
+	struct held_client *h = xnew0(struct held_client);
+
+	h->fd = client->fd;
+	h->early = client->early_len > 0 ? xmemdup(client->early, client->early_len) : NULL;
+	h->early_len = client->early_len;
+	return h;
+}
+
+/* To the shim if it runs (1), else 0: to be held. */
+static int try_shim(struct engine *e, struct container *c, const struct held_client *h,
+		    struct error *err)
+{
+	struct shim_client *shim = NULL;
+	int r;
+
+	if (!belongs_to_shim(c, h) || signal_shim(e, c, &shim, NULL) < 0)
+		return 0;
+	r = send_client(shim, h, err);
+	(void)shim_client_unref(shim);
+	return r < 0 ? r : 1;
+}
+
+int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
+		  struct engine_client *client_take, struct error *err)
+{
+	struct hold_call call = {0};
+	struct held_client *h;
+	struct operation op;
+	int r = operation_begin(e, ref, "attach", 0, &op, err);
+
+	if (r < 0)
+		return r;
+	h = held_client_new(client_take);
+	h->attach = *args;
+	h->attach.detach_keys = args->detach_keys ? xstrdup(args->detach_keys) : NULL;
+	r = try_shim(e, op.container, h, err);
+	call.c = op.container;
+	if (r < 0) {
+		h->fd = -EBADF; /* stays the caller's */
+		(void)held_client_free(h);
+	} else {
+		client_take->fd = -EBADF;
+		call.h = r == 0 ? h : NULL;
+		engine_call(e, hold_attach_on_loop, &call);
+		if (r > 0)
+			(void)held_client_free(h);
+	}
+	operation_end(&op);
+	return r < 0 ? r : 0;
+}
+
+/* ---- wait ------------------------------------------------------------------------------------ */
+
+struct wait_check {
+	struct engine *e;
+	const char *ref;
+	enum engine_wait_condition condition;
+	bool done;
+	int code;
+	struct error *err;
+	int r;
+};
+
+static void wait_check_on_loop(void *data)
+{
+	struct wait_check *call = data;
+	struct container *c;
+
+	call->r = engine_container_get(call->e, call->ref, &c, call->err);
+	if (call->r < 0)
+		return;
+	call->done = call->condition == ENGINE_WAIT_NOT_RUNNING && !container_is_active(c) &&
+		     !c->rt->exit_pending && c->state.status != CONTAINER_RESTARTING;
+	call->code = c->state.exit_code;
+}
+
+int engine_wait_check(struct engine *e, const char *ref, enum engine_wait_condition cond,
+		      bool *ret_done, int *ret_code, struct error *err)
+{
+	struct wait_check call = {.e = e, .ref = ref, .condition = cond, .err = err};
+
+	engine_call(e, wait_check_on_loop, &call);
+	if (call.r < 0)
+		return call.r;
+	*ret_done = call.done;
+	*ret_code = call.code;
+	return 0;
+}
+
+static void hold_wait_on_loop(void *data)
+{
+	struct hold_call *call = data;
+	struct container *c = call->c;
+
+	if (call->h->condition != ENGINE_WAIT_NOT_RUNNING || container_is_active(c) ||
+	    c->state.status == CONTAINER_RESTARTING) {
+		held_client_add(c, call->h);
+		return;
+	}
+	held_client_answer_wait(call->h->fd, c->state.exit_code, NULL);
+	(void)held_client_free(call->h);
+}
+
+int engine_wait_client(struct engine *e, const char *ref, enum engine_wait_condition cond,
+		       struct engine_client *client_take, struct error *err)
+{
+	struct hold_call call = {0};
+	struct held_client *h;
+	struct operation op;
+	int r = operation_begin(e, ref, "wait", 0, &op, err);
+
+	if (r < 0)
+		return r;
+	h = held_client_new(client_take);
+	h->is_wait = true;
+	h->condition = cond;
+	call.c = op.container;
+	call.h = h;
+	r = try_shim(e, op.container, h, err);
+	if (r < 0) {
+		h->fd = -EBADF;
+		(void)held_client_free(h);
+	} else {
+		client_take->fd = -EBADF;
+		if (r > 0)
+			(void)held_client_free(h);
+		else
+			engine_call(e, hold_wait_on_loop, &call);
+	}
+	operation_end(&op);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,265 @@
+/* engine/create.c - a container comes to be: directories first, then its row, then the table.
+ *
+ * containers/<id> carries a marker file until the row is committed.  A restarted daemon removes what
+ * has the marker and no row (engine/restore.c), and only that.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/engine_priv.h"
+#include "engine/names.h"
+#include "engine/operation.h"
+#include "engine/rows.h"
+
+struct name_call {
+	struct engine *engine;
+	const char *wanted; /* or NULL */
+	char name[256];
+	struct error *err;
+	int r;
+};
+
+static void reserve_on_loop(void *data)
+{
+	struct name_call *call = data;
+	unsigned retry = 0;
+
+	if (call->wanted) {
+		call->r = table_reserve_name(call->engine, call->wanted, call->err);
+		return;
+	}
+	do {
+		char name[NAME_MAX_SIZE];
+
+		name_make(retry, name);
+		(void)str_copy(call->name, sizeof(call->name), name);
+	} while (table_reserve_name(call->engine, call->name, NULL) < 0 && ++retry < 1000);
+	call->r = 0;
+}
+
+static void unreserve_on_loop(void *data)
+{
+	struct name_call *call = data;
+
+	table_unreserve_name(call->engine, call->name);
+}
+
+static int reserve_name(struct name_call *call)
+{
+	if (call->wanted) {
+		int r = name_check(call->wanted, call->err);
+
+		if (r < 0)
+			return r;
+		if (!str_copy(call->name, sizeof(call->name), call->wanted))
+			return error_set(call->err, ERROR_INVALID, ENAMETOOLONG, "container name");
+	}
+	engine_call(call->engine, reserve_on_loop, call);
+	return call->r;
+}
+
+struct check_call {
+	struct engine *engine;
+	const struct container_spec *spec;
+	struct error *err;
+	int r;
+};
+
+/* What the configuration refers to must be there. */
+static void check_references_on_loop(void *data)
+{
+	struct check_call *call = data;
+	const struct host_config *h = &call->spec->host;
+	const char *joined = config_mode_container(h->network_mode);
+	struct container *other;
+
+	if (joined)
+		call->r = table_find(call->engine, joined, &other, call->err);
+	else if (!network_find(call->engine->network, h->network_mode))
+		call->r = error_set(call->err, ERROR_NOT_FOUND, 0, "network %s not found",
+				    h->network_mode);
+	joined = config_mode_container(h->pid_mode);
+	if (call->r >= 0 && joined)
+		call->r = table_find(call->engine, joined, &other, call->err);
+	if (call->r >= 0 && config_mode_container(h->ipc_mode))
+		call->r = error_set(call->err, ERROR_NOT_IMPLEMENTED, 0,
+				    "HostConfig.IpcMode: '%s' is not implemented", h->ipc_mode);
+}
+
+static int make_spec(struct engine *e, const struct engine_create_args *args, struct container *c,
+		     struct engine_created *ret, struct error *err)
+{
+	autostore_image struct store_image image = {0};
+	autoarena struct arena *a = arena_new();
+	const struct json *config = NULL;
+	struct check_call check = {.engine = e, .err = err};
+	int r = container_spec_new(args->body, args->api_version, &c->spec, &ret->warnings, err);
+
+	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
+	r = r < 0 ? r : json_parse(a, image.config, image.config_len, &config, err);
+	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
+	if (r < 0)
+		return r;
+	free(c->image_id);
+	c->image_id = xstrdup(image.id);
+	container_fill_defaults(c);
+	check.spec = c->spec;
+	engine_call(e, check_references_on_loop, &check);
+	return check.r;
+}
+
+/* containers/<id> with its marker, durable before any row can name it. */
+static int make_dirs(struct engine *e, struct container *c, struct error *err)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	autofree char *dir = xasprintf("containers/%s", c->id);
+	autofree char *marker = xasprintf("%s/" CREATE_MARKER, dir);
+	int r;
+
+	if (mkdirat(e->data_fd, dir, 0710) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make directory '%s'", c->state_dir);
+	r = file_write_atomic(e->data_fd, marker, "", 0, 0600, 0, err);
+	return r < 0 ? r : store_snapshot_create(e->store, c->image_id, c->id, &snap, err);
+}
+
+static void remove_marker(struct engine *e, const struct container *c)
+{
+	autofree char *marker = xasprintf("containers/%s/" CREATE_MARKER, c->id);
+
+	(void)unlinkat(e->data_fd, marker, 0); /* with a row it means nothing */
+}
+
+/* Everything of a create that failed. */
+static void undo(struct engine *e, const struct container *c)
+{
+	autofree char *dir = xasprintf("containers/%s", c->id);
+	autoerror struct error err = {0};
+
+	if (store_snapshot_remove(e->store, c->id, &err) < 0 ||
+	    file_remove_tree(e->data_fd, dir, &err) < 0)
+		log_warn("undo create of container '%s': %s", c->id, error_msg(&err));
+}
+
+struct add_call {
+	struct engine *engine;
+	struct container *c;
+};
+
+static void add_on_loop(void *data)
+{
+	struct add_call *call = data;
+
+	table_unreserve_name(call->engine, call->c->name);
+	table_add(call->engine, call->c);
+	engine_emit(call->engine, call->c, "create", NULL, 0);
+}
+
+static int create(struct engine *e, const struct engine_create_args *args, struct container *c,
+		  struct engine_created *ret, struct error *err)
+{
+	int r = make_spec(e, args, c, ret, err);
+
+	if (r < 0)
+		return r;
+	c->created_at = clock_realtime_ns();
+	if (str_eq(c->spec->host.log.type, "json-file")) {
+		free(c->log_path);
+		c->log_path = xasprintf("%s/%s-json.log", c->state_dir, c->id);
+	}
+	r = make_dirs(e, c, err);
+	if (r >= 0) {
+		crash_point(CRASH_CREATE_DIRS);
+		r = rows_insert(e->db, c, err);
+	}
+	if (r < 0) {
+		undo(e, c);
+		return r;
+	}
+	remove_marker(e, c);
+	crash_point(CRASH_CREATE_ROW);
+	return 0;
+}
+
+int engine_create(struct engine *e, const struct engine_create_args *args,
+		  struct engine_created *ret, struct error *err)
+{
+	struct name_call name = {.engine = e, .wanted = args->name, .err = err};
+	struct engine_created created = {.id = ""};
+	struct container *c;
+	int r;
+
+	crash_point(CRASH_CREATE_BEGIN);
+	r = reserve_name(&name);
+	if (r < 0)
+		return r;
+	engine_new_id(created.id);
+	c = container_new(e, created.id);
+	free(c->name);
+	c->name = xstrdup(name.name);
+	r = create(e, args, c, &created, err);
+	if (r < 0) {
+		engine_call(e, unreserve_on_loop, &name);
+		container_unref(c); /* ours alone */
+		strv_done(&created.warnings);
+		return r;
+	}
+	engine_call(e, add_on_loop, &(struct add_call){e, c});
+	*ret = created;
+	return 0;
+}
+
+/* ---- rename ---------------------------------------------------------------------------------- */
+
+struct rename_call {
+	struct engine *engine;
+	struct container *c;
+	const char *name;
+};
+
+static void rename_on_loop(void *data)
+{
+	struct rename_call *call = data;
+	char *old = call->c->name;
+	autofree char *old_name = xasprintf("/%s", old);
+	const struct event_attr attr = {"oldName", old_name};
+
+	call->c->name = xstrdup(call->name);
+	free(old);
+	table_unreserve_name(call->engine, call->name);
+	engine_emit(call->engine, call->c, "rename", &attr, 1);
+}
+
+int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err)
+{
+	struct name_call call = {.engine = e, .err = err};
+	struct operation op;
+	int r;
+
+	name += name[0] == '/';
+	if (!name[0])
+		return error_set(err, ERROR_INVALID, 0, "Neither old nor new names may be empty");
+	call.wanted = name;
+	r = operation_begin(e, ref, "rename", 0, &op, err);
+	if (r < 0)
+		return r;
+	if (str_eq(op.container->name, name))
+		r = error_set(err, ERROR_INVALID, 0,
+			      "Renaming a container with the same name as its current name");
+	r = r < 0 ? r : reserve_name(&call);
+	if (r >= 0) {
+		r = rows_rename(e->db, op.container->id, name, err);
+		if (r < 0)
+			engine_call(e, unreserve_on_loop, &call);
+		else
+			engine_call(e, rename_on_loop,
+				    &(struct rename_call){e, op.container, name});
+	}
+	operation_end(&op);
+	return r;
+}

@@ -1,0 +1,276 @@
+/* engine/engine.c - open, close, and the parts that others borrow. */
+#include "engine/engine.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/engine_priv.h"
+#include "engine/rows.h"
+#include "engine/shim_client.h"
+
+struct loop *engine_loop(struct engine *e)
+{
+	return e->args.loop;
+}
+
+struct pool *engine_pool(struct engine *e)
+{
+	return e->args.pool;
+}
+
+struct store *engine_store(struct engine *e)
+{
+	return e->store;
+}
+
+struct network_manager *engine_network(struct engine *e)
+{
+	return e->network;
+}
+
+struct event_log *engine_events(struct engine *e)
+{
+	return e->events;
+}
+
+const struct engine_args *engine_get_args(const struct engine *e)
+{
+	return &e->args;
+}
+
+void engine_call(struct engine *e, loop_fn fn, void *data)
+{
+	/* Until engine_open returns, its thread is the owner and nobody runs the loop. */
+	if (!e->opened)
+		fn(data);
+	else
+		loop_call(e->args.loop, fn, data);
+}
+
+void engine_work(struct engine *e, loop_fn fn, void *data)
+{
+	pool_submit(e->args.pool, fn, data);
+}
+
+void engine_new_id(char ret[static 65])
+{
+	uint8_t raw[32];
+
+	do {
+		size_t n = 0;
+
+		while (n < sizeof(raw)) {
+			ssize_t r = getrandom(raw + n, sizeof(raw) - n, 0);
+
+			if (r > 0)
+				n += (size_t)r;
+		}
+		hex_encode(raw, sizeof(raw), ret);
+		/* The first twelve become a hostname, which must not look like a number. */
+	} while (strspn(ret, "0123456789") >= 12);
+}
+
+int engine_container_get(struct engine *e, const char *ref, struct container **ret,
+			 struct error *err)
+{
+	struct container *c;
+	int r = table_find(e, ref, &c, err);
+
+	if (r < 0)
+		return r;
+	/* Somebody may ask because of what the shim has told him: hear it first. */
+	if (c->rt->shim)
+		shim_client_drain(c->rt->shim);
+	*ret = c;
+	return 0;
+}
+
+struct container *const *engine_containers(struct engine *e, size_t *ret_n)
+{
+	for (size_t i = 0; i < e->container_count; i++)
+		if (e->containers[i]->rt->shim)
+			shim_client_drain(e->containers[i]->rt->shim);
+	*ret_n = e->container_count;
+	return e->containers;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int open_root(const char *path, mode_t mode, int *ret, struct error *err)
+{
+	int fd, r = file_mkdir_p(AT_FDCWD, path, mode, err);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open directory '%s'", path);
+	*ret = fd;
+	return 0;
+}
+
+static int lock_data_root(struct engine *e, struct error *err)
+{
+	e->lock_fd = openat(e->data_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (e->lock_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open lock in '%s'", e->data_root);
+	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(err, ERROR_CONFLICT, errno,
+				 "data root '%s' is in use by another vesseld", e->data_root);
+	return 0;
+}
+
+static int open_dirs(struct engine *e, struct error *err)
+{
+	static const char *const data_dirs[] = {"containers", "volumes", "seccomp", "tmp"};
+	int r = open_root(e->data_root, 0711, &e->data_fd, err);
+
+	r = r < 0 ? r : open_root(e->exec_root, 0711, &e->exec_fd, err);
+	r = r < 0 ? r : lock_data_root(e, err);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(data_dirs); i++)
+		r = file_mkdir_p(e->data_fd, data_dirs[i], 0711, err);
+	return r < 0 ? r : file_mkdir_p(e->exec_fd, "containers", 0711, err);
+}
+
+/* The directory of our own program, then PREFIX/libexec/vessel beside PREFIX/bin. */
+static char *find_helper(const char *name)
+{
+	static const char *const dirs[] = {"", "/../libexec/vessel"};
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		return NULL;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char *path = xasprintf("%s%s/%s", self, dirs[i], name);
+
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static int open_helpers(struct engine *e, struct error *err)
+{
+	autofree char *shim = find_helper("vessel-shim");
+
+	e->helpers.init_path = find_helper("vessel-init");
+	e->helpers.seccomp_helper = find_helper("vessel-seccomp");
+	if (!shim)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "vessel-shim is neither beside vesseld nor in libexec/vessel");
+	e->helpers.shim_fd = open(shim, O_PATH | O_CLOEXEC);
+	if (e->helpers.shim_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", shim);
+	return 0;
+}
+
+static int open_storage(struct engine *e, struct error *err)
+{
+	autostrv struct strv unfinished = {0};
+	int r = db_open(e->data_fd, "vessel.db", &e->db, err);
+
+	r = r < 0 ? r : rows_migrate(e->db, err);
+	/* Before the store looks at the directories: those of creates that were cut short. */
+	r = r < 0 ? r : restore_remove_unfinished(e, &unfinished, err);
+	r = r < 0 ? r : store_open(e->data_fd, e->db, &e->store, err);
+	for (size_t i = 0; r >= 0 && i < unfinished.n; i++)
+		r = store_snapshot_remove(e->store, unfinished.v[i], err);
+	return r;
+}
+
+static int open_network(struct engine *e, struct error *err)
+{
+	const struct network_config config = {
+		.link = e->args.bridge,
+		.bip = e->args.bip,
+		.no_ipv6 = !e->args.ipv6,
+	};
+
+	return network_open(&config, &e->network, err);
+}
+
+static void copy_args(struct engine *e, const struct engine_args *args)
+{
+	e->args = *args;
+	e->data_root = xstrdup(args->data_root);
+	e->exec_root = xstrdup(args->exec_root);
+	e->cgroup_parent = xstrdup(args->cgroup_parent ? args->cgroup_parent : "/docker");
+	e->seccomp_cache = xasprintf("%s/seccomp", args->data_root);
+	e->args.data_root = e->data_root;
+	e->args.exec_root = e->exec_root;
+	e->args.cgroup_parent = e->cgroup_parent;
+	e->args.bridge = args->bridge ? xstrdup(args->bridge) : NULL;
+	e->args.bip = args->bip ? xstrdup(args->bip) : NULL;
+	e->data_fd = e->exec_fd = e->lock_fd = e->helpers.shim_fd = -EBADF;
+}
+
+int engine_open(const struct engine_args *args, struct engine **ret, struct error *err)
+{
+	struct engine *e = xnew0(struct engine);
+	autoerror struct error warning = {0};
+	int r;
+
+	copy_args(e, args);
+	e->events = event_log_new();
+	r = open_dirs(e, err);
+	r = r < 0 ? r : open_helpers(e, err);
+	r = r < 0 ? r : open_storage(e, err);
+	r = r < 0 ? r : open_network(e, err);
+	if (r >= 0 && cgroup_layout_detect(&e->cgroups, &warning) < 0)
+		log_warn("containers cannot be limited: %s", error_msg(&warning));
+	r = r < 0 ? r : restore_containers(e, err);
+	if (r < 0) {
+		(void)engine_close(e);
+		return r;
+	}
+	e->opened = true;
+	*ret = e;
+	return 0;
+}
+
+struct engine *engine_close(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	e->opened = false; /* the loop has ended: this thread owns everything again */
+	while (e->container_count > 0)
+		table_remove(e, e->containers[0]);
+	free(e->containers);
+	free(e->by_id);
+	strv_done(&e->reserved_names);
+	e->network = network_close(e->network);
+	e->store = store_free(e->store);
+	e->db = db_free(e->db);
+	e->events = event_log_free(e->events);
+	e->cgroups = cgroup_layout_free(e->cgroups);
+	fd_close(&e->helpers.shim_fd);
+	free(e->helpers.init_path);
+	free(e->helpers.seccomp_helper);
+	fd_close(&e->lock_fd);
+	fd_close(&e->data_fd);
+	fd_close(&e->exec_fd);
+	free(e->data_root);
+	free(e->exec_root);
+	free(e->cgroup_parent);
+	free(e->seccomp_cache);
+	free((char *)(uintptr_t)e->args.bridge);
+	free((char *)(uintptr_t)e->args.bip);
+	free(e);
+	return NULL;
+}

@@ -1,0 +1,178 @@
+/* engine/engine_priv.h - what the files of engine/ share: the tables, a container's running side.
+ *
+ * Everything in here belongs to the loop's thread unless a comment says otherwise.  Workers reach it
+ * through engine_call(), or hold an operation (engine/operation.h), which keeps the container alive
+ * and everyone else from changing it.
+ */
+#pragma once
+
+#include <semaphore.h>
+
+#include "base/loop.h"
+#include "base/pool.h"
+#include "engine/engine.h"
+#include "linux/cgroup.h"
+#include "network/network.h"
+#include "store/db.h"
+#include "store/store.h"
+
+struct operation;
+struct shim_client;
+struct shim_client_events;
+
+/* A client's connection waiting for a shim, or for the end of a container. */
+struct held_client {
+	struct held_client *next;
+	bool is_wait;
+	enum engine_wait_condition condition; /* is_wait */
+	struct engine_attach_args attach;     /* otherwise; strings owned */
+	int fd;                               /* owned */
+	bool sent;                            /* a shim has a duplicate */
+	struct container *container;          /* borrowed: whose list it is in */
+	struct loop_source *source;           /* owned: tells when the client is gone */
+	void *early;                          /* owned */
+	size_t early_len;
+};
+
+/* A worker that waits until the container's present run is over and cleaned up. */
+struct exit_waiter {
+	struct exit_waiter *next;
+	sem_t done;
+	bool is_done;
+};
+
+/* How a container's run ended, as the shim reports it. */
+struct exit_info {
+	int code;
+	bool oom_killed;
+	int64_t started_at, finished_at; /* ns */
+};
+
+struct container_runtime {
+	struct engine *engine;     /* borrowed */
+	unsigned refs;             /* the table's, and one for each operation */
+	struct operation *ops;     /* the first one has its turn */
+	struct shim_client *shim;  /* owned reference; NULL: no shim */
+	struct held_client *held;  /* owned list, in order of arrival */
+	struct exit_waiter *exits; /* list of stack objects */
+	struct exit_info exit;     /* valid if exit_pending */
+	bool exit_pending;         /* the run is over, its cleaning up is not */
+	bool shim_lost;            /* the shim went without a word */
+	bool starting;             /* a start is under way: the state is still the one before it */
+	bool removing;             /* somebody removes it */
+	bool remove_volumes;
+	bool forgotten;       /* out of the tables */
+	bool restarting;      /* by engine_restart: --rm and policies wait */
+	bool stopped_by_user; /* no restart by policy */
+	int64_t starting_at;  /* ns; a start was recorded but not confirmed */
+	unsigned policy_failures;
+	int64_t policy_delay_ms;
+	struct loop_source *policy_timer; /* owned */
+};
+
+#define CREATE_MARKER "unfinished" /* a file in containers/<id> until its row is there */
+
+struct engine_helpers {
+	int shim_fd;          /* owned */
+	char *init_path;      /* owned; NULL if not installed */
+	char *seccomp_helper; /* owned; NULL if not installed */
+};
+
+struct engine {
+	struct engine_args args; /* strings owned below */
+	char *data_root, *exec_root, *cgroup_parent;
+	char *seccomp_cache;           /* owned: directory */
+	int data_fd, exec_fd, lock_fd; /* owned */
+	struct db *db;
+	struct store *store;
+	struct network_manager *network;
+	struct event_log *events;
+	struct cgroup_layout *cgroups;
+	struct engine_helpers helpers;
+	bool network_is_up;
+	bool opened; /* the loop's thread is at work (or about to be) */
+	bool closing;
+	struct container **containers; /* newest first */
+	size_t container_count, container_cap;
+	struct container **by_id; /* sorted */
+	size_t by_id_cap;
+	struct strv reserved_names; /* of creates and renames under way */
+};
+
+/* Run fn(data) on the loop's thread and wait for it (loop_call; before the loop runs: directly). */
+void engine_call(struct engine *e, loop_fn fn, void *data);
+/* [loop] Run fn on a worker. */
+void engine_work(struct engine *e, loop_fn fn, void *data);
+void engine_new_id(char ret[static 65]); /* 64 random hex digits */
+
+/* engine/table.c ------------------------------------------------------------------------------- */
+void table_add(struct engine *e, struct container *c);    /* takes the caller's reference */
+void table_remove(struct engine *e, struct container *c); /* drops the table's reference */
+/* By full id, name, /name or unique prefix of an id. */
+int table_find(struct engine *e, const char *ref, struct container **ret, struct error *err);
+struct container *table_find_name(struct engine *e, const char *name);
+struct container *table_find_id(struct engine *e, const char *id); /* full id only */
+/* ERROR_CONFLICT with Docker's text if a container or another create has the name. */
+int table_reserve_name(struct engine *e, const char *name, struct error *err);
+void table_unreserve_name(struct engine *e, const char *name);
+
+/* engine/container.c --------------------------------------------------------------------------- */
+struct container *container_new(struct engine *e, const char *id);
+void container_ref(struct container *c);
+void container_unref(struct container *c);
+void container_set_error(struct container *c, const char *msg);
+bool container_is_active(const struct container *c); /* running or paused */
+/* Defaults that depend on the identity: hostname. */
+void container_fill_defaults(struct container *c);
+void container_drop_endpoints(struct container *c);
+struct exec *container_exec(const struct container *c, const char *id);
+void container_add_exec(struct container *c, struct exec *x_take);
+struct exec *exec_free(struct exec *x);
+
+/* engine/event.c: with the container's labels, image and name, then `attrs`. */
+void engine_emit(struct engine *e, const struct container *c, const char *action,
+		 const struct event_attr *attrs, size_t n);
+void engine_emit_network(struct engine *e, const struct container *c,
+			 const struct network_endpoint *ep, const char *action);
+
+/* engine/attach.c ------------------------------------------------------------------------------ */
+void held_client_add(struct container *c, struct held_client *h_take);
+/* Give held clients to the new shim [worker, with the start's operation]. */
+int held_clients_send(struct container *c, struct shim_client *shim, struct error *err);
+/* After the start: forget those the shim has.  After a failed one: close attached clients, answer
+ * waiters (next-exit, and removed ones if it is removed now). [loop] */
+void held_clients_started(struct container *c);
+void held_clients_failed(struct container *c);
+/* Answer those that wait for the container's removal, close the others. [loop] */
+void held_clients_removed(struct container *c);
+void held_client_answer_wait(int fd, int code, const char *error);
+struct held_client *held_client_free(struct held_client *h);
+
+/* engine/exit.c -------------------------------------------------------------------------------- */
+/* [loop] The shim's events and its end of file. */
+extern const struct shim_client_events exit_shim_events;
+/* [loop] The run is over: show it at once and clean up on a worker. */
+void exit_begin(struct container *c, const struct exit_info *info);
+/* [worker] Until the present run is cleaned up; timeout_ms < 0 waits for ever.  -ETIMEDOUT without
+ * an error set. */
+int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms);
+/* [worker] Take its network away: ports, link, addresses, rows. */
+void exit_unlink(struct engine *e, struct container *c);
+/* [worker] exec-root/containers/<id> and the cgroup, when no shim is left. */
+void exit_clean_runtime(struct engine *e, const char *id);
+
+/* engine/remove.c: [worker, with the operation] everything but the shim's release. */
+int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err);
+/* engine/start.c: [worker, with the operation]. */
+int start_locked(struct engine *e, struct container *c, struct error *err);
+/* engine/restart.c: [loop] after an exit: shall it run again? */
+bool restart_is_due(struct container *c);
+void restart_schedule(struct container *c);
+void restart_cancel(struct container *c);
+
+/* engine/restore.c ----------------------------------------------------------------------------- */
+int restore_containers(struct engine *e, struct error *err);
+int restore_remove_unfinished(struct engine *e, struct strv *ret_ids, struct error *err);
+/* A lock on exec-root/containers/<id>: held by the shim while it lives. */
+int runtime_dir_open(struct engine *e, const char *id, bool create, struct error *err);
+int runtime_dir_lock(int dir_fd, struct error *err); /* waits; the lock's fd */

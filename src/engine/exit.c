@@ -1,0 +1,380 @@
+/* engine/exit.c - the end of a container's run, and cleaning up behind it.
+ *
+ * The shim tells of the exit and waits; it keeps exit.json, the reserved ports and those who wait until
+ * it is released.  Each step here may be repeated: a daemon that dies in between does all of them
+ * again when it finds the shim (engine/restore.c).
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/exec.h"
+#include "engine/exit.h"
+#include "engine/operation.h"
+#include "engine/rows.h"
+#include "engine/shim_client.h"
+
+#define EXIT_JSON_MAX 65536 /* bytes */
+
+/* ---- what the shim says [loop] ---------------------------------------------------------------- */
+
+void exit_info_parse(const struct json *v, struct exit_info *ret)
+{
+	*ret = (struct exit_info){
+		.code = (int)json_get_int(v, "code"),
+		.oom_killed = json_get_bool(v, "oom"),
+		.started_at = json_get_int(v, "started_at"),
+		.finished_at = json_get_int(v, "finished_at"),
+	};
+}
+
+static void on_event(struct shim_client *shim, struct shim_message *m, void *data)
+{
+	struct container *c = data;
+	struct exit_info info;
+
+	(void)shim;
+	if (str_eq(m->ev, "exit")) {
+		exit_info_parse(m->body, &info);
+		exit_begin(c, &info);
+	} else if (str_eq(m->ev, "exec_exit")) {
+		exec_exited(c, json_get_string(m->body, "id"), (int)json_get_int(m->body, "code"));
+	} else if (str_eq(m->ev, "oom")) {
+		engine_emit(c->rt->engine, c, "oom", NULL, 0);
+	} else {
+		log_debug("container '%s': unknown event '%s' of its shim", c->id, m->ev);
+	}
+}
+
+static void on_closed(struct shim_client *shim, void *data)
+{
+	struct container *c = data;
+	struct container_runtime *rt = c->rt;
+	const struct exit_info killed = {
+		.code = 137, .started_at = c->state.started_at, .finished_at = clock_realtime_ns()};
+
+	(void)shim;
+	rt->shim_lost = true;
+	if (rt->starting || rt->exit_pending || !container_is_active(c))
+		return; /* whoever is at it finds out by himself */
+	log_warn("container '%s' has lost its shim", c->id);
+	exit_begin(c, &killed);
+}
+
+const struct shim_client_events exit_shim_events = {.event = on_event, .closed = on_closed};
+
+static void emit_die(struct container *c, const struct exit_info *info)
+{
+	char code[16], duration[32];
+	const struct event_attr attrs[] = {{"execDuration", duration}, {"exitCode", code}};
+
+	(void)snprintf(code, sizeof(code), "%d", info->code);
+	(void)snprintf(duration, sizeof(duration), "%lld",
+		       (long long)(info->finished_at - info->started_at) / 1000000000);
+	engine_emit(c->rt->engine, c, "die", attrs, ARRAY_SIZE(attrs));
+}
+
+static void exit_job(void *data);
+
+void exit_begin(struct container *c, const struct exit_info *info)
+{
+	struct container_runtime *rt = c->rt;
+
+	rt->exit = *info;
+	rt->exit_pending = true;
+	if (rt->starting)
+		return; /* the start's last step comes back to it */
+	emit_die(c, info);
+	container_ref(c);
+	engine_work(rt->engine, exit_job, c);
+}
+
+/* ---- steps [worker, with the operation] ------------------------------------------------------- */
+
+/* A shim that is gone may have left its word on disk. */
+static void read_exit_json(const struct container *c, struct exit_info *info)
+{
+	struct exit_info found;
+
+	if (exit_json_read(c, &found) >= 0 && found.started_at >= info->started_at)
+		*info = found;
+}
+
+int exit_json_read(const struct container *c, struct exit_info *ret)
+{
+	autofree char *path = xasprintf("%s/" SHIM_EXIT_NAME, c->state_dir);
+	autofree char *text = NULL;
+	autoarena struct arena *a = arena_new();
+	const struct json *doc;
+	size_t len;
+	int r = file_read(AT_FDCWD, path, EXIT_JSON_MAX, &text, &len, NULL);
+
+	r = r < 0 ? r : json_parse(a, text, len, &doc, NULL);
+	if (r < 0)
+		return r;
+	*ret = (struct exit_info){
+		.code = (int)json_get_int(doc, "ExitCode"),
+		.oom_killed = json_get_bool(doc, "OOMKilled"),
+		.started_at = json_get_int(doc, "StartedAt"),
+		.finished_at = json_get_int(doc, "FinishedAt"),
+	};
+	return 0;
+}
+
+struct unlink_call {
+	struct engine *e;
+	struct container *c;
+};
+
+static void release_endpoints_on_loop(void *data)
+{
+	const struct unlink_call *call = data;
+	struct container *c = call->c;
+
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		engine_emit_network(call->e, c, c->endpoints[i], "disconnect");
+		network_endpoint_release(call->e->network, c->endpoints[i]);
+	}
+	container_drop_endpoints(c);
+}
+
+void exit_unlink(struct engine *e, struct container *c)
+{
+	autoerror struct error err = {0};
+
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		if (network_endpoint_unpublish(e->network, c->endpoints[i], &err) < 0)
+			log_error("unpublish ports of container '%s': %s", c->id, error_msg(&err));
+		error_done(&err);
+	}
+	crash_point(CRASH_EXIT_UNPUBLISHED);
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		if (network_endpoint_detach(e->network, c->endpoints[i], &err) < 0)
+			log_error("detach container '%s' from its network: %s", c->id,
+				  error_msg(&err));
+		error_done(&err);
+	}
+	engine_call(e, release_endpoints_on_loop, &(struct unlink_call){e, c});
+	crash_point(CRASH_EXIT_UNLINKED);
+}
+
+void exit_clean_runtime(struct engine *e, const char *id)
+{
+	autofree char *path = xasprintf("%s/%s", e->cgroup_parent, id);
+	autofree char *dir = xasprintf("containers/%s", id);
+	autocgroup struct cgroup *cg = NULL;
+	autoerror struct error err = {0};
+
+	if (e->cgroups && cgroup_open(e->cgroups, path, &cg, NULL) >= 0 &&
+	    cgroup_destroy(cg, &err) < 0)
+		log_warn("remove cgroup of container '%s': %s", id, error_msg(&err));
+	error_done(&err);
+	if (file_remove_tree(e->exec_fd, dir, &err) < 0)
+		log_warn("remove runtime directory of container '%s': %s", id, error_msg(&err));
+}
+
+/* The row first, then what everybody sees. */
+static void record(struct engine *e, struct container *c, const struct exit_info *info,
+		   bool will_restart)
+{
+	autoerror struct error err = {0};
+	struct network_endpoint *none[] = {NULL};
+	struct row_state row;
+	const struct row_update u = {.state = &row, .container_id = c->id, .eps = none};
+
+	row_state_of(c, &row);
+	row.state.status = will_restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	row.state.pid = 0;
+	row.state.exit_code = info->code;
+	row.state.oom_killed = info->oom_killed;
+	row.state.started_at = info->started_at;
+	row.state.finished_at = info->finished_at;
+	row.starting_at = 0;
+	if (rows_update(e->db, &u, &err) < 0)
+		log_error("record exit of container '%s': %s", c->id, error_msg(&err));
+	row_state_done(&row);
+}
+
+struct exited_call {
+	struct container *c;
+	const struct exit_info *info;
+	bool will_restart;
+};
+
+static void exited_on_loop(void *data)
+{
+	const struct exited_call *call = data;
+	struct container_state *s = &call->c->state;
+
+	s->status = call->will_restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	s->pid = 0;
+	s->exit_code = call->info->code;
+	s->oom_killed = call->info->oom_killed;
+	s->started_at = call->info->started_at;
+	s->finished_at = call->info->finished_at;
+	call->c->rt->starting_at = 0;
+	execs_end(call->c);
+}
+
+static void due_on_loop(void *data)
+{
+	struct exited_call *call = data;
+
+	call->will_restart = restart_is_due(call->c);
+}
+
+/* The shim may go; nothing is known of it afterwards. */
+static void release_shim(struct container *c, bool removed, bool direct)
+{
+	struct shim_client *shim = c->rt->shim;
+	autoerror struct error err = {0};
+	struct shim_request q;
+	int r;
+
+	if (!shim || c->rt->shim_lost)
+		return;
+	shim_request_init(&q, shim, "release");
+	jw_kbool(&q.w, "removed", removed);
+	r = direct ? shim_request_send_direct(&q, SHIM_REQUEST_TIMEOUT_MS, NULL, &err)
+		   : shim_request_send(&q, NULL, 0, SHIM_REQUEST_TIMEOUT_MS, NULL, &err);
+	if (r < 0 && err.errnum != EPIPE)
+		log_warn("release shim of container '%s': %s", c->id, error_msg(&err));
+}
+
+static void wake_exit_waiters(struct container *c)
+{
+	for (struct exit_waiter *w = TAKE_PTR(c->rt->exits), *next; w; w = next) {
+		next = w->next;
+		w->is_done = true;
+		(void)sem_post(&w->done);
+	}
+}
+
+static void finish_on_loop(void *data)
+{
+	const struct exited_call *call = data;
+	struct container_runtime *rt = call->c->rt;
+
+	if (rt->shim) {
+		shim_client_close(rt->shim);
+		rt->shim = shim_client_unref(rt->shim);
+	}
+	rt->exit_pending = false;
+	rt->shim_lost = false;
+	wake_exit_waiters(call->c);
+	if (call->will_restart)
+		restart_schedule(call->c);
+}
+
+void exit_run(struct engine *e, struct container *c, bool direct)
+{
+	struct exit_info info = c->rt->exit;
+	struct exited_call call = {.c = c, .info = &info};
+	autoerror struct error err = {0};
+	bool removed = false;
+
+	crash_point(CRASH_EXIT_RECEIVED);
+	if (c->rt->shim_lost) {
+		read_exit_json(c, &info);
+		exit_clean_runtime(e, c->id);
+	}
+	exit_unlink(e, c);
+	c->rt->exit = info;
+	engine_call(e, due_on_loop, &call);
+	record(e, c, &info, call.will_restart);
+	engine_call(e, exited_on_loop, &call);
+	crash_point(CRASH_EXIT_RECORDED);
+	if (c->rt->removing ||
+	    (c->spec->host.auto_remove && !call.will_restart && !c->rt->restarting)) {
+		removed = remove_locked(e, c, c->rt->remove_volumes || c->spec->host.auto_remove,
+					&err) >= 0;
+		if (!removed)
+			log_error("remove container '%s' after its exit: %s", c->id,
+				  error_msg(&err));
+	}
+	release_shim(c, removed, direct);
+	if (removed)
+		exit_clean_runtime(e, c->id);
+	crash_point(CRASH_EXIT_RELEASED);
+	engine_call(e, finish_on_loop, &call);
+}
+
+static void unref_on_loop(void *data)
+{
+	container_unref(data);
+}
+
+static void exit_job(void *data)
+{
+	struct container *c = data;
+	struct engine *e = c->rt->engine;
+	struct operation op;
+
+	if (operation_begin_on(e, c, "exit", OPERATION_FIRST, &op, NULL) >= 0) {
+		exit_run(e, c, false);
+		operation_end(&op);
+	}
+	engine_call(e, unref_on_loop, c);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+struct wait_call {
+	struct container *c;
+	struct exit_waiter *w;
+	bool added;
+};
+
+static void add_waiter_on_loop(void *data)
+{
+	struct wait_call *call = data;
+	struct container_runtime *rt = call->c->rt;
+
+	if (rt->shim)
+		shim_client_drain(rt->shim);
+	if (!container_is_active(call->c) && !rt->exit_pending)
+		return;
+	call->added = true;
+	call->w->next = rt->exits;
+	rt->exits = call->w;
+}
+
+static void remove_waiter_on_loop(void *data)
+{
+	struct wait_call *call = data;
+
+	for (struct exit_waiter **p = &call->c->rt->exits; *p; p = &(*p)->next) {
+		if (*p == call->w) {
+			*p = call->w->next;
+			return;
+		}
+	}
+}
+
+int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms)
+{
+	struct exit_waiter w = {0};
+	struct wait_call call = {.c = c, .w = &w};
+	int64_t end = clock_monotonic_ns() + timeout_ms * 1000000;
+	struct timespec ts = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+	int r;
+
+	(void)sem_init(&w.done, 0, 0);
+	engine_call(e, add_waiter_on_loop, &call);
+	do
+		r = !call.added      ? 0
+		    : timeout_ms < 0 ? sem_wait(&w.done)
+				     : sem_clockwait(&w.done, CLOCK_MONOTONIC, &ts);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		engine_call(e, remove_waiter_on_loop, &call);
+	(void)sem_destroy(&w.done);
+	return call.added && !w.is_done ? -ETIMEDOUT : 0;
+}

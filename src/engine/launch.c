@@ -1,0 +1,358 @@
+/* engine/launch.c - one shim, from its configuration to its first connection. */
+#include "engine/launch.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/spawn.h"
+#include "engine/engine_priv.h"
+#include "engine/oci_spec.h"
+#include "engine/shim_client.h"
+#include "engine/volume.h"
+
+#define LAUNCH_CONFIG_MAX ((size_t)16 << 20) /* bytes of a shim's configuration */
+#define LAUNCH_UNDO_MS    10000              /* a shim that takes longer to undo is killed */
+#define LAUNCH_FAILED_MS  2000               /* the same after a start that failed or hung */
+
+/* ---- configuration --------------------------------------------------------------------------- */
+
+/* "10m" and the like into bytes; validated at create. */
+static uint64_t parse_size(const char *s)
+{
+	static const char units[] = "bkmg";
+	size_t digits = strspn(s, "0123456789");
+	autofree char *number = xstrndup(s, digits);
+	const char *unit;
+	uint64_t n = 0;
+
+	if (str_parse_u64(number, &n) < 0)
+		return 0;
+	unit = s[digits] ? strchr(units, tolower((unsigned char)s[digits])) : units;
+	return unit ? n << (10 * (unit - units)) : n;
+}
+
+static const char *log_option(const struct launch *l, const char *key)
+{
+	const struct config_log *log = &l->container->spec->host.log;
+
+	for (size_t i = 0; i < log->config.n; i++)
+		if (str_eq(log->config.keys[i], key))
+			return log->config.values[i];
+	return json_get_string(l->engine->args.default_log_opts, key);
+}
+
+/* Labels and variables that every line of the log is to carry: log options labels=, env=. */
+static void write_log_attrs(const struct launch *l, struct json_writer *w)
+{
+	const struct container_config *c = &l->container->spec->config;
+	autofree char *labels = xstrdup(log_option(l, "labels") ?: "");
+	autofree char *env = xstrdup(log_option(l, "env") ?: "");
+	char *save = NULL;
+
+	if (!labels[0] && !env[0])
+		return;
+	jw_kobject(w, "Attrs");
+	for (char *k = strtok_r(labels, ",", &save); k; k = strtok_r(NULL, ",", &save))
+		if (json_get_string(c->labels, k))
+			jw_kstring(w, k, json_get_string(c->labels, k));
+	for (char *k = strtok_r(env, ",", &save); k; k = strtok_r(NULL, ",", &save))
+		for (size_t i = 0; i < c->env.n; i++)
+			if (str_has_prefix(c->env.v[i], k) && c->env.v[i][strlen(k)] == '=')
+				jw_kstring(w, k, c->env.v[i] + strlen(k) + 1);
+	jw_object_end(w);
+}
+
+static void write_log(const struct launch *l, struct json_writer *w)
+{
+	const struct config_log *log = &l->container->spec->host.log;
+	const char *max_size = log_option(l, "max-size"), *max_file = log_option(l, "max-file");
+	uint64_t files = 1;
+
+	jw_kobject(w, "Log");
+	jw_kstring(w, "Type", str_eq(log->type, "none") ? "none" : "json-file");
+	if (!str_eq(log->type, "none")) {
+		jw_kstring(w, "Path", l->container->log_path);
+		jw_kuint(w, "MaxSize", max_size ? parse_size(max_size) : 0);
+		if (max_file)
+			(void)str_parse_u64(max_file, &files);
+		jw_kuint(w, "MaxFile", files);
+		write_log_attrs(l, w);
+	}
+	jw_object_end(w);
+}
+
+static void write_ports(const struct launch *l, struct json_writer *w)
+{
+	const struct container *c = l->container;
+	const struct network_endpoint *ep = c->endpoint_count > 0 ? c->endpoints[0] : NULL;
+	uint32_t group = 0;
+
+	jw_karray(w, "Ports");
+	for (size_t i = 0; i < l->ports.n; i++) {
+		const struct port_binding *b = &l->ports.v[i];
+		char host[NETADDR_SIZE], inside[NETADDR_SIZE] = "";
+		struct shim_port p = {
+			.proto = portbind_proto_name(b->proto),
+			.host_ip = netaddr_format(&b->host, host),
+			.host_port = b->host_port,
+			.host_port_end = b->host_port_end,
+			.container_port = b->container_port,
+		};
+
+		group += !b->same_port;
+		p.group = group;
+		if (ep && b->host.family == AF_INET6 && netaddr_is_set(&ep->ipv6.addr))
+			p.container_ip = netaddr_format(&ep->ipv6.addr, inside);
+		else if (ep && netaddr_is_set(&ep->ipv4.addr))
+			p.container_ip = netaddr_format(&ep->ipv4.addr, inside);
+		shim_port_write(w, &p);
+	}
+	jw_array_end(w);
+}
+
+static int generate_spec(const struct launch *l, struct strbuf *out, struct error *err)
+{
+	static const char *const names[] = {"hosts", "resolv.conf", "hostname"};
+	static const char *const targets[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
+	const struct container *c = l->container;
+	autostrv struct strv dirs = {0};
+	autovolumes struct volume_binds volumes = {0};
+	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
+	struct oci_spec_args args = {
+		.container = c,
+		.cgroup_parent = l->engine->cgroup_parent,
+		.init_path = l->engine->helpers.init_path,
+		.netns_path = l->netns_path,
+		.pidns_path = l->pidns_path,
+	};
+	int r;
+
+	strv_add(&dirs, l->snap.upper);
+	for (size_t i = 0; i < l->snap.lower.n; i++)
+		strv_add(&dirs, l->snap.lower.v[i]);
+	args.rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
+	r = volumes_prepare(l->engine, c, &args.rootfs, &volumes, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		paths[i] = xasprintf("%s/%s", i == 2 ? c->state_dir : l->files_dir, names[i]);
+		volume_binds_add(&volumes, paths[i], targets[i], c->spec->host.readonly_rootfs);
+	}
+	args.binds = volumes.v;
+	args.bind_count = volumes.n;
+	if (c->spec->host.init && *c->spec->host.init && !args.init_path)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "HostConfig.Init: vessel-init is not installed");
+	return oci_spec_generate(&args, out, err);
+}
+
+/* Beside the container's own cgroup, so that restarting the service that vesseld is kills no shim.
+ * On a pure v2 host a cgroup with children may hold no processes: there it gets one of its own. */
+static void write_shim_cgroup(const struct launch *l, struct json_writer *w)
+{
+	if (!l->engine->cgroups)
+		return;
+	if (cgroup_layout_mode(l->engine->cgroups) == CGROUP_MODE_V2) {
+		jw_key(w, "ShimCgroup");
+		jw_stringf(w, "%s/shims", l->engine->cgroup_parent);
+	} else {
+		jw_kstring(w, "ShimCgroup", l->engine->cgroup_parent);
+	}
+}
+
+static int write_config(const struct launch *l, const char *runtime_dir, struct strbuf *out,
+			struct error *err)
+{
+	const struct engine *e = l->engine;
+	const struct container *c = l->container;
+	const struct container_config *config = &c->spec->config;
+	autostrbuf struct strbuf spec = STRBUF_INIT(LAUNCH_CONFIG_MAX);
+	struct json_writer w;
+	int r = generate_spec(l, &spec, err);
+
+	if (r < 0)
+		return r;
+	json_writer_init(&w, out);
+	jw_object(&w);
+	jw_kstring(&w, "Id", c->id);
+	jw_kstring(&w, "RuntimeDir", runtime_dir);
+	jw_kstring(&w, "StateDir", c->state_dir);
+	jw_kstring(&w, "SeccompCache", e->seccomp_cache);
+	if (e->helpers.seccomp_helper)
+		jw_kstring(&w, "SeccompHelper", e->helpers.seccomp_helper);
+	jw_key(&w, "Spec");
+	jw_raw(&w, spec.s, spec.len);
+	jw_karray(&w, "Lower");
+	for (size_t i = 0; i < l->snap.lower.n; i++)
+		jw_string(&w, l->snap.lower.v[i]);
+	jw_array_end(&w);
+	jw_kstring(&w, "Upper", l->snap.upper);
+	jw_kstring(&w, "Work", l->snap.work);
+	jw_kbool(&w, "Tty", config->tty);
+	jw_kbool(&w, "OpenStdin", config->open_stdin);
+	jw_kbool(&w, "StdinOnce", config->stdin_once);
+	jw_kuint(&w, "Rows", c->spec->host.console_rows);
+	jw_kuint(&w, "Cols", c->spec->host.console_cols);
+	write_log(l, &w);
+	write_ports(l, &w);
+	write_shim_cgroup(l, &w);
+	jw_object_end(&w);
+	return strbuf_error(out) < 0
+		       ? error_set(err, ERROR_INVALID, E2BIG, "container's configuration")
+		       : 0;
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+static void on_shim_reaped(struct loop_source *s, pid_t pid, int code, int status, void *data)
+{
+	(void)data;
+	log_debug("shim %d ended (%d, %d)", (int)pid, code, status);
+	(void)loop_remove(s);
+}
+
+struct run_call {
+	struct launch *l;
+	int pidfd; /* taken */
+	struct error *err;
+	int r;
+};
+
+static void run_on_loop(void *data)
+{
+	struct run_call *call = data;
+	struct launch *l = call->l;
+	struct loop_source *child;
+
+	call->r = loop_add_child(l->engine->args.loop, l->pid, call->pidfd, on_shim_reaped, NULL,
+				 &child, call->err);
+	if (call->r < 0) {
+		(void)close(call->pidfd);
+		return;
+	}
+	call->r = shim_client_run(l->shim, l->engine->args.loop, call->err);
+	if (call->r < 0)
+		return;
+	shim_client_ref(l->shim);
+	l->container->rt->shim = l->shim;
+}
+
+static int spawn_shim(struct launch *l, int config_fd, int control_fd, struct error *err)
+{
+	const char *const argv[] = {"vessel-shim", l->container->id, NULL};
+	const struct spawn_fd fds[] = {
+		{STDERR_FILENO, STDERR_FILENO},
+		{config_fd, SHIM_CONFIG_FD},
+		{control_fd, SHIM_CONTROL_FD},
+		{l->lock_fd, SHIM_LOCK_FD},
+	};
+	const struct spawn_args args = {
+		.exec_fd = l->engine->helpers.shim_fd,
+		.argv = argv,
+		.fds = fds,
+		.fd_count = ARRAY_SIZE(fds),
+		.new_session = true,
+	};
+
+	return spawn(&args, &l->pid, &l->pidfd, err);
+}
+
+static int connect_and_spawn(struct launch *l, int config_fd, struct error *err)
+{
+	struct run_call call = {.l = l, .err = err};
+	autoclose int control = -EBADF;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make a socket pair");
+	control = pair[1];
+	r = spawn_shim(l, config_fd, control, err);
+	if (r < 0) {
+		(void)close(pair[0]);
+		return error_wrap(err, r, "start vessel-shim");
+	}
+	l->shim = shim_client_new(pair[0], &exit_shim_events, l->container);
+	call.pidfd = fcntl(l->pidfd, F_DUPFD_CLOEXEC, 3);
+	engine_call(l->engine, run_on_loop, &call);
+	return call.r;
+}
+
+int launch_shim(struct launch *l, struct error *err)
+{
+	autofree char *dir = xasprintf("%s/containers/%s", l->engine->exec_root, l->container->id);
+	autostrbuf struct strbuf config = STRBUF_INIT(LAUNCH_CONFIG_MAX);
+	autoclose int config_fd = -EBADF, dir_fd = -EBADF;
+	int r;
+
+	dir_fd = runtime_dir_open(l->engine, l->container->id, true, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	l->lock_fd = runtime_dir_lock(dir_fd, err);
+	if (l->lock_fd < 0)
+		return l->lock_fd;
+	r = store_snapshot_get(l->engine->store, l->container->id, &l->snap, err);
+	r = r < 0 ? r : write_config(l, dir, &config, err);
+	if (r < 0)
+		return r;
+	config_fd = fd_memfd("vessel-shim-config", config.s, config.len, err);
+	if (config_fd < 0)
+		return config_fd;
+	r = connect_and_spawn(l, config_fd, err);
+	fd_close(&l->lock_fd); /* the shim's from here on */
+	return r;
+}
+
+static void forget_on_loop(void *data)
+{
+	struct launch *l = data;
+	struct container_runtime *rt = l->container->rt;
+
+	shim_client_close(l->shim);
+	if (rt->shim == l->shim)
+		rt->shim = shim_client_unref(rt->shim);
+}
+
+static void kill_shim(const struct launch *l)
+{
+	struct pollfd p = {.fd = l->pidfd, .events = POLLIN};
+
+	(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+	(void)poll(&p, 1, LAUNCH_UNDO_MS);
+}
+
+void launch_abandon(struct launch *l)
+{
+	struct pollfd p = {.fd = l->pidfd, .events = POLLIN};
+	int r;
+
+	if (l->shim)
+		engine_call(l->engine, forget_on_loop, l); /* end of file: the shim undoes itself */
+	if (l->pidfd < 0)
+		return;
+	/* A start that failed ends the shim too; one that hangs does not. */
+	do
+		r = poll(&p, 1, l->told ? LAUNCH_FAILED_MS : LAUNCH_UNDO_MS);
+	while (r < 0 && errno == EINTR);
+	if (r == 0) {
+		log_warn("shim of container '%s' does not end: killed", l->container->id);
+		kill_shim(l);
+	}
+}
+
+void launch_done(struct launch *l)
+{
+	store_snapshot_done(&l->snap);
+	port_bindings_done(&l->ports);
+	fd_close(&l->lock_fd);
+	fd_close(&l->pidfd);
+	l->shim = shim_client_unref(l->shim);
+}

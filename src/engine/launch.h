@@ -1,0 +1,39 @@
+/* engine/launch.h - one shim, from its configuration to its first connection.
+ *
+ * [worker, with the container's operation]
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "engine/container.h"
+#include "network/ports.h"
+#include "store/store.h"
+
+struct engine;
+struct shim_client;
+
+struct launch {
+	struct engine *engine;
+	struct container *container;
+	const char *netns_path, *pidns_path; /* of a container that is joined, or NULL */
+	const char *files_dir; /* state directory whose hosts and resolv.conf are used */
+	struct store_snapshot snap;
+	struct port_bindings ports; /* what the shim is to reserve; then what it got */
+	int lock_fd;                /* owned, until the shim has it */
+	bool told;                  /* op start was sent: the shim no longer undoes by itself */
+	pid_t pid;
+	int pidfd;                /* owned: the shim */
+	struct shim_client *shim; /* owned reference; also in the container's runtime */
+};
+#define LAUNCH_INIT(e, c)                                                           \
+	{                                                                           \
+		.engine = (e), .container = (c), .lock_fd = -EBADF, .pidfd = -EBADF \
+	}
+
+/* Lock the runtime directory, build the configuration, spawn, connect, run. */
+int launch_shim(struct launch *l, struct error *err);
+/* Have a shim that was not started, or could not, undo everything; wait until it is gone. */
+void launch_abandon(struct launch *l);
+void launch_done(struct launch *l);

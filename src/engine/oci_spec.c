@@ -1,0 +1,176 @@
+/* engine/oci_spec.c - a container's configuration as the runtime-spec's config.json. */
+#include "engine/oci_spec.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/oci_spec_priv.h"
+#include "engine/seccomp_profile.h"
+
+#define OCI_VERSION "1.2.0"
+
+static void write_namespace(struct json_writer *w, const char *type, const char *path)
+{
+	jw_object(w);
+	jw_kstring(w, "type", type);
+	if (path)
+		jw_kstring(w, "path", path);
+	jw_object_end(w);
+}
+
+static void write_namespaces(const struct oci_spec_args *args, struct json_writer *w)
+{
+	const struct host_config *h = &args->container->spec->host;
+
+	jw_karray(w, "namespaces");
+	write_namespace(w, "mount", NULL);
+	if (args->pidns_path || !str_eq(h->pid_mode, "host"))
+		write_namespace(w, "pid", args->pidns_path);
+	if (args->netns_path || !str_eq(h->network_mode, "host"))
+		write_namespace(w, "network", args->netns_path);
+	if (!str_eq(h->ipc_mode, "host"))
+		write_namespace(w, "ipc", NULL);
+	if (!str_eq(h->uts_mode, "host"))
+		write_namespace(w, "uts", NULL);
+	if (str_eq(h->cgroupns_mode, "private"))
+		write_namespace(w, "cgroup", NULL);
+	jw_array_end(w);
+}
+
+static void write_paths(struct json_writer *w, const char *key, const struct json_strings *list)
+{
+	if (list->n == 0)
+		return;
+	jw_karray(w, key);
+	for (size_t i = 0; i < list->n; i++)
+		jw_string(w, list->v[i]);
+	jw_array_end(w);
+}
+
+static bool is_sysctl_set(const struct host_config *h, const char *key)
+{
+	for (size_t i = 0; i < h->sysctls.n; i++)
+		if (str_eq(h->sysctls.keys[i], key))
+			return true;
+	return false;
+}
+
+static void write_sysctls(const struct oci_spec_args *args, struct json_writer *w)
+{
+	/* Docker's since 20.10: in a network namespace of its own, ports below 1024 and ping are for
+	 * everyone. */
+	static const char *const own_netns[][2] = {
+		{"net.ipv4.ip_unprivileged_port_start", "0"},
+		{"net.ipv4.ping_group_range", "0 2147483647"},
+	};
+	const struct host_config *h = &args->container->spec->host;
+
+	jw_kobject(w, "sysctl");
+	if (!args->netns_path && !str_eq(h->network_mode, "host"))
+		for (size_t i = 0; i < ARRAY_SIZE(own_netns); i++)
+			if (!is_sysctl_set(h, own_netns[i][0]))
+				jw_kstring(w, own_netns[i][0], own_netns[i][1]);
+	for (size_t i = 0; i < h->sysctls.n; i++)
+		jw_kstring(w, h->sysctls.keys[i], h->sysctls.values[i]);
+	jw_object_end(w);
+}
+
+static int write_seccomp(const struct host_config *h, struct json_writer *w, struct error *err)
+{
+	const char *names[OCI_CAPS_MAX];
+	struct seccomp_context ctx = {.caps = names, .cap_count = oci_caps_names(h, names)};
+	struct config_security security;
+	int r = config_security_parse(&h->security_opt, &security, err);
+
+	if (r < 0)
+		return r;
+	if (str_eq(security.seccomp, "unconfined") || (h->privileged && !security.seccomp))
+		return 0;
+	jw_key(w, "seccomp");
+	return seccomp_profile_write(security.seccomp,
+				     security.seccomp ? strlen(security.seccomp) : 0, &ctx, w, err);
+}
+
+static int write_linux(const struct oci_spec_args *args, const char *propagation,
+		       struct json_writer *w, struct error *err)
+{
+	const struct host_config *h = &args->container->spec->host;
+	struct oci_device_list *devices = NULL;
+	int r = oci_devices_collect(h, &devices, err);
+
+	if (r < 0)
+		return r;
+	jw_kobject(w, "linux");
+	write_namespaces(args, w);
+	jw_key(w, "cgroupsPath");
+	jw_stringf(w, "%s/%s", str_empty(h->cgroup_parent) ? args->cgroup_parent : h->cgroup_parent,
+		   args->container->id);
+	oci_devices_write(devices, w);
+	jw_kobject(w, "resources");
+	oci_device_rules_write(devices, h, w);
+	r = oci_resources_write(h, w, err);
+	jw_object_end(w);
+	if (propagation)
+		jw_kstring(w, "rootfsPropagation", propagation);
+	if (!h->privileged) {
+		write_paths(w, "maskedPaths", &h->masked_paths);
+		write_paths(w, "readonlyPaths", &h->readonly_paths);
+	}
+	write_sysctls(args, w);
+	r = r < 0 ? r : write_seccomp(h, w, err);
+	if (r >= 0)
+		jw_object_end(w);
+	(void)oci_devices_free(devices);
+	return r;
+}
+
+int oci_spec_generate(const struct oci_spec_args *args, struct strbuf *out, struct error *err)
+{
+	const struct container_spec *s = args->container->spec;
+	const struct oci_process_args process = {.spec = args};
+	const char *propagation = NULL;
+	struct json_writer w;
+	int r;
+
+	json_writer_init(&w, out);
+	jw_object(&w);
+	jw_kstring(&w, "ociVersion", OCI_VERSION);
+	if (!str_eq(s->host.uts_mode, "host") && !str_empty(s->config.hostname))
+		jw_kstring(&w, "hostname", s->config.hostname);
+	if (!str_eq(s->host.uts_mode, "host") && !str_empty(s->config.domainname))
+		jw_kstring(&w, "domainname", s->config.domainname);
+	jw_kobject(&w, "root");
+	jw_kstring(&w, "path", "rootfs"); /* the shim mounts the layers itself */
+	jw_kbool(&w, "readonly", s->host.readonly_rootfs);
+	jw_object_end(&w);
+	jw_key(&w, "process");
+	r = oci_process_write(&process, &w, err);
+	r = r < 0 ? r : oci_mounts_write(args, &w, &propagation, err);
+	r = r < 0 ? r : write_linux(args, propagation, &w, err);
+	if (r < 0)
+		return r;
+	if (s->host.annotations.n > 0) {
+		jw_kobject(&w, "annotations");
+		for (size_t i = 0; i < s->host.annotations.n; i++)
+			jw_kstring(&w, s->host.annotations.keys[i], s->host.annotations.values[i]);
+		jw_object_end(&w);
+	}
+	jw_object_end(&w);
+	return strbuf_error(out) < 0
+		       ? error_set(err, ERROR_INVALID, E2BIG, "container's configuration")
+		       : 0;
+}
+
+int oci_spec_exec(const struct oci_spec_args *args, const struct exec_config *x, struct strbuf *out,
+		  struct error *err)
+{
+	const struct oci_process_args process = {.spec = args, .exec = x};
+	struct json_writer w;
+	int r;
+
+	json_writer_init(&w, out);
+	r = oci_process_write(&process, &w, err);
+	if (r >= 0 && strbuf_error(out) < 0)
+		r = error_set(err, ERROR_INVALID, E2BIG, "exec's configuration");
+	return r;
+}

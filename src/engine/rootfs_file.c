@@ -1,0 +1,84 @@
+/* engine/rootfs_file.c - files of a container's root filesystem, read without mounting it. */
+#include "engine/rootfs_file.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+int rootfs_open_in(int root_fd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int read_regular(int fd, const char *path, size_t max, char **ret, struct error *err)
+{
+	autofree char *text = NULL;
+	struct stat st;
+	int n;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "stat '%s' of the image", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERROR_INVALID, 0, "'%s' of the image is no regular file",
+				 path);
+	if ((uint64_t)st.st_size > max)
+		return error_set(err, ERROR_INVALID, E2BIG, "'%s' of the image", path);
+	text = xcalloc((size_t)st.st_size + 1, 1);
+	n = fd_read_full(fd, text, (size_t)st.st_size);
+	if (n < 0)
+		return error_set(err, ERROR_INTERNAL, -n, "read '%s' of the image", path);
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
+/* 1: found (fd), 0: not in this layer, -ENOENT: deleted here (an overlay whiteout). */
+static int open_in_layer(const char *dir, const char *path, int *ret_fd)
+{
+	autoclose int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	int fd;
+
+	if (root < 0)
+		return 0;
+	fd = rootfs_open_in(root, path, O_PATH | O_NOFOLLOW);
+	if (fd >= 0) {
+		bool whiteout = fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0;
+
+		(void)close(fd);
+		if (whiteout)
+			return -ENOENT;
+	}
+	/* NONBLOCK: a container may have put a FIFO there. */
+	fd = rootfs_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return 0;
+	*ret_fd = fd;
+	return 1;
+}
+
+int rootfs_file_read(const struct rootfs_dirs *dirs, const char *path, size_t max, char **ret,
+		     struct error *err)
+{
+	for (size_t i = 0; i < dirs->n; i++) {
+		autoclose int fd = -EBADF;
+		int r = open_in_layer(dirs->v[i], path, &fd);
+
+		if (r < 0)
+			break;
+		if (r > 0)
+			return read_regular(fd, path, max, ret, err);
+	}
+	(void)error_set(err, ERROR_NOT_FOUND, ENOENT, "read '%s' of the image", path);
+	return -ENOENT;
+}

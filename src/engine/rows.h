@@ -1,0 +1,77 @@
+/* engine/rows.h - containers, endpoints, networks and execs in the database.
+ *
+ * The functions that wait are for workers; what they need of a container is copied by row_state_of on
+ * the loop's thread, or belongs to the worker's operation.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/container.h"
+#include "store/db.h"
+
+int rows_migrate(struct db *db, struct error *err);
+
+/* What changes in a container's life. */
+struct row_state {
+	char id[65];
+	struct container_state state; /* error owned */
+	int64_t starting_at;
+	bool stopped_by_user;
+};
+void row_state_of(const struct container *c, struct row_state *ret);
+void row_state_done(struct row_state *s);
+
+struct row_container {
+	char *id, *name, *image_id, *spec; /* owned */
+	size_t spec_len;
+	int64_t created_at;
+	struct row_state s;
+	bool removing;
+};
+struct row_endpoint {
+	char *container_id, *doc; /* owned; doc: network_endpoint_encode */
+};
+struct row_exec {
+	char *id, *container_id, *body; /* owned; body: Docker's ExecConfig */
+	bool started;
+	int exit_code;
+};
+struct rows {
+	struct row_container *containers; /* owned, all of them */
+	size_t container_count, container_cap;
+	struct row_endpoint *endpoints;
+	size_t endpoint_count, endpoint_cap;
+	struct row_exec *execs;
+	size_t exec_count, exec_cap;
+	struct strv networks; /* network_encode */
+};
+/* [worker, or before the loop] */
+int rows_load(struct db *db, struct rows *ret, struct error *err);
+void rows_done(struct rows *r);
+#define autorows __attribute__((cleanup(rows_done)))
+
+/* A new container, durable (DB_FULL). */
+int rows_insert(struct db *db, const struct container *c, struct error *err);
+/* Its state, and its endpoints if eps is not NULL, in one commit. */
+struct row_update {
+	const struct row_state *state; /* NULL: unchanged */
+	const char *container_id;
+	struct network_endpoint *const *eps; /* NULL: unchanged; else they replace what is there */
+	size_t ep_count;
+};
+int rows_update(struct db *db, const struct row_update *u, struct error *err);
+/* [loop] Queue the state as it is now. */
+void rows_post_state(struct db *db, const struct container *c);
+int rows_rename(struct db *db, const char *id, const char *name, struct error *err);
+int rows_set_removing(struct db *db, const char *id, struct error *err);
+/* With its endpoints and execs. */
+int rows_delete(struct db *db, const char *id, struct error *err);
+
+int rows_insert_exec(struct db *db, const struct row_exec *x, struct error *err);
+/* [loop] */
+void rows_post_exec(struct db *db, const struct exec *x);
+int rows_save_network(struct db *db, const struct network *net, struct error *err);

@@ -1,0 +1,493 @@
+/* engine/start.c - from a stopped container to a running one.
+ *
+ * Order, with what a restarted daemon makes of a death in between (engine/restore.c):
+ *
+ *   lease        addresses in the database    dropped again: no shim, not recorded as running
+ *   spawn        a shim, no "start" yet       it undoes itself when our end of its socket closes
+ *   attach       link, addresses, nft         removed by network_restore: not of a running container
+ *   record       row says running, starting   with no shim and no exit.json of this start: as before
+ *   start        the word to the shim         from here on the shim holds the truth
+ *
+ * starting_at in the row says that the running state is not confirmed; exit.json's StartedAt is later
+ * than it if the word was heard.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/engine_priv.h"
+#include "engine/files.h"
+#include "engine/launch.h"
+#include "engine/operation.h"
+#include "engine/rows.h"
+#include "engine/shim_client.h"
+
+/* What a failed start leaves in State.ExitCode. */
+#define EXIT_NOT_FOUND      127
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_START_FAILED   128
+
+struct start {
+	struct launch launch;
+	struct engine *e;
+	struct container *c;
+	char netns_path[64], pidns_path[64];
+	char *files_dir; /* owned */
+	int netns_fd;    /* owned */
+	pid_t pid;
+	int64_t started_at;
+	bool linked;
+	struct error *err;
+	int r;
+};
+
+/* ---- network --------------------------------------------------------------------------------- */
+
+static int add_ports(struct start *s, bool with_ipv6, struct error *err)
+{
+	const struct container_spec *spec = s->c->spec;
+	const struct json *exposed = spec->config.exposed_ports;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < spec->host.binding_count; i++) {
+		const struct config_binding *b = &spec->host.bindings[i];
+		char name[32], ports[32];
+
+		(void)snprintf(name, sizeof(name), "%u/%s", b->container.port, b->container.proto);
+		(void)snprintf(ports, sizeof(ports),
+			       b->host_port_end > b->host_port ? "%u-%u" : "%u", b->host_port,
+			       b->host_port_end);
+		r = ports_add(&s->launch.ports,
+			      &(struct ports_spec){.key = name,
+						   .host_ip = b->host_ip,
+						   .host_port = ports,
+						   .with_ipv6 = with_ipv6},
+			      err);
+	}
+	if (r < 0 || !spec->host.publish_all_ports)
+		return r < 0 ? r : ports_check(&s->launch.ports, err);
+	for (size_t k = 0; k < json_count(exposed); k++) {
+		const char *key = json_key_at(exposed, k);
+		bool bound = false;
+
+		for (size_t i = 0; i < spec->host.binding_count; i++) {
+			const struct config_port *p = &spec->host.bindings[i].container;
+			char name[32];
+
+			(void)snprintf(name, sizeof(name), "%u/%s", p->port, p->proto);
+			bound |= str_eq(name, key);
+		}
+		if (!bound)
+			r = ports_add(&s->launch.ports,
+				      &(struct ports_spec){.key = key, .with_ipv6 = with_ipv6},
+				      err);
+		if (r < 0)
+			return r;
+	}
+	return ports_check(&s->launch.ports, err);
+}
+
+/* Another container's namespace, by the process that lives in it. */
+static int join(struct start *s, const char *ref, const char *kind, char ret[static 64],
+		struct container **ret_other)
+{
+	struct container *other;
+	int r = table_find(s->e, ref, &other, s->err);
+
+	if (r < 0)
+		return r;
+	if (!container_is_active(other))
+		return error_set(s->err, ERROR_CONFLICT, 0,
+				 "cannot join %s of a non running container: %s", kind, other->id);
+	(void)snprintf(ret, 64, "/proc/%d/ns/%s", (int)other->state.pid,
+		       str_eq(kind, "network namespace") ? "net" : "pid");
+	*ret_other = other;
+	return 0;
+}
+
+static int lease(struct start *s)
+{
+	const struct container_spec *spec = s->c->spec;
+	struct network *net = network_find(s->e->network, spec->host.network_mode);
+	struct network_endpoint_request request = {.container_id = s->c->id};
+	struct network_endpoint *ep;
+	int r;
+
+	if (!net)
+		return error_set(s->err, ERROR_NOT_FOUND, 0, "network %s not found",
+				 spec->host.network_mode);
+	request.mac = spec->config.mac_address;
+	for (size_t i = 0; i < spec->endpoint_count; i++) {
+		const struct config_endpoint *want = &spec->endpoints[i];
+
+		if (!str_eq(want->network, spec->host.network_mode))
+			continue;
+		if (!str_empty(want->mac_address))
+			request.mac = want->mac_address;
+		if (!str_empty(want->ipv4) && netaddr_parse(want->ipv4, &request.ipv4) < 0)
+			return error_set(s->err, ERROR_INVALID, 0, "invalid IPv4 address: %s",
+					 want->ipv4);
+		if (!str_empty(want->ipv6) && netaddr_parse(want->ipv6, &request.ipv6) < 0)
+			return error_set(s->err, ERROR_INVALID, 0, "invalid IPv6 address: %s",
+					 want->ipv6);
+	}
+	ep = xnew0(struct network_endpoint);
+	r = network_endpoint_prepare(s->e->network, net, &request, ep, s->err);
+	if (r < 0) {
+		free(ep);
+		return r;
+	}
+	container_drop_endpoints(s->c);
+	s->c->endpoints = xnew0n(struct network_endpoint *, 1);
+	s->c->endpoints[0] = ep;
+	s->c->endpoint_count = 1;
+	/* Without a namespace of its own there is nothing to publish to. */
+	if (netaddr_is_set(&ep->ipv4.addr) || netaddr_is_set(&ep->ipv6.addr))
+		return add_ports(s, netaddr_is_set(&ep->ipv6.addr), s->err);
+	return 0;
+}
+
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+static void check_on_loop(void *data)
+{
+	struct start *s = data;
+	const struct container_runtime *rt = s->c->rt;
+
+	if (s->c->state.status == CONTAINER_PAUSED)
+		s->r = error_set(s->err, ERROR_CONFLICT, 0,
+				 "cannot start a paused container, try unpause instead");
+	else if (s->c->state.status == CONTAINER_RUNNING)
+		s->r = error_set(s->err, ERROR_NOT_MODIFIED, 0, "container is already running");
+	else if (rt->removing || s->c->state.status == CONTAINER_REMOVING ||
+		 s->c->state.status == CONTAINER_DEAD)
+		s->r = error_set(s->err, ERROR_CONFLICT, 0,
+				 "container is marked for removal and cannot be started");
+}
+
+static void begin_on_loop(void *data)
+{
+	struct start *s = data;
+	struct container_runtime *rt = s->c->rt;
+	const struct host_config *h = &s->c->spec->host;
+	const char *netns_of = config_mode_container(h->network_mode);
+	const char *pidns_of = config_mode_container(h->pid_mode);
+	struct container *other = NULL, *other_pid = NULL;
+
+	restart_cancel(s->c);
+	rt->starting = true;
+	rt->shim_lost = false;
+	rt->exit_pending = false;
+	s->r = netns_of ? join(s, netns_of, "network namespace", s->netns_path, &other) : lease(s);
+	if (s->r >= 0 && pidns_of)
+		s->r = join(s, pidns_of, "PID namespace", s->pidns_path, &other_pid);
+	s->files_dir = xstrdup(other ? other->state_dir : s->c->state_dir);
+	s->launch.files_dir = s->files_dir;
+	s->launch.netns_path = s->netns_path[0] ? s->netns_path : NULL;
+	s->launch.pidns_path = s->pidns_path[0] ? s->pidns_path : NULL;
+}
+
+static int record_lease(struct start *s)
+{
+	const struct row_update u = {
+		.container_id = s->c->id, .eps = s->c->endpoints, .ep_count = s->c->endpoint_count};
+
+	return s->c->endpoint_count > 0 ? rows_update(s->e->db, &u, s->err) : 0;
+}
+
+/* The shim tells process 1, its network namespace and the host ports that it got. */
+static int await_namespaces(struct start *s)
+{
+	autoshim_reply struct shim_reply reply = {0};
+	const struct json *ports, *port;
+	size_t i = 0;
+	int r = shim_client_await(s->launch.shim, "namespaces", &reply, s->err);
+
+	if (r < 0)
+		return r;
+	s->pid = (pid_t)json_get_int(reply.msg.body, "pid");
+	if (reply.msg.fd_count > 0) {
+		s->netns_fd = reply.msg.fds[0];
+		reply.msg.fds[0] = -EBADF;
+	}
+	ports = json_get(reply.msg.body, "ports");
+	json_array_foreach(port, ports) {
+		if (i < s->launch.ports.n)
+			s->launch.ports.v[i++].host_port = (uint16_t)json_get_int(port, "HostPort");
+	}
+	return 0;
+}
+
+static void set_ports_on_loop(void *data)
+{
+	struct start *s = data;
+
+	network_endpoint_set_ports(s->c->endpoints[0], s->launch.ports.v, s->launch.ports.n);
+}
+
+static void network_is_up_on_loop(void *data)
+{
+	((struct engine *)data)->network_is_up = true;
+}
+
+static int connect_network(struct start *s)
+{
+	const struct network_endpoint *ep = s->c->endpoint_count > 0 ? s->c->endpoints[0] : NULL;
+	int r = 0;
+
+	if (!ep || s->netns_fd < 0)
+		return 0;
+	engine_call(s->e, set_ports_on_loop, s);
+	if (!s->e->network_is_up) {
+		r = network_up(s->e->network, network_find(s->e->network, ep->network_id), s->err);
+		if (r >= 0)
+			engine_call(s->e, network_is_up_on_loop, s->e);
+	}
+	s->linked = true; /* even when it fails: detach is idempotent */
+	r = r < 0 ? r : network_endpoint_attach(s->e->network, ep, s->netns_fd, s->err);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_LINKED);
+	if (ep->port_count > 0)
+		r = network_endpoint_publish(s->e->network, ep, s->err);
+	return r;
+}
+
+/* The row says running before the shim is told: never the other way round. */
+static int record_running(struct start *s)
+{
+	struct row_state row;
+	const struct row_update u = {.state = &row,
+				     .container_id = s->c->id,
+				     .eps = s->c->endpoints,
+				     .ep_count = s->c->endpoint_count};
+	int r;
+
+	row_state_of(s->c, &row); /* nobody else changes it: we have the operation */
+	row.state.status = CONTAINER_RUNNING;
+	row.state.pid = s->pid;
+	row.starting_at = s->c->rt->starting_at = clock_realtime_ns();
+	row.stopped_by_user = false;
+	r = rows_update(s->e->db, &u, s->err);
+	row_state_done(&row);
+	return r;
+}
+
+static int tell_start(struct start *s)
+{
+	autoshim_reply struct shim_reply reply = {0};
+	struct shim_request q;
+	int r;
+
+	shim_request_init(&q, s->launch.shim, "start");
+	q.sent_point = CRASH_START_GO;
+	s->launch.told = true;
+	r = shim_request_send(&q, NULL, 0, -1, &reply, s->err);
+	if (r >= 0)
+		s->started_at = json_get_int(reply.msg.body, "started_at");
+	return r;
+}
+
+static void started_on_loop(void *data)
+{
+	struct start *s = data;
+	struct container *c = s->c;
+	struct container_runtime *rt = c->rt;
+
+	c->state.status = CONTAINER_RUNNING;
+	c->state.pid = s->pid;
+	c->state.exit_code = 0;
+	c->state.oom_killed = false;
+	c->state.started_at = s->started_at;
+	c->state.finished_at = 0;
+	container_set_error(c, "");
+	rt->starting = false;
+	rt->starting_at = 0;
+	rt->stopped_by_user = false;
+	rows_post_state(s->e->db, c);
+	held_clients_started(c);
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		engine_emit_network(s->e, c, c->endpoints[i], "connect");
+	engine_emit(s->e, c, "start", NULL, 0);
+	if (rt->exit_pending)
+		exit_begin(c, &rt->exit); /* it was that short */
+	else if (rt->shim_lost)
+		exit_shim_events.closed(rt->shim, c);
+}
+
+/* ---- failure --------------------------------------------------------------------------------- */
+
+static int exit_code_of(const struct error *err)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} words[] = {
+		{"executable file not found", EXIT_NOT_FOUND},
+		{"no such file or directory", EXIT_NOT_FOUND},
+		{"system cannot find the file specified", EXIT_NOT_FOUND},
+		{"permission denied", EXIT_NOT_EXECUTABLE},
+		{"not a directory", EXIT_NOT_FOUND},
+		{"is a directory", EXIT_NOT_EXECUTABLE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcasestr(error_msg(err), words[i].text))
+			return words[i].code;
+	if (err->kind == ERROR_INVALID && err->errnum == ENOENT)
+		return EXIT_NOT_FOUND;
+	if (err->kind == ERROR_INVALID && err->errnum == EACCES)
+		return EXIT_NOT_EXECUTABLE;
+	return EXIT_START_FAILED;
+}
+
+static void failed_on_loop(void *data)
+{
+	struct start *s = data;
+	struct container *c = s->c;
+
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		network_endpoint_release(s->e->network, c->endpoints[i]);
+	container_drop_endpoints(c);
+	c->rt->starting = false;
+	c->rt->starting_at = 0;
+	c->rt->exit_pending = false;
+	c->rt->shim_lost = false;
+	c->state.exit_code = exit_code_of(s->err);
+	if (c->state.status == CONTAINER_RESTARTING)
+		c->state.status = CONTAINER_EXITED;
+	container_set_error(c, error_msg(s->err));
+}
+
+/* As if it had never been tried, but for State.Error and State.ExitCode. */
+static void undo(struct start *s)
+{
+	struct container *c = s->c;
+	autoerror struct error err = {0};
+	struct row_state row;
+	struct network_endpoint *none[] = {NULL};
+	const struct row_update u = {.state = &row, .container_id = c->id, .eps = none};
+
+	launch_abandon(&s->launch);
+	if (s->linked && network_endpoint_detach(s->e->network, c->endpoints[0], &err) < 0) {
+		log_warn("undo network of container '%s': %s", c->id, error_msg(&err));
+		error_done(&err);
+	}
+	engine_call(s->e, failed_on_loop, s);
+	row_state_of(c, &row);
+	if (rows_update(s->e->db, &u, &err) < 0)
+		log_error("record failed start of container '%s': %s", c->id, error_msg(&err));
+	row_state_done(&row);
+	exit_clean_runtime(s->e, c->id);
+}
+
+static void drop_held_on_loop(void *data)
+{
+	held_clients_failed(data);
+}
+
+/* Docker's clients look for the cause in the middle of these words. */
+static int wrap_exec_error(struct error *err, int r)
+{
+	bool executable = err->kind == ERROR_INVALID && err->errnum != 0;
+	autofree char *inner = NULL;
+
+	if (!executable)
+		return r;
+	inner = xstrdup(error_msg(err));
+	error_done(err);
+	return error_set(err, ERROR_INVALID, 0,
+			 "failed to create task for container: failed to create shim task: OCI "
+			 "runtime create failed: unable to start container process: %s: unknown",
+			 inner);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static int run_stages(struct start *s)
+{
+	autoshim_reply struct shim_reply created = {0};
+	int r;
+
+	engine_call(s->e, begin_on_loop, s);
+	r = s->r < 0 ? s->r : record_lease(s);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_LEASE);
+	r = str_eq(s->files_dir, s->c->state_dir) ? files_write(s->c, s->err) : 0;
+	r = r < 0 ? r : launch_shim(&s->launch, s->err);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_SPAWNED);
+	r = await_namespaces(s);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_CREATED);
+	/* While the shim makes the root file system. */
+	r = connect_network(s);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_PUBLISHED);
+	r = shim_client_await(s->launch.shim, "created", &created, s->err);
+	r = r < 0 ? r : record_running(s);
+	if (r < 0)
+		return r;
+	crash_point(CRASH_START_RECORDED);
+	r = held_clients_send(s->c, s->launch.shim, s->err);
+	return r < 0 ? r : tell_start(s);
+}
+
+/* Docker removes a --rm container that could not be started even once. */
+static void after_failure(struct start *s)
+{
+	autoerror struct error err = {0};
+
+	if (!s->c->spec->host.auto_remove || s->c->state.started_at != 0)
+		engine_call(s->e, drop_held_on_loop, s->c);
+	else if (remove_locked(s->e, s->c, true, &err) < 0)
+		log_warn("remove container '%s' after a failed start: %s", s->c->id,
+			 error_msg(&err));
+}
+
+int start_locked(struct engine *e, struct container *c, struct error *err)
+{
+	autoerror struct error why = {0};
+	struct start s = {
+		.launch = LAUNCH_INIT(e, c), .e = e, .c = c, .netns_fd = -EBADF, .err = &why};
+	int r;
+
+	engine_call(e, check_on_loop, &s);
+	if (s.r < 0)
+		return error_move(err, &why, s.r);
+	crash_point(CRASH_START_BEGIN);
+	r = run_stages(&s);
+	if (r < 0) {
+		r = wrap_exec_error(&why, r);
+		undo(&s);
+		after_failure(&s);
+	} else {
+		engine_call(e, started_on_loop, &s);
+		crash_point(CRASH_START_DONE);
+	}
+	fd_close(&s.netns_fd);
+	free(s.files_dir);
+	launch_done(&s.launch);
+	return r < 0 ? error_move(err, &why, r) : 0;
+}
+
+int engine_start(struct engine *e, const char *ref, struct error *err)
+{
+	struct operation op;
+	int r = operation_begin(e, ref, "start", 0, &op, err);
+
+	if (r < 0)
+		return r;
+	r = start_locked(e, op.container, err);
+	operation_end(&op);
+	return r;
+}
