@@ -1,0 +1,262 @@
+#!/bin/sh
+# The tests inside the guest: cgroup v2 alone, limits by their effect.  TAP on standard output.
+state=/run/runtime
+count=0
+only=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^vessel.only=//p')
+
+# check NAME FUNCTION: run it in a shell that ends at the first failing command
+check() {
+	[ -z "$only" ] || case $2 in *$only*) ;; *) return ;; esac
+	count=$((count + 1))
+	(set -ex; "$2") >/tmp/log 2>&1
+	if [ $? -eq 0 ]; then
+		echo "ok $count $(uname -r | cut -d. -f1,2): $1"
+	else
+		echo "not ok $count $(uname -r | cut -d. -f1,2): $1"
+		tail -n 20 /tmp/log | sed 's/^/# /'
+	fi
+}
+
+fails() { if "$@"; then return 1; fi; }
+is() { [ "$1" = "$2" ] || { echo "got '$1', wanted '$2'"; return 1; }; }
+
+# Poll what no event tells a shell, within a generous bound.
+until_true() {
+	local i=0
+	until "$@" >/dev/null 2>&1; do
+		i=$((i + 1))
+		[ $i -lt 3000 ] || { echo "never: $*"; return 1; }
+		usleep 10000
+	done
+}
+
+# vessel-runtime --------------------------------------------------------------------------------
+
+runtime() { vessel-runtime --root $state "$@"; }
+status_of() { runtime state "$1" | tr -d ' \n\t' | sed 's/.*"status":"\([a-z]*\)".*/\1/'; }
+status_is() { [ "$(status_of "$1")" = "$2" ]; }
+
+runtime_run() {
+	is "$(runtime run -b /bundle/hello a)" "hello from guest, process 1"
+	code=0
+	runtime run -b /bundle/seven b || code=$?
+	is $code 7
+	[ ! -d /sys/fs/cgroup/test/hello ]
+	is "$(ls $state | wc -l)" 0
+}
+
+runtime_life() {
+	runtime create -b /bundle/sleep --pid-file /tmp/pid s >/tmp/out 2>&1 </dev/null
+	pid=$(cat /tmp/pid)
+	is "$(status_of s)" created
+	is "$(cat /proc/$pid/cgroup)" "0::/test/sleep"
+	fails runtime create -b /bundle/sleep s
+	runtime start s
+	is "$(status_of s)" running
+	is "$(tr '\0' ' ' </proc/$pid/cmdline)" "sleep 1000 "
+	fails runtime delete s
+	runtime kill s KILL
+	until_true status_is s stopped
+	runtime delete s
+	fails runtime state s
+	[ ! -d /sys/fs/cgroup/test/sleep ]
+}
+
+runtime_memory() {
+	code=0
+	runtime run -b /bundle/memory m >/tmp/out 2>&1 || code=$?
+	cat /tmp/out
+	is "$(head -n 1 /tmp/out)" 16777216
+	is $code 137
+}
+
+runtime_pids() {
+	runtime run -b /bundle/pids p >/tmp/out 2>&1 || true
+	is "$(head -n 1 /tmp/out)" 5
+	grep -q "can't fork" /tmp/out
+}
+
+runtime_cpu() {
+	is "$(runtime run -b /bundle/cpu c | tr '\n' ' ')" "5000 100000 throttled "
+}
+
+runtime_devices() {
+	code=0
+	runtime run -b /bundle/devices d >/tmp/out 2>&1 || code=$?
+	cat /tmp/out
+	is "$(head -n 1 /tmp/out)" 1
+	grep -q "/mem: Operation not permitted" /tmp/out
+	[ $code -ne 0 ]
+}
+
+# vesseld and vessel, at their default places -----------------------------------------------------
+
+daemon_start() {
+	vesseld --debug >>/tmp/vesseld.log 2>&1 &
+	echo $! >/tmp/daemon
+	until_true vessel version
+}
+
+engine_starts() {
+	daemon_start
+	vessel import /busybox.tar busybox
+	is "$(vessel run --rm busybox sh -c 'echo $(hostname -i) $$' | sed 's/^10\.[0-9.]* //')" 1
+}
+
+v2_view() {
+	id=$(vessel run -d --name view busybox sleep 1000)
+	pid=$(vessel inspect -f '{{.State.Pid}}' view)
+	is "$(cat /proc/$pid/cgroup)" "0::/docker/$id"
+	is "$(vessel exec view cat /proc/self/cgroup)" "0::/"
+	is "$(vessel exec view sed -n 's/.* \(.*\) cgroup2 \(r[ow]\).*/\1 \2/p' /proc/mounts)" "/sys/fs/cgroup ro"
+	vessel exec -d view sleep 2000
+	until_true sh -c "[ \$(wc -l </sys/fs/cgroup/docker/$id/cgroup.procs) -eq 2 ]"
+	vessel rm -f view
+	[ ! -d "/sys/fs/cgroup/docker/$id" ]
+	fails pidof sleep
+}
+
+limits() {
+	is "$(vessel run --rm -m 64m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 busybox sh -c '
+		cd /sys/fs/cgroup; cat memory.max cpu.max cpuset.cpus pids.max' | tr '\n' ' ')" \
+		"67108864 50000 100000 0 20 "
+	vessel run --rm --pids-limit 5 busybox sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1 & done; wait' \
+		>/tmp/out 2>&1 || true
+	grep -q "can't fork" /tmp/out
+	is "$(vessel run --rm --cpus 0.05 busybox sh -c 'until grep -q "nr_throttled [1-9]" \
+		/sys/fs/cgroup/cpu.stat; do :; done; echo throttled')" throttled
+}
+
+memory_oom() {
+	code=0
+	vessel run --name oom -m 16m --memory-swap 16m busybox sh -c '
+		x=$(head -c 60000000 /dev/zero | tr "\0" x); echo ${#x}' || code=$?
+	is $code 137
+	is "$(vessel inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom)" "true 137"
+	vessel rm oom
+}
+
+device_policy() {
+	vessel run --rm busybox sh -c 'mknod /mem c 1 1 && ! head -c 1 /mem' >/tmp/out 2>&1
+	grep -q "/mem: Operation not permitted" /tmp/out
+	is "$(vessel run --rm busybox sh -c 'mknod /zero c 1 5; head -c 3 /zero | wc -c')" 3
+	is "$(vessel run --rm --device /dev/kmsg busybox sh -c 'dd if=/dev/kmsg bs=8192 count=1 2>/dev/null |
+		wc -l')" 1
+	fails vessel run --rm --device /dev/kmsg:/dev/kmsg:w busybox head -c 1 /dev/kmsg
+	vessel run --rm --privileged busybox sh -c 'dd if=/dev/kmsg bs=8192 count=1 >/dev/null'
+}
+
+pause_freezes() {
+	id=$(vessel run -d --name p busybox sh -c 'while :; do echo x; usleep 1000; done')
+	vessel pause p
+	is "$(cat /sys/fs/cgroup/docker/$id/cgroup.freeze)" 1
+	grep -q 'frozen 1' /sys/fs/cgroup/docker/$id/cgroup.events
+	is "$(vessel inspect -f '{{.State.Status}}' p)" paused
+	fails vessel exec p true
+	vessel unpause p
+	grep -q 'frozen 0' /sys/fs/cgroup/docker/$id/cgroup.events
+	vessel pause p
+	vessel rm -f p
+	[ ! -d "/sys/fs/cgroup/docker/$id" ]
+}
+
+bridge_and_ports() {
+	vessel run -d --name web -p 8080:80 -p 127.0.0.1:8081:80 busybox httpd -f -p 80 -h /www
+	is "$(wget -qO- http://127.0.0.1:8080/)" hello
+	is "$(wget -qO- http://127.0.0.1:8081/)" hello
+	is "$(wget -qO- 'http://[::1]:8080/')" hello
+	address=$(vessel inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}' web)
+	is "$(wget -qO- "http://$address/")" hello
+	is "$(vessel run --rm busybox wget -qO- "http://$address/")" hello
+	gateway=$(vessel inspect -f '{{.NetworkSettings.Networks.bridge.Gateway}}' web)
+	is "$(vessel run --rm busybox wget -qO- "http://$gateway:8080/")" hello
+	fails vessel run --rm -p 8080:80 busybox true
+	is "$(vessel run --rm --network container:web busybox wget -qO- http://127.0.0.1/)" hello
+	vessel rm -f web
+	fails wget -qO- http://127.0.0.1:8080/
+}
+
+execs() {
+	vessel run -d --name e -e A=b busybox sleep 1000
+	is "$(vessel exec e sh -c 'echo $A; cat /proc/1/comm' | tr '\n' ' ')" "b sleep "
+	code=0
+	vessel exec e sh -c 'exit 3' || code=$?
+	is $code 3
+	is "$(echo piped | vessel exec -i -u 1000 e sh -c 'cat; id -u' | tr '\n' ' ')" "piped 1000 "
+	vessel rm -f e
+}
+
+many_layers() {
+	vessel load -i /layers.tar
+	is "$(vessel run --rm layers sh -c 'cat /n; ls /l | wc -l; ls /gone 2>&1 | wc -l' | tr '\n' ' ')" \
+		"120 120 1 "
+	vessel run --name changed layers sh -c 'echo new >/n; rm /l/5; cat /n'
+	is "$(vessel run --rm layers sh -c 'cat /n; cat /l/5' | tr '\n' ' ')" "120 5 "
+	vessel rm changed
+	vessel rmi layers
+}
+
+daemon_killed() {
+	vessel run -d --name on -p 8080:80 busybox sh -c '
+		httpd -p 80 -h /www
+		i=0
+		while [ ! -e /tmp/stop ]; do echo "line $i"; i=$((i + 1)); usleep 3000; done
+		echo "end $i"; exit 7'
+	pid=$(vessel inspect -f '{{.State.Pid}}' on)
+	kill -9 "$(cat /tmp/daemon)"
+	until_true wget -qO- http://127.0.0.1:8080/
+	daemon_start
+	is "$(vessel inspect -f '{{.State.Status}} {{.State.Pid}}' on)" "running $pid"
+	is "$(vessel exec on echo still)" still
+	wget -qO- http://127.0.0.1:8080/cgi-bin/stop
+	is "$(vessel wait on)" 7
+	vessel logs on >/tmp/lines
+	last=$(tail -n 1 /tmp/lines)
+	{ i=0; while [ $i -lt "${last#end }" ]; do echo "line $i"; i=$((i + 1)); done; echo "$last"; } |
+		cmp - /tmp/lines
+	vessel rm on
+}
+
+crash_unclean() {
+	vessel run -d --name lost busybox sleep 1000
+	pid=$(vessel inspect -f '{{.State.Pid}}' lost)
+	shim=$(sed -n 's/^PPid:\t//p' /proc/$pid/status)
+	kill -9 "$(cat /tmp/daemon)" "$shim" "$pid"
+	daemon_start
+	is "$(vessel inspect -f '{{.State.Status}}' lost)" exited
+	vessel start lost
+	is "$(vessel inspect -f '{{.State.Status}}' lost)" running
+	vessel rm -f lost
+}
+
+nothing_left() {
+	is "$(vessel ps -aq)" ""
+	is "$(find /sys/fs/cgroup/docker -mindepth 1 -type d)" ""
+	fails grep overlay /proc/mounts
+	is "$(ip -o link | cut -d: -f2 | tr -d ' ' | cut -d@ -f1 | sort | tr '\n' ' ')" "lo vessel0 "
+	until_true fails pidof vessel-shim
+	is "$(ls /var/lib/vessel/containers /run/vessel/containers | grep -v :)" ""
+	kill -TERM "$(cat /tmp/daemon)"
+	until_true fails pidof vesseld
+}
+
+check "vessel-runtime run: output, exit code, nothing left" runtime_run
+check "vessel-runtime create, state, start, kill, delete" runtime_life
+check "vessel-runtime: memory.max kills" runtime_memory
+check "vessel-runtime: pids.max refuses forks" runtime_pids
+check "vessel-runtime: cpu.max throttles" runtime_cpu
+check "vessel-runtime: device policy by eBPF" runtime_devices
+check "vesseld starts at its default places and runs a container" engine_starts
+check "a container sees its own cgroup, read-only; exec joins it; rm -f ends all" v2_view
+check "--memory, --cpus, --cpuset-cpus, --pids-limit" limits
+check "an out-of-memory kill is recorded" memory_oom
+check "devices: default policy, --device with access, --privileged" device_policy
+check "pause freezes, unpause thaws, rm -f of a paused container" pause_freezes
+check "bridge, published ports on IPv4 and IPv6, hairpin, container:" bridge_and_ports
+check "exec: environment, exit code, input, user" execs
+check "an image of 120 layers" many_layers
+check "the daemon killed: container, port, log and exit code stay" daemon_killed
+check "daemon, shim and process 1 killed: exited, and starts again" crash_unclean
+check "nothing is left" nothing_left
+tail -n 60 /tmp/vesseld.log >&2 2>/dev/null
+echo "1..$count"
