@@ -15,15 +15,15 @@ demo:
 	@tools/demo
 
 check:
-	@tools/deps build test lint
+	@tools/deps build test lint vm
 	@tools/build
-	@tools/peers docker-20.10 docker-28
+	@tools/peers docker-20.10 docker-28 linux-6.1 linux-6.12
 	@tools/check
 
 soak:
-	@tools/deps build test lint
+	@tools/deps build test lint vm
 	@tools/build
-	@tools/peers docker-20.10 docker-28
+	@tools/peers docker-20.10 docker-28 linux-6.1 linux-6.12
 	@tools/check --soak
 
 bench:

@@ -66,13 +66,13 @@ runtime_memory() {
 	code=0
 	runtime run -b /bundle/memory m >/tmp/out 2>&1 || code=$?
 	cat /tmp/out
-	is "$(head -n 1 /tmp/out)" 16777216
+	grep -qx 16777216 /tmp/out
 	is $code 137
 }
 
 runtime_pids() {
 	runtime run -b /bundle/pids p >/tmp/out 2>&1 || true
-	is "$(head -n 1 /tmp/out)" 5
+	grep -qx 5 /tmp/out
 	grep -q "can't fork" /tmp/out
 }
 
@@ -84,7 +84,7 @@ runtime_devices() {
 	code=0
 	runtime run -b /bundle/devices d >/tmp/out 2>&1 || code=$?
 	cat /tmp/out
-	is "$(head -n 1 /tmp/out)" 1
+	grep -qx 1 /tmp/out
 	grep -q "/mem: Operation not permitted" /tmp/out
 	[ $code -ne 0 ]
 }

@@ -1,0 +1,297 @@
+#!/usr/bin/python3
+"""Terminals: -it through a real pty, with docker 28 and with vessel.
+
+Size and SIGWINCH, raw mode and its restoration, keys that reach the container, detach keys and attaching
+again, exec -it, and what happens without a terminal.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import vessel  # noqa: E402
+
+ROWS, COLUMNS = 40, 100
+# Echoes each line; ends with the number given after "end".
+ECHO = "echo ready; while read line; do case $line in end*) exit ${line#end};; esac; echo got:$line; done"
+
+
+class Terminal:
+    """A client on a pty of its own, of which it is the session's leader."""
+
+    def __init__(self, engine, client, *args):
+        self.master, self.slave = pty.openpty()
+        self.size(ROWS, COLUMNS)
+        self.mode = termios.tcgetattr(self.slave)
+        self.seen = b""
+        self.process = subprocess.Popen(
+            [client, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            env=dict(engine.environment(), VESSEL_HOST=engine.host(), TERM="xterm"),
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for fd in (self.master, self.slave):
+            if fd >= 0:
+                os.close(fd)
+
+    def size(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def expect(self, pattern):
+        """Read until the pattern has come; what was read up to its end is used up."""
+        deadline = time.monotonic() + vessel.TIMEOUT_S
+        while True:
+            match = re.search(pattern.encode(), self.seen)
+            if match:
+                self.seen = self.seen[match.end():]
+                return match
+            left = deadline - time.monotonic()
+            assert left > 0, "%r never came; got %r" % (pattern, self.seen[-300:])
+            if select.select([self.master], [], [], left)[0]:
+                self.seen += os.read(self.master, 65536)
+
+    def raw(self):
+        flags = termios.tcgetattr(self.slave)[3]
+        return not flags & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def end(self):
+        """The client's exit code; its terminal must be as it was."""
+        code = self.process.wait(vessel.TIMEOUT_S)
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536)
+        assert termios.tcgetattr(self.slave) == self.mode, "the terminal's mode was not restored"
+        return code
+
+
+class Cases:
+    def __init__(self, engine, client):
+        self.engine, self.client = engine, client
+
+    def terminal(self, *args):
+        return Terminal(self.engine, self.client, *args)
+
+    def output(self, *args):
+        return self.engine.docker(*args, check=False)
+
+    def state(self, name):
+        return self.engine.inspect(name)["State"]["Status"]
+
+    def first_size(self):
+        with self.terminal("run", "--rm", "-it", "busybox", "stty", "size") as t:
+            t.expect("%d %d\r\n" % (ROWS, COLUMNS))
+            assert t.end() == 0
+
+    def resize(self):
+        with self.terminal("run", "--rm", "-it", "busybox", "sh", "-c",
+                           "trap 'stty size' WINCH; echo ready; while :; do usleep 10000; done") as t:
+            t.expect("ready")
+            t.size(50, 132)
+            t.expect("50 132")
+            t.size(24, 80)
+            t.expect("24 80")
+            t.type("\x03")
+            assert t.end() == 130
+
+    def raw_mode(self):
+        with self.terminal("run", "--rm", "-it", "busybox", "sh", "-c", ECHO) as t:
+            t.expect("ready\r\n")
+            assert t.raw(), "the client's terminal is not raw"
+            t.type("hello\r")
+            t.expect("hello\r\ngot:hello\r\n")  # echoed once, by the container's terminal
+            t.type("end5\r")
+            assert t.end() == 5
+            assert t.seen.count(b"end5") <= 1, t.seen
+
+    def ctrl_c(self):
+        with self.terminal("run", "--rm", "-it", "busybox", "sh", "-c",
+                           "trap 'echo interrupted; exit 9' INT; echo ready; while :; do usleep 10000; done") as t:
+            t.expect("ready")
+            t.type("\x03")
+            t.expect("interrupted\r\n")
+            assert t.end() == 9
+
+    def ctrl_d(self):
+        with self.terminal("run", "--rm", "-it", "busybox", "cat") as t:
+            t.type("text\r")
+            t.expect("text\r\ntext\r\n")
+            t.type("\x04")
+            assert t.end() == 0
+
+    def detach_and_attach(self):
+        with self.terminal("run", "--name", "d", "-it", "busybox", "sh", "-c", ECHO) as t:
+            t.expect("ready")
+            t.type("one\r")
+            t.expect("got:one")
+            t.type("\x10\x11")
+            t.expect("read escape sequence")
+            assert t.end() == 0
+        assert self.state("d") == "running"
+        with self.terminal("attach", "d") as t:
+            t.type("two\r")
+            t.expect("got:two")
+            assert t.raw()
+            t.type("a\x10b\r")  # half of the sequence is passed on
+            t.expect("got:a.*b")
+            t.type("\x10\x11")
+            t.expect("read escape sequence")
+            t.end()
+        with self.terminal("attach", "d") as t:
+            t.type("end6\r")
+            assert t.end() == 6
+        assert self.state("d") == "exited"
+        log = self.output("logs", "d").stdout
+        assert "got:one\r\n" in log and "got:two\r\n" in log, log
+        self.output("rm", "d")
+
+    def own_detach_keys(self):
+        with self.terminal("run", "--name", "k", "-it", "--detach-keys", "ctrl-x,y", "busybox", "sh", "-c",
+                           ECHO) as t:
+            t.expect("ready")
+            t.type("\x10\x11")
+            t.type("\rmore\r")
+            t.expect("got:more")
+            t.type("\x18y")
+            t.expect("read escape sequence")
+            assert t.end() == 0
+        assert self.state("k") == "running"
+        with self.terminal("attach", "--detach-keys", "ctrl-]", "k") as t:
+            t.type("again\r")
+            t.expect("got:again")
+            t.type("\x1d")
+            t.expect("read escape sequence")
+            t.end()
+        with self.terminal("attach", "--detach-keys", "nonsense-key", "k") as t:
+            assert t.end() != 0
+        self.output("rm", "-f", "k")
+
+    def start_attached(self):
+        self.output("create", "--name", "s", "-it", "busybox", "sh", "-c", ECHO)
+        with self.terminal("start", "-ai", "s") as t:
+            t.expect("ready")
+            t.type("x\r")
+            t.expect("got:x")
+            t.type("end4\r")
+            assert t.end() == 4
+        self.output("rm", "s")
+
+    def execs(self):
+        self.output("run", "-d", "--name", "e", "busybox", "sleep", "1000")
+        with self.terminal("exec", "-it", "e", "sh", "-c",
+                           "trap 'stty size' WINCH; echo ready; while read l; do echo got:$l; done; exit 3") as t:
+            t.expect("ready")
+            t.size(33, 77)
+            t.expect("33 77")
+            t.type("word\r")
+            t.expect("word\r\ngot:word\r\n")
+            assert t.raw()
+            t.type("\x04")
+            assert t.end() == 3
+        with self.terminal("exec", "-it", "e", "sh", "-c", "trap 'exit 8' INT; echo ready; "
+                           "while :; do usleep 10000; done") as t:
+            t.expect("ready")
+            t.type("\x03")
+            assert t.end() == 8
+        with self.terminal("exec", "-it", "e", "sh", "-c", "tty; echo ready; touch /tmp/on; sleep 500") as t:
+            t.expect("/dev/pts/0\r\nready")
+            t.type("\x10\x11")
+            t.expect("read escape sequence")
+            t.end()
+        assert "sleep 500" in self.output("exec", "e", "ps").stdout
+        self.output("rm", "-f", "e")
+
+    def hangup(self):
+        """The terminal window is closed: the client goes, the container stays."""
+        t = self.terminal("run", "--name", "h", "-it", "busybox", "sh", "-c", ECHO)
+        t.expect("ready")
+        os.close(t.slave)
+        os.close(t.master)
+        t.process.wait(vessel.TIMEOUT_S)
+        t.master = t.slave = -1
+        with t:
+            assert self.state("h") == "running"
+        self.output("rm", "-f", "h")
+
+    def without_stdin(self):
+        with self.terminal("run", "--rm", "-t", "busybox", "sh", "-c", "tty; stty size; exit 2") as t:
+            t.expect("/dev/pts/0\r\n")
+            assert t.end() == 2
+
+    def no_terminal(self):
+        done = subprocess.run([self.client, "run", "--rm", "-it", "busybox", "true"], stdin=subprocess.DEVNULL,
+                              env=dict(self.engine.environment(), VESSEL_HOST=self.engine.host()),
+                              capture_output=True, timeout=vessel.TIMEOUT_S)
+        assert b"the input device is not a TTY" in done.stderr, done
+        assert done.returncode == 1, done.returncode
+        assert not self.output("ps", "-aq", "--filter", "status=running").stdout
+        ids = self.output("ps", "-aq").stdout.split()
+        if ids:  # docker has created it by then
+            self.output("rm", "-f", *ids)
+
+    def killed_under_it(self):
+        with self.terminal("run", "--name", "x", "-it", "busybox", "sh", "-c", ECHO) as t:
+            t.expect("ready")
+            self.output("kill", "x")
+            assert t.end() == 137
+        self.output("rm", "x")
+
+
+NAMES = (
+    ("first_size", "the first size is the terminal's"),
+    ("resize", "SIGWINCH resizes"),
+    ("raw_mode", "raw mode, one echo, restored at the end"),
+    ("ctrl_c", "ctrl-c interrupts the container's program"),
+    ("ctrl_d", "ctrl-d ends its input"),
+    ("detach_and_attach", "ctrl-p ctrl-q detaches, attach comes back"),
+    ("own_detach_keys", "--detach-keys"),
+    ("start_attached", "start -ai"),
+    ("execs", "exec -it: size, input, ctrl-c, detach"),
+    ("hangup", "the terminal closed: the container goes on"),
+    ("without_stdin", "-t alone"),
+    ("no_terminal", "-it without a terminal is refused"),
+    ("killed_under_it", "killed under an attached terminal"),
+)
+
+
+def main():
+    vessel.enter_private_namespace()
+    tap = vessel.Tap()
+    engine = vessel.Engine()
+    only = sys.argv[1:]
+    try:
+        engine.start()
+        engine.import_busybox()
+        audit = vessel.Audit(engine)
+        for title, client in (("docker", vessel.DOCKER), ("vessel", vessel.BIN + "/vessel")):
+            cases = Cases(engine, client)
+            for method, name in NAMES:
+                if not only or method in only or title in only:
+                    tap.case("%s: %s" % (title, name), getattr(cases, method))
+
+        def clean():
+            left = audit.check()
+            assert not left, "; ".join(left)
+        tap.case("nothing is left", clean)
+    finally:
+        engine.destroy()
+    sys.exit(tap.end())
+
+
+if __name__ == "__main__":
+    main()
