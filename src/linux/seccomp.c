@@ -19,22 +19,13 @@
 #include "base/json.h"
 #include "base/spawn.h"
 #include "base/str.h"
+#include "linux/seccomp_priv.h"
 
 /* Changes with whatever changes the helper's output for the same profile. */
 #define CACHE_VERSION "vessel-seccomp 1"
 #define PROFILE_MAX   ((size_t)1 << 20)
-#define INSNS_MAX     ((size_t)4096) /* BPF_MAXINSNS */
 
 static_assert(sizeof(struct sock_filter) == sizeof(uint64_t), "a program is an array of 8 bytes");
-
-struct header { /* of a cache file, and of the helper's output (key_len 0) */
-	char magic[8];
-	uint32_t key_len; /* bytes, follows the header */
-	uint32_t count;   /* instructions, follow the key */
-	uint32_t flags;   /* SECCOMP_FILTER_FLAG_* */
-	uint32_t reserved;
-};
-static const char magic[8] = {'v', 's', 'l', 'b', 'p', 'f', '0', '1'};
 
 void seccomp_program_done(struct seccomp_program *program)
 {
@@ -64,14 +55,15 @@ static uint64_t key_hash(const struct strbuf *key)
 static int decode(const char *data, size_t len, const struct strbuf *key,
 		  struct seccomp_program *ret)
 {
-	struct header h;
+	struct seccomp_header h;
 	size_t key_len = key ? key->len : 0;
 
 	if (len < sizeof(h))
 		return -EBADMSG;
 	memcpy(&h, data, sizeof(h));
-	if (memcmp(h.magic, magic, sizeof(magic)) != 0 || h.count == 0 || h.count > INSNS_MAX ||
-	    h.key_len != key_len || len != sizeof(h) + key_len + h.count * sizeof(uint64_t))
+	if (memcmp(h.magic, SECCOMP_MAGIC, sizeof(h.magic)) != 0 || h.count == 0 ||
+	    h.count > SECCOMP_INSNS_MAX || h.key_len != key_len ||
+	    len != sizeof(h) + key_len + h.count * sizeof(uint64_t))
 		return -EBADMSG;
 	if (key && memcmp(data + sizeof(h), key->s, key_len) != 0)
 		return -ENOENT; /* another profile of the same hash */
@@ -86,7 +78,8 @@ static int cache_read(int dir_fd, const char *name, const struct strbuf *key,
 {
 	autofree char *data = NULL;
 	size_t len = 0;
-	int r = file_read(dir_fd, name, sizeof(struct header) + key->len + INSNS_MAX * 8, &data,
+	int r = file_read(dir_fd, name,
+			  sizeof(struct seccomp_header) + key->len + SECCOMP_INSNS_MAX * 8, &data,
 			  &len, NULL);
 
 	return r < 0 ? r : decode(data, len, key, ret);
@@ -97,12 +90,12 @@ static void cache_write(int dir_fd, const char *name, const struct strbuf *key,
 			const struct seccomp_program *program)
 {
 	autostrbuf struct strbuf out =
-		STRBUF_INIT(sizeof(struct header) + key->len + INSNS_MAX * 8);
-	struct header h = {.key_len = (uint32_t)key->len,
-			   .count = (uint32_t)program->count,
-			   .flags = program->flags};
+		STRBUF_INIT(sizeof(struct seccomp_header) + key->len + SECCOMP_INSNS_MAX * 8);
+	struct seccomp_header h = {.key_len = (uint32_t)key->len,
+				   .count = (uint32_t)program->count,
+				   .flags = program->flags};
 
-	memcpy(h.magic, magic, sizeof(magic));
+	memcpy(h.magic, SECCOMP_MAGIC, sizeof(h.magic));
 	strbuf_add(&out, &h, sizeof(h));
 	strbuf_add(&out, key->s, key->len);
 	strbuf_add(&out, program->insns, program->count * sizeof(uint64_t));
@@ -163,7 +156,7 @@ static int compile(const char *helper, const struct strbuf *profile, struct secc
 		return error_wrap(err, r, "compile the seccomp profile");
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
 		;
-	data = read_back(out, sizeof(struct header) + INSNS_MAX * 8, &len);
+	data = read_back(out, sizeof(struct seccomp_header) + SECCOMP_INSNS_MAX * 8, &len);
 	if (info.si_code == CLD_EXITED && info.si_status == 0 && data &&
 	    decode(data, len, NULL, ret) == 0)
 		return 0;
@@ -205,7 +198,7 @@ int seccomp_get(const struct seccomp_cache *cache, const struct json *profile,
 	return r;
 }
 
-int seccomp_load(const struct seccomp_program *program, struct error *err)
+int seccomp_program_load(const struct seccomp_program *program, struct error *err)
 {
 	const struct sock_fprog prog = {.len = (unsigned short)program->count,
 					.filter = (struct sock_filter *)(void *)program->insns};

@@ -28,5 +28,5 @@ struct seccomp_cache {
 int seccomp_get(const struct seccomp_cache *cache, const struct json *profile,
 		struct seccomp_program *ret, struct error *err);
 /* Load into the calling thread; needs no_new_privs or CAP_SYS_ADMIN. */
-int seccomp_load(const struct seccomp_program *program, struct error *err);
+int seccomp_program_load(const struct seccomp_program *program, struct error *err);
 void seccomp_program_done(struct seccomp_program *program);

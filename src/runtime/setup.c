@@ -462,7 +462,7 @@ static int stage_privileges(struct setup *s, struct error *err)
 		r = apply_caps(s, err);
 		if (r < 0)
 			return r;
-		return s->seccomp ? seccomp_load(s->seccomp, err) : 0;
+		return s->seccomp ? seccomp_program_load(s->seccomp, err) : 0;
 	}
 	if (s->seccomp) {
 		struct caps all = {CAP_SET_ALL, CAP_SET_ALL, CAP_SET_ALL, 0, 0};
@@ -470,7 +470,7 @@ static int stage_privileges(struct setup *s, struct error *err)
 		r = caps_apply(&all, NULL, err);
 		if (r < 0)
 			return r;
-		r = seccomp_load(s->seccomp, err);
+		r = seccomp_program_load(s->seccomp, err);
 		if (r < 0)
 			return r;
 	}

@@ -1,0 +1,465 @@
+/* libseccomp does the work; a prologue of our own adds what it cannot.
+ *
+ * System calls that are newer than libseccomp's tables get their numbers from a table here, and
+ * those that are newer than the whole profile answer ENOSYS: programs probe for new system calls
+ * and fall back only on that (glibc treats EPERM as final).  "Newer" means a number above all that
+ * the profile names for the architecture.  The prologue, an architecture at a time:
+ *
+ *     if arch != A: next
+ *     if it is an x32 call: libseccomp's program
+ *     if nr is one of the table's: its action
+ *     if nr > newest that the profile names: ENOSYS
+ *     libseccomp's program
+ */
+#include "linux/seccomp_compile.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/json_decode.h"
+#include "base/str.h"
+#include "linux/seccomp_priv.h"
+
+#ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
+#define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
+#endif
+#define ARCHES_MAX    8
+#define NEW_CALLS_MAX 64
+#define X32_BIT       0x40000000U
+#define BINARY_TREE   2 /* SCMP_FLTATR_CTL_OPTIMIZE */
+
+struct argument {
+	uint32_t index;
+	uint64_t value, value_two;
+	const char *op;
+};
+struct rule {
+	struct json_strings names;
+	const char *action;
+	const uint32_t *errno_ret;
+	struct json_objects args; /* struct argument */
+};
+struct profile {
+	const char *default_action;
+	const uint32_t *default_errno_ret;
+	struct json_strings architectures, flags;
+	const char *listener_path;
+	struct json_objects syscalls; /* struct rule */
+};
+
+static const struct json_field argument_fields[] = {
+	JSON_FIELD(struct argument, "index", JSON_DECODE_U32, index, JSON_REQUIRED),
+	JSON_FIELD(struct argument, "value", JSON_DECODE_U64, value, JSON_REQUIRED),
+	JSON_FIELD(struct argument, "valueTwo", JSON_DECODE_U64, value_two, 0),
+	JSON_FIELD(struct argument, "op", JSON_DECODE_STRING, op, JSON_REQUIRED),
+	{0},
+};
+static const struct json_field rule_fields[] = {
+	JSON_FIELD(struct rule, "names", JSON_DECODE_STRINGS, names, JSON_REQUIRED),
+	JSON_FIELD(struct rule, "action", JSON_DECODE_STRING, action, JSON_REQUIRED),
+	JSON_FIELD(struct rule, "errnoRet", JSON_DECODE_OPT_U32, errno_ret, 0),
+	JSON_FIELD_PTR(struct rule, "args", JSON_DECODE_OBJECTS, args, argument_fields,
+		       struct argument, 0),
+	{0},
+};
+static const struct json_field profile_fields[] = {
+	JSON_FIELD(struct profile, "defaultAction", JSON_DECODE_STRING, default_action,
+		   JSON_REQUIRED),
+	JSON_FIELD(struct profile, "defaultErrnoRet", JSON_DECODE_OPT_U32, default_errno_ret, 0),
+	JSON_FIELD(struct profile, "architectures", JSON_DECODE_STRINGS, architectures, 0),
+	JSON_FIELD(struct profile, "flags", JSON_DECODE_STRINGS, flags, 0),
+	JSON_FIELD(struct profile, "listenerPath", JSON_DECODE_STRING, listener_path, 0),
+	JSON_FIELD_PTR(struct profile, "syscalls", JSON_DECODE_OBJECTS, syscalls, rule_fields,
+		       struct rule, 0),
+	{0},
+};
+
+/* Since 5.1 a new system call has one number on all architectures that we know. */
+static const struct {
+	const char *name;
+	int nr;
+} new_calls[] = {
+	{"set_mempolicy_home_node", 450},
+	{"cachestat", 451},
+	{"fchmodat2", 452},
+	{"map_shadow_stack", 453},
+	{"futex_wake", 454},
+	{"futex_wait", 455},
+	{"futex_requeue", 456},
+	{"statmount", 457},
+	{"listmount", 458},
+	{"lsm_get_self_attr", 459},
+	{"lsm_set_self_attr", 460},
+	{"lsm_list_modules", 461},
+	{"mseal", 462},
+	{"setxattrat", 463},
+	{"getxattrat", 464},
+	{"listxattrat", 465},
+	{"removexattrat", 466},
+	{"open_tree_attr", 467},
+	{"file_getattr", 468},
+	{"file_setattr", 469},
+};
+
+static int new_call(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(new_calls); i++)
+		if (strcmp(new_calls[i].name, name) == 0)
+			return new_calls[i].nr;
+	return -1;
+}
+
+/* -- names --------------------------------------------------------------------------------- */
+
+static int parse_action(const char *name, const uint32_t *errno_ret, uint32_t *ret,
+			struct error *err)
+{
+	static const struct {
+		const char *name;
+		uint32_t action;
+		bool takes_value;
+	} actions[] = {
+		{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false},
+		{"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false},
+		{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false},
+		{"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false},
+		{"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true},
+		{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true},
+		{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false},
+		{"SCMP_ACT_LOG", SCMP_ACT_LOG, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (strcmp(actions[i].name, name) != 0)
+			continue;
+		*ret = actions[i].action;
+		if (actions[i].takes_value)
+			*ret |= (errno_ret ? *errno_ret : EPERM) & SECCOMP_RET_DATA;
+		return 0;
+	}
+	if (strcmp(name, "SCMP_ACT_NOTIFY") == 0)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s is not implemented", name);
+	return error_set(err, ERROR_INVALID, 0, "unknown action '%s'", name);
+}
+
+static int parse_operator(const char *name, enum scmp_compare *ret, struct error *err)
+{
+	static const struct {
+		const char *name;
+		enum scmp_compare op;
+	} operators[] = {
+		{"SCMP_CMP_NE", SCMP_CMP_NE},
+		{"SCMP_CMP_LT", SCMP_CMP_LT},
+		{"SCMP_CMP_LE", SCMP_CMP_LE},
+		{"SCMP_CMP_EQ", SCMP_CMP_EQ},
+		{"SCMP_CMP_GE", SCMP_CMP_GE},
+		{"SCMP_CMP_GT", SCMP_CMP_GT},
+		{"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
+		if (strcmp(operators[i].name, name) == 0) {
+			*ret = operators[i].op;
+			return 0;
+		}
+	return error_set(err, ERROR_INVALID, 0, "unknown operator '%s'", name);
+}
+
+static int parse_flags(const struct json_strings *flags, uint32_t *ret, struct error *err)
+{
+	static const struct {
+		const char *name;
+		uint32_t flag;
+	} names[] = {
+		{"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* one thread: nothing to synchronise */
+		{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	};
+	/* Unless the profile says otherwise, no speculation mitigation: the kernel's default since
+	 * 5.16 and the runtimes'. */
+	uint32_t set = flags->v ? 0 : SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+
+	for (size_t i = 0; i < flags->n; i++) {
+		size_t j = 0;
+
+		while (j < ARRAY_SIZE(names) && strcmp(names[j].name, flags->v[i]) != 0)
+			j++;
+		if (j == ARRAY_SIZE(names))
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+					 "flag '%s' is not implemented", flags->v[i]);
+		set |= names[j].flag;
+	}
+	*ret = set;
+	return 0;
+}
+
+/* -- libseccomp ---------------------------------------------------------------------------- */
+
+struct compiler {
+	scmp_filter_ctx ctx;
+	uint32_t default_action;
+	uint32_t arches[ARCHES_MAX];
+	size_t arch_count;
+	struct {
+		int nr;
+		uint32_t action;
+	} extra[NEW_CALLS_MAX]; /* calls that libseccomp does not know */
+	size_t extra_count;
+	int newest[ARCHES_MAX]; /* highest number that the profile names */
+};
+
+static int add_arches(struct compiler *c, const struct json_strings *names, struct error *err)
+{
+	c->arches[c->arch_count++] = seccomp_arch_native();
+	for (size_t i = 0; i < names->n; i++) {
+		char lower[32] = {0};
+		uint32_t token = 0;
+		int r;
+
+		if (str_has_prefix(names->v[i], "SCMP_ARCH_") &&
+		    str_copy(lower, sizeof(lower), names->v[i] + strlen("SCMP_ARCH_"))) {
+			for (char *p = lower; *p; p++)
+				*p = (char)tolower((unsigned char)*p);
+			token = seccomp_arch_resolve_name(lower);
+		}
+		if (token == 0)
+			return error_set(err, ERROR_INVALID, 0, "unknown architecture '%s'",
+					 names->v[i]);
+		r = seccomp_arch_add(c->ctx, token);
+		if (r == -EEXIST)
+			continue;
+		if (r < 0)
+			return error_set(err, ERROR_INVALID, -r, "architecture '%s'", names->v[i]);
+		if (c->arch_count == ARCHES_MAX)
+			return error_set(err, ERROR_INVALID, E2BIG, "architectures");
+		c->arches[c->arch_count++] = token;
+	}
+	return 0;
+}
+
+static void note_newest(struct compiler *c, const char *name)
+{
+	for (size_t i = 0; i < c->arch_count; i++) {
+		int nr = seccomp_syscall_resolve_name_arch(c->arches[i], name);
+
+		if (nr < 0) /* also the pseudo numbers of calls that the architecture lacks */
+			nr = new_call(name);
+		if (nr >= 0 && (c->arches[i] != SCMP_ARCH_X32) && nr > c->newest[i])
+			c->newest[i] = nr;
+	}
+}
+
+static int add_extra(struct compiler *c, const char *name, uint32_t action, bool has_args,
+		     struct error *err)
+{
+	int nr = new_call(name);
+
+	if (nr < 0)
+		return 0; /* of another architecture, or newer than all of us: falls to the default */
+	if (has_args)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "conditions on the new system call '%s' are not implemented",
+				 name);
+	for (size_t i = 0; i < c->extra_count; i++)
+		if (c->extra[i].nr == nr)
+			return 0;
+	if (c->extra_count == NEW_CALLS_MAX)
+		return error_set(err, ERROR_INVALID, E2BIG, "new system calls");
+	c->extra[c->extra_count].nr = nr;
+	c->extra[c->extra_count++].action = action;
+	return 0;
+}
+
+static int add_rule(struct compiler *c, const char *name, int nr, uint32_t action,
+		    const struct scmp_arg_cmp *args, size_t n, struct error *err)
+{
+	int r = seccomp_rule_add_array(c->ctx, action, nr, (unsigned)n, args);
+
+	/* EDOM: none of the architectures has it; EEXIST: said before */
+	if (r == 0 || r == -EEXIST || r == -EDOM)
+		return 0;
+	return error_set(err, ERROR_INVALID, -r, "system call '%s'", name);
+}
+
+#define CONDITIONS_MAX 6
+
+static int add_conditions(struct compiler *c, const struct rule *rule, const char *name, int nr,
+			  uint32_t action, struct error *err)
+{
+	struct scmp_arg_cmp args[CONDITIONS_MAX];
+	bool used[CONDITIONS_MAX] = {false}, repeated = false;
+	int r;
+
+	if (rule->args.n > CONDITIONS_MAX)
+		return error_set(err, ERROR_INVALID, E2BIG, "args of '%s'", name);
+	for (size_t i = 0; i < rule->args.n; i++) {
+		const struct argument *a = &((const struct argument *)rule->args.v)[i];
+		enum scmp_compare op = SCMP_CMP_EQ;
+
+		if (a->index >= CONDITIONS_MAX)
+			return error_set(err, ERROR_INVALID, 0, "args[%zu].index of '%s'", i, name);
+		r = parse_operator(a->op, &op, err);
+		if (r < 0)
+			return r;
+		repeated = repeated || used[a->index];
+		used[a->index] = true;
+		args[i] = (struct scmp_arg_cmp){a->index, op, a->value, a->value_two};
+	}
+	if (!repeated)
+		return add_rule(c, name, nr, action, args, rule->args.n, err);
+	/* Two conditions on one argument are alternatives, as the other runtimes read them. */
+	for (size_t i = 0; i < rule->args.n; i++) {
+		r = add_rule(c, name, nr, action, &args[i], 1, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_rules(struct compiler *c, const struct rule *rule, struct error *err)
+{
+	uint32_t action = 0;
+	int r = parse_action(rule->action, rule->errno_ret, &action, err);
+
+	for (size_t i = 0; r == 0 && i < rule->names.n; i++) {
+		const char *name = rule->names.v[i];
+		int nr = seccomp_syscall_resolve_name(name);
+
+		note_newest(c, name);
+		if (action == c->default_action)
+			continue; /* says nothing, and libseccomp refuses it */
+		if (nr == __NR_SCMP_ERROR)
+			r = add_extra(c, name, action, rule->args.n > 0, err);
+		else
+			r = add_conditions(c, rule, name, nr, action, err);
+	}
+	return r;
+}
+
+/* -- the prologue -------------------------------------------------------------------------- */
+
+static void emit(struct strbuf *out, unsigned code, unsigned jt, unsigned jf, uint32_t k)
+{
+	struct sock_filter insn = {(uint16_t)code, (uint8_t)jt, (uint8_t)jf, k};
+
+	strbuf_add(out, &insn, sizeof(insn));
+}
+
+static bool is_permissive(uint32_t action)
+{
+	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG;
+}
+
+static void emit_arch(const struct compiler *c, size_t i, struct strbuf *out)
+{
+	bool x86_64 = c->arches[i] == SCMP_ARCH_X86_64;
+	bool enosys = !is_permissive(c->default_action) && c->newest[i] > 0;
+	/* what follows the test of the architecture, to jump over */
+	unsigned length =
+		1U + (x86_64 ? 2 : 0) + 2 * (unsigned)c->extra_count + (enosys ? 2 : 0) + 2;
+
+	emit(out, BPF_JMP | BPF_JEQ | BPF_K, 0, length, c->arches[i]);
+	emit(out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	if (x86_64) {
+		emit(out, BPF_JMP | BPF_JGE | BPF_K, 0, 1, X32_BIT);
+		/* to the architecture's last instructions */
+		emit(out, BPF_JMP | BPF_JA, 0, 0, 2 * (uint32_t)c->extra_count + (enosys ? 2 : 0));
+	}
+	for (size_t j = 0; j < c->extra_count; j++) {
+		emit(out, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)c->extra[j].nr);
+		emit(out, BPF_RET | BPF_K, 0, 0, c->extra[j].action);
+	}
+	if (enosys) {
+		emit(out, BPF_JMP | BPF_JGT | BPF_K, 0, 1, (uint32_t)c->newest[i]);
+		emit(out, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
+	}
+	/* The next test looks at the architecture again; it will not match. */
+	emit(out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	emit(out, BPF_JMP | BPF_JA, 0, 0, 0);
+}
+
+static int emit_program(struct compiler *c, uint32_t flags, char **ret, size_t *ret_len,
+			struct error *err)
+{
+	struct strbuf out = STRBUF_INIT(sizeof(struct seccomp_header) +
+					SECCOMP_INSNS_MAX * sizeof(struct sock_filter));
+	struct seccomp_header header = {.flags = flags};
+	autoclose int fd = memfd_create("bpf", MFD_CLOEXEC);
+	struct stat st;
+	size_t size = 0;
+	char *room;
+	int r = fd < 0 ? -errno : seccomp_export_bpf(c->ctx, fd);
+
+	if (r == 0 && fstat(fd, &st) == 0)
+		size = (size_t)st.st_size;
+	if (size == 0)
+		return error_set(err, ERROR_INTERNAL, r < 0 ? -r : EIO, "export the filter");
+	strbuf_add(&out, &header, sizeof(header));
+	emit(&out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	for (size_t i = 0; i < c->arch_count; i++)
+		if (c->arches[i] != SCMP_ARCH_X32) /* its calls come as x86_64's */
+			emit_arch(c, i, &out);
+	room = strbuf_reserve(&out, size);
+	if (!room || pread(fd, room, size, 0) != (ssize_t)size) {
+		strbuf_done(&out);
+		return error_set(err, ERROR_INVALID, E2BIG, "filter");
+	}
+	strbuf_advance(&out, size);
+	memcpy(header.magic, SECCOMP_MAGIC, sizeof(header.magic));
+	header.count = (uint32_t)((out.len - sizeof(header)) / sizeof(struct sock_filter));
+	memcpy(out.s, &header, sizeof(header));
+	*ret_len = out.len;
+	*ret = strbuf_take(&out);
+	return 0;
+}
+
+static int compile(const struct profile *p, char **ret, size_t *ret_len, struct error *err)
+{
+	struct compiler c = {0};
+	uint32_t flags = 0;
+	int r;
+
+	if (!str_empty(p->listener_path))
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "listenerPath is not implemented");
+	r = parse_flags(&p->flags, &flags, err);
+	if (r == 0)
+		r = parse_action(p->default_action, p->default_errno_ret, &c.default_action, err);
+	if (r < 0)
+		return r;
+	c.ctx = seccomp_init(c.default_action);
+	if (!c.ctx)
+		return error_set(err, ERROR_INVALID, EINVAL, "defaultAction '%s'",
+				 p->default_action);
+	r = add_arches(&c, &p->architectures, err);
+	/* A binary tree: a fraction of the instructions run for the average call. */
+	if (r == 0)
+		r = seccomp_attr_set(c.ctx, SCMP_FLTATR_CTL_OPTIMIZE, BINARY_TREE);
+	for (size_t i = 0; r == 0 && i < p->syscalls.n; i++) {
+		r = add_rules(&c, &((const struct rule *)p->syscalls.v)[i], err);
+		if (r < 0)
+			r = error_wrap(err, r, "syscalls[%zu]", i);
+	}
+	if (r == 0)
+		r = emit_program(&c, flags, ret, ret_len, err);
+	seccomp_release(c.ctx);
+	return r;
+}
+
+int seccomp_compile(const char *profile, size_t len, char **ret, size_t *ret_len, struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	struct profile p = {0};
+	const struct json *v;
+	int r = json_parse(a, profile, len, &v, err);
+
+	if (r == 0)
+		r = json_decode(a, v, profile_fields, &p, "", err);
+	return r < 0 ? r : compile(&p, ret, ret_len, err);
+}

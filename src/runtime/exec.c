@@ -1,0 +1,111 @@
+/* One more process in a running container.
+ *
+ * It is cloned here and joins process 1's namespaces by pidfd (Linux 5.8): no path, no pid that
+ * could be reused.  It cannot be traced or read by the container's processes on its way in: it is
+ * not dumpable until its execve(2) (CVE-2016-9962), and it holds no fd of the host that survives
+ * that (CVE-2024-21626).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "linux/cgroup.h"
+#include "linux/procfs.h"
+#include "runtime/launch_priv.h"
+#include "runtime/runtime.h"
+
+static bool is_running(const struct runtime_container *c)
+{
+	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+	return c->pid > 0 && c->pidfd >= 0 && c->sync_fd < 0 && poll(&p, 1, 0) == 0;
+}
+
+static int prepare(const struct runtime_exec_args *args, struct setup *s, struct error *err)
+{
+	const struct runtime_container *c = args->container;
+
+	*s = (struct setup){
+		.spec = c->spec,
+		.process = args->process,
+		.id = c->id,
+		.bundle_fd = -EBADF,
+		.listen_fd = -EBADF,
+		.preserve_fds = args->preserve_fds,
+		.target_pidfd = c->pidfd,
+		.target_flags = c->ns_flags,
+		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
+		.root_fd = -EBADF,
+		.devpts_fd = -EBADF,
+		.console_fd = -EBADF,
+		.tty_fd = -EBADF,
+	};
+	memcpy(s->stdio, args->stdio, sizeof(s->stdio));
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		s->join_fds[i] = -EBADF;
+	s->proc_fd = procfs_open(err);
+	return s->proc_fd < 0 ? s->proc_fd : 0;
+}
+
+/* The copy inherits what we are; it becomes dumpable again by its execve. */
+static int clone_undumpable(struct setup *s, const struct runtime_container *c,
+			    struct runtime_exec_process *p, int *ret_sync, struct error *err)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	int r;
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "become undumpable");
+	r = launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(c->cgroup), &p->pid,
+			 &p->pidfd, ret_sync, err);
+	if (dumpable > 0)
+		(void)prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
+	return r;
+}
+
+static int set_up(struct setup *s, const struct runtime_container *c,
+		  struct runtime_exec_process *p, int sync, struct error *err)
+{
+	int r = 0;
+
+	if (cgroup_clone_fd(c->cgroup) < 0)
+		r = cgroup_attach(c->cgroup, p->pid, err);
+	if (r == 0)
+		r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
+	if (r == 0 && sync_send(sync, SYNC_CGROUP, -EBADF) < 0)
+		r = launch_why_gone(sync, err);
+	if (r == 0)
+		r = sync_expect(sync, SYNC_READY, &p->console_fd, err);
+	if (r == 0)
+		r = launch_set_rlimits(p->pid, s->process, err);
+	return r < 0 ? r : launch_go(sync, err);
+}
+
+int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_process *ret,
+		 struct error *err)
+{
+	const struct runtime_container *c = args->container;
+	struct runtime_exec_process p = {.pidfd = -EBADF, .console_fd = -EBADF};
+	autoclose int sync = -EBADF;
+	struct setup s;
+	int r;
+
+	if (!c->cgroup || !is_running(c))
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	r = prepare(args, &s, err);
+	if (r < 0)
+		return r;
+	r = clone_undumpable(&s, c, &p, &sync, err);
+	if (r == 0)
+		r = set_up(&s, c, &p, sync, err);
+	fd_close(&s.proc_fd);
+	if (r < 0) {
+		launch_kill(p.pid, p.pidfd);
+		fd_close(&p.pidfd);
+		fd_close(&p.console_fd);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
