@@ -1,0 +1,99 @@
+/* Log entries as the API sends them. */
+#include "api/log_format.h"
+
+#include <string.h>
+
+#include "api/log_reader.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#define PREFIX_MAX      ((size_t)64 << 10) /* bytes of time and details */
+#define FRACTION_DIGITS 9
+
+/* Go's RFC3339NanoFixed: always nine digits. */
+static void add_time(struct strbuf *b, const struct log_entry *e)
+{
+	const char *end = e->time + e->time_len, *p = e->time;
+	size_t digits = 0;
+
+	while (p < end && *p != '.' && *p != 'Z' && *p != '+' &&
+	       !(*p == '-' && p > e->time + strlen("2006-01-02")))
+		p++;
+	strbuf_add(b, e->time, (size_t)(p - e->time));
+	strbuf_addc(b, '.');
+	if (p < end && *p == '.')
+		for (p++; p < end && *p >= '0' && *p <= '9'; p++, digits++)
+			strbuf_addc(b, *p);
+	for (; digits < FRACTION_DIGITS; digits++)
+		strbuf_addc(b, '0');
+	strbuf_add(b, p, (size_t)(end - p));
+	strbuf_addc(b, ' ');
+}
+
+/* Go's url.QueryEscape. */
+static void add_escaped(struct strbuf *b, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char ch = (unsigned char)*s;
+
+		if ((ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z') ||
+		    (ch >= 'a' && ch <= 'z') || strchr("-_.~", ch))
+			strbuf_addc(b, (char)ch);
+		else if (ch == ' ')
+			strbuf_addc(b, '+');
+		else
+			strbuf_addf(b, "%%%02X", ch);
+	}
+}
+
+static void add_details(struct strbuf *b, const struct log_entry *e)
+{
+	autoarena struct arena *a = arena_new();
+	const struct json *attrs = NULL;
+
+	if (e->attrs && json_parse(a, e->attrs, e->attrs_len, &attrs, NULL) < 0)
+		attrs = NULL;
+	for (size_t i = 0; i < json_count(attrs); i++) {
+		const char *value = json_string(json_value_at(attrs, i));
+
+		if (i > 0)
+			strbuf_addc(b, ',');
+		add_escaped(b, json_key_at(attrs, i));
+		strbuf_addc(b, '=');
+		add_escaped(b, value ? value : "");
+	}
+	strbuf_addc(b, ' ');
+}
+
+void log_format_add(struct log_format *f, const struct log_entry *e, struct strbuf *out)
+{
+	autostrbuf struct strbuf prefix = STRBUF_INIT(PREFIX_MAX);
+	size_t len;
+
+	/* A long line is written in parts, which make one line again here. */
+	if (!f->in_line[e->stream]) {
+		if (f->timestamps)
+			add_time(&prefix, e);
+		if (f->details)
+			add_details(&prefix, e);
+	}
+	f->in_line[e->stream] = e->len == 0 || e->text[e->len - 1] != '\n';
+	len = prefix.len + e->len;
+	if (f->frames) {
+		const unsigned char head[8] = {
+			(unsigned char)e->stream,
+			0,
+			0,
+			0,
+			(unsigned char)(len >> 24),
+			(unsigned char)(len >> 16),
+			(unsigned char)(len >> 8),
+			(unsigned char)len,
+		};
+
+		strbuf_add(out, head, sizeof(head));
+	}
+	strbuf_add(out, prefix.s, prefix.len);
+	strbuf_add(out, e->text, e->len);
+}
