@@ -25,6 +25,6 @@ void encode_container_summary(const struct encode_args *a, const struct containe
 
 /* Members "Networks":{...}, "Ports":..., "Mounts":[...] */
 void encode_networks(const struct encode_args *a, const struct container *c, struct json_writer *w);
-void encode_mounts(const struct container *c, struct json_writer *w);
+void encode_mounts(const struct encode_args *a, const struct container *c, struct json_writer *w);
 /* "2006-01-02T15:04:05.9Z", Go's zero time for 0. */
 void encode_time(struct json_writer *w, const char *key, int64_t ns);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "engine/volume.h"
 #include "store/store.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of one joined string */
@@ -160,8 +161,29 @@ static void write_mount(const struct config_mount *m, struct json_writer *w)
 	jw_object_end(w);
 }
 
-void encode_mounts(const struct container *c, struct json_writer *w)
+/* What VOLUME of the image, or -v /path, asked for. */
+static void write_volume(const struct encode_args *a, const struct container *c,
+			 const char *destination, struct json_writer *w)
 {
+	char name[65];
+
+	volume_name(c->id, destination, name);
+	jw_object(w);
+	jw_kstring(w, "Type", "volume");
+	jw_kstring(w, "Name", name);
+	jw_key(w, "Source");
+	jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(a->engine)->data_root, name);
+	jw_kstring(w, "Destination", destination);
+	jw_kstring(w, "Driver", "local");
+	jw_kstring(w, "Mode", "");
+	jw_kbool(w, "RW", true);
+	jw_kstring(w, "Propagation", "");
+	jw_object_end(w);
+}
+
+void encode_mounts(const struct encode_args *args, const struct container *c, struct json_writer *w)
+{
+	const struct json *volumes = c->spec->config.volumes;
 	const struct host_config *h = &c->spec->host;
 	const struct config_mount *mounts = h->mounts.v;
 	autoarena struct arena *a = arena_new();
@@ -173,6 +195,9 @@ void encode_mounts(const struct container *c, struct json_writer *w)
 			write_bind(&b, w);
 	for (size_t i = 0; i < h->mounts.n; i++)
 		write_mount(&mounts[i], w);
+	for (size_t i = 0; i < json_count(volumes); i++)
+		if (!volume_is_replaced(c->spec, json_key_at(volumes, i)))
+			write_volume(args, c, json_key_at(volumes, i), w);
 	jw_array_end(w);
 }
 
@@ -223,7 +248,7 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	jw_object_end(w);
 	write_graph_driver(a, c, w);
 	write_sizes(a, w);
-	encode_mounts(c, w);
+	encode_mounts(a, c, w);
 	jw_kobject(w, "Config");
 	container_config_write(&s->config, a->version, w);
 	jw_object_end(w);
@@ -285,6 +310,6 @@ void encode_container_summary(const struct encode_args *a, const struct containe
 	jw_kobject(w, "NetworkSettings");
 	encode_networks(a, c, w);
 	jw_object_end(w);
-	encode_mounts(c, w);
+	encode_mounts(a, c, w);
 	jw_object_end(w);
 }

@@ -65,4 +65,5 @@ HANDLER(networks_list);
 HANDLER(networks_inspect);
 /* volumes.c */
 HANDLER(volumes_list);
-HANDLER(volumes_none);
+HANDLER(volumes_inspect);
+HANDLER(volumes_delete);

@@ -79,7 +79,7 @@ static void write_strings(struct json_writer *w, const char *key, const char *co
 
 static void write_drivers(struct json_writer *w)
 {
-	static const char *const volume[] = {NULL};
+	static const char *const volume[] = {"local", NULL};
 	static const char *const network[] = {"bridge", "host", "null", NULL};
 	static const char *const log[] = {"json-file", "none", NULL};
 

@@ -20,6 +20,7 @@
 #define SEND_SIZE ((size_t)64 << 10) /* bytes gathered before they are sent */
 #define SEND_MAX  ((size_t)16 << 20) /* bytes; more than the longest line */
 #define NS_PER_MS 1000000LL
+#define SETTLE_MS 20
 
 struct logs {
 	struct http_request *req;
@@ -33,8 +34,10 @@ struct logs {
 	char *path;                       /* owned; "" for none */
 	/* Following. */
 	int inotify_fd;                      /* owned */
-	struct loop_source *source, *timer;  /* owned */
+	struct loop_source *source, *timer;  /* owned; timer: at `until` */
+	struct loop_source *settle;          /* owned; looks again after a run has ended */
 	struct event_subscriber *subscriber; /* owned */
+	int64_t died_started_at;             /* ns: which run ended last */
 	bool parked, ended; /* loop: nothing more will be written after what is there */
 	bool last;          /* the worker's: send what is there, then end */
 };
@@ -44,6 +47,7 @@ static void logs_free(struct logs *l)
 	l->subscriber = event_unsubscribe(l->subscriber);
 	l->source = loop_remove(l->source);
 	l->timer = loop_remove(l->timer);
+	l->settle = loop_remove(l->settle);
 	fd_close(&l->inotify_fd);
 	(void)log_reader_free(l->reader);
 	free(l->path);
@@ -195,12 +199,45 @@ static void look_again(struct logs *l)
 		go_on(l);
 }
 
+static void on_settle(struct loop_source *s, void *data)
+{
+	struct logs *l = data;
+	struct container *c;
+
+	if (engine_container_get(l->engine, l->id, &c, NULL) == 0 && is_alive(c) &&
+	    c->state.started_at == l->died_started_at && c->state.status != CONTAINER_RESTARTING)
+		loop_set_timer(s, SETTLE_MS);
+	else
+		look_again(l);
+}
+
+/* The event comes when the run is over, the state when that is on record. */
+static void on_die(struct logs *l)
+{
+	struct container *c;
+	const char *policy;
+
+	if (engine_container_get(l->engine, l->id, &c, NULL) < 0)
+		return;
+	policy = c->spec->host.restart.name;
+	if (*policy == '\0' || strcmp(policy, "no") == 0) {
+		l->ended = true;
+		return;
+	}
+	/* It may be started again, and then the log goes on. */
+	l->died_started_at = c->state.started_at;
+	loop_set_timer(l->settle, SETTLE_MS);
+}
+
 static void on_event(const struct event *ev, void *data)
 {
 	struct logs *l = data;
 
-	if (strcmp(ev->type, "container") == 0 && strcmp(ev->id, l->id) == 0)
-		look_again(l);
+	if (strcmp(ev->type, "container") != 0 || strcmp(ev->id, l->id) != 0)
+		return;
+	if (strcmp(ev->action, "die") == 0)
+		on_die(l);
+	look_again(l);
 }
 
 static void on_until(struct loop_source *s, void *data)
@@ -231,6 +268,10 @@ static int watch(struct logs *l, struct error *err)
 				   l, &l->timer, err);
 	if (r < 0)
 		return r;
+	r = loop_add_timer(loop, 0, on_settle, l, &l->settle, err);
+	if (r < 0)
+		return r;
+	loop_cancel_timer(l->settle);
 	http_request_on_close(l->req, on_close, l);
 	l->subscriber = event_subscribe(engine_events(l->engine), INT64_MAX, on_event, l);
 	return 0;

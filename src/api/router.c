@@ -81,8 +81,8 @@ const struct api_route api_routes[] = {
 	{"GET",    "/volumes",                   volumes_list,         API_LOOP},
 	{"POST",   "/volumes/create",            NULL,                 API_LOOP},
 	{"POST",   "/volumes/prune",             NULL,                 API_LOOP},
-	{"GET",    "/volumes/{*}",               volumes_none,         API_LOOP},
-	{"DELETE", "/volumes/{*}",               volumes_none,         API_LOOP},
+	{"GET",    "/volumes/{*}",               volumes_inspect,      API_LOOP},
+	{"DELETE", "/volumes/{*}",               volumes_delete,       API_LOOP},
 	{"PUT",    "/volumes/{*}",               NULL,                 API_LOOP},
 
 	{"GET",    "/plugins",                   system_plugins,       API_LOOP},

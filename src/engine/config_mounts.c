@@ -289,6 +289,23 @@ static int validate_tmpfs(const struct container_spec *s, struct targets *t, str
 	return 0;
 }
 
+/* Anonymous volumes; something else mounted on the same place replaces one. */
+static int validate_volumes(const struct container_spec *s, struct error *err)
+{
+	for (size_t i = 0; i < json_count(s->config.volumes); i++) {
+		const char *target = json_key_at(s->config.volumes, i);
+
+		if (*target != '/')
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid mount path: '%s' mount path must be absolute",
+					 target);
+		if (strcmp(clean_path(s->arena, target), "/") == 0)
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid specification: destination can't be '/'");
+	}
+	return 0;
+}
+
 int config_mounts_validate(const struct container_spec *s, struct error *err)
 {
 	struct targets t = {0};
@@ -296,7 +313,9 @@ int config_mounts_validate(const struct container_spec *s, struct error *err)
 
 	t.v = arena_new0n(s->arena, const char *,
 			  s->host.binds.n + s->host.mounts.n + s->host.tmpfs.n);
-	r = validate_binds(s, &t, err);
+	r = validate_volumes(s, err);
+	if (r == 0)
+		r = validate_binds(s, &t, err);
 	if (r == 0)
 		r = validate_mounts(s, &t, err);
 	if (r == 0)

@@ -23,7 +23,6 @@ static int invalid(struct error *err, const char *what)
 static const struct {
 	const char *object, *name; /* object NULL: the top */
 } not_there_yet[] = {
-	{NULL, "Volumes"},
 	{"HostConfig", "VolumesFrom"},
 	{"HostConfig", "VolumeDriver"},
 	{"HostConfig", "Links"},

@@ -318,7 +318,7 @@ static const struct refusal refusals[] = {
 	 "the working directory 'x' is invalid, it needs to be an absolute path"},
 	{"{\"StopSignal\":\"NOPE\"}", ERROR_INVALID, "invalid signal: NOPE"},
 	{"{\"Hostname\":\"a b\"}", ERROR_INVALID, "invalid hostname format: a b"},
-	{"{\"Volumes\":{\"/data\":{}}}", ERROR_NOT_IMPLEMENTED, "Volumes is not implemented"},
+	{"{\"Volumes\":{\"data\":{}}}", ERROR_INVALID, "mount path must be absolute"},
 	{"{\"Healthcheck\":{\"Test\":[\"CMD\",\"a\"]}}", ERROR_NOT_IMPLEMENTED, "Healthcheck"},
 	{"{\"Healthcheck\":{\"Interval\":5}}", ERROR_INVALID,
 	 "Interval in Healthcheck cannot be less than 1ms"},
