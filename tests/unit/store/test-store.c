@@ -265,6 +265,286 @@ static void test_load_old_layout(void **state)
 	strbuf_done(&manifest);
 }
 
+/* ---- saving ---- */
+
+static void test_save_and_load_again(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX), archive = STRBUF_INIT(TEST_TAR_MAX);
+	struct strbuf again = STRBUF_INIT(TEST_TAR_MAX);
+	struct stream_writer out = strbuf_writer(&archive), out2 = strbuf_writer(&again);
+	const char *const refs[] = {"demo", "demo:other"};
+	const char *const unknown[] = {"demo", "nothing"};
+	struct store_removed_list removed = {0};
+	struct store_loaded_list loaded = {0};
+	struct store_image img = {0};
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE];
+
+	make_layer(&tar, "saved");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_image_tag(f->store, "demo", "demo:other", &err), &err);
+	assert_ok(store_image_tag(f->store, "demo", "elsewhere", &err), &err);
+	assert_true(store_save(f->store, unknown, 2, &out, &err) < 0);
+	assert_int_equal(err.kind, ERROR_NOT_FOUND);
+	assert_int_equal(archive.len, 0);
+	error_done(&err);
+	assert_ok(store_save(f->store, refs, 2, &out, &err), &err);
+
+	/* Into an empty store: the same image under the names asked for. */
+	assert_ok(store_image_remove(f->store, &(struct store_remove_args){.ref = "elsewhere"},
+				     &removed, &err),
+		  &err);
+	store_removed_list_done(&removed);
+	assert_ok(store_image_remove(f->store,
+				     &(struct store_remove_args){.ref = id, .force = true},
+				     &removed, &err),
+		  &err);
+	store_removed_list_done(&removed);
+	assert_int_equal(fixture_count(f, "layers"), 2);
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_int_equal(loaded.n, 2);
+	assert_string_equal(loaded.v[0].id, id);
+	assert_ok(store_image_get(f->store, "demo:other", &img, &err), &err);
+	assert_int_equal(img.repo_tags.n, 2);
+	check_layer_tar(f, &img.layers[0], &tar);
+	assert_ok(store_save(f->store, refs, 2, &out2, &err), &err);
+	assert_int_equal(again.len, archive.len);
+	assert_memory_equal(again.s, archive.s, again.len);
+	store_image_done(&img);
+	store_loaded_list_done(&loaded);
+	strbuf_done(&again);
+	strbuf_done(&archive);
+	strbuf_done(&tar);
+}
+
+/* ---- removing ---- */
+
+static bool runs(void *data, const char *container)
+{
+	return str_eq(data, container);
+}
+
+static int remove_ref(struct fixture *f, const char *ref, bool force, const char *running,
+		      struct store_removed_list *ret, struct error *err)
+{
+	const struct store_remove_args args = {
+		.ref = ref, .force = force, .is_running = runs, .data = (void *)running};
+
+	*ret = (struct store_removed_list){0};
+	return store_image_remove(f->store, &args, ret, err);
+}
+
+static void expect_conflict(struct fixture *f, const char *ref, bool force, const char *running,
+			    const char *text)
+{
+	struct store_removed_list list;
+	struct error err = {0};
+
+	assert_true(remove_ref(f, ref, force, running, &list, &err) < 0);
+	assert_int_equal(err.kind, ERROR_CONFLICT);
+	assert_string_equal(error_msg(&err), text);
+	error_done(&err);
+}
+
+static void test_remove_plain(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_removed_list list;
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE];
+
+	make_layer(&tar, "x");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_image_tag(f->store, "demo", "other/repo:1", &err), &err);
+	assert_ok(remove_ref(f, "demo", false, NULL, &list, &err), &err);
+	assert_int_equal(list.n, 1);
+	assert_false(list.v[0].deleted);
+	assert_string_equal(list.v[0].name, "demo:latest");
+	store_removed_list_done(&list);
+	assert_ok(remove_ref(f, "other/repo:1", false, NULL, &list, &err), &err);
+	assert_int_equal(list.n, 3); /* untagged, the image, its layer */
+	assert_string_equal(list.v[0].name, "other/repo:1");
+	assert_true(list.v[1].deleted);
+	assert_string_equal(list.v[1].name, id);
+	assert_true(list.v[2].deleted);
+	store_removed_list_done(&list);
+	assert_int_equal(fixture_count(f, "layers"), 2);
+	assert_int_equal(fixture_count(f, "layers/l"), 0);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	assert_true(remove_ref(f, "demo", false, NULL, &list, &err) < 0);
+	assert_string_equal(error_msg(&err), "No such image: demo:latest");
+	error_done(&err);
+	strbuf_done(&tar);
+}
+
+static void test_remove_conflicts(void **state)
+{
+	const char *cid = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_snapshot snap = {0};
+	struct store_removed_list list;
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE];
+	char *text;
+
+	make_layer(&tar, "x");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_snapshot_create(f->store, id, cid, &snap, &err), &err);
+
+	text = xasprintf("conflict: unable to remove repository reference \"demo:latest\" (must "
+			 "force) - container 0123456789ab is using its referenced image %.12s",
+			 id + 7);
+	expect_conflict(f, "demo", false, NULL, text);
+	free(text);
+	text = xasprintf(
+		"conflict: unable to delete %.12s (must be forced) - image is being used by "
+		"stopped container 0123456789ab",
+		id + 7);
+	expect_conflict(f, id, false, NULL, text);
+	free(text);
+	text = xasprintf(
+		"conflict: unable to delete %.12s (cannot be forced) - image is being used "
+		"by running container 0123456789ab",
+		id + 7);
+	expect_conflict(f, id, true, cid, text);
+	free(text);
+	assert_ok(store_image_tag(f->store, "demo", "other", &err), &err);
+	text = xasprintf(
+		"conflict: unable to delete %.12s (must be forced) - image is referenced in "
+		"multiple repositories",
+		id + 7);
+	expect_conflict(f, id, false, NULL, text);
+	free(text);
+
+	/* Forced by name while it runs: only the name goes. */
+	assert_ok(remove_ref(f, "other", true, cid, &list, &err), &err);
+	assert_int_equal(list.n, 1);
+	store_removed_list_done(&list);
+	/* Forced while stopped: the image goes, its layer stays with the container. */
+	assert_ok(remove_ref(f, "demo", true, NULL, &list, &err), &err);
+	assert_int_equal(list.n, 2);
+	assert_string_equal(list.v[1].name, id);
+	store_removed_list_done(&list);
+	assert_int_equal(fixture_count(f, "layers"), 3);
+	assert_int_equal(access(snap.lower.v[0], F_OK), 0);
+	assert_ok(store_snapshot_remove(f->store, cid, &err), &err);
+	assert_int_equal(fixture_count(f, "layers"), 2);
+	store_snapshot_done(&snap);
+	strbuf_done(&tar);
+}
+
+/* ---- archives that fail ---- */
+
+static void expect_load_error(struct fixture *f, const struct strbuf *archive, const char *part)
+{
+	struct store_loaded_list loaded = {0};
+	struct store_image_list list = {0};
+	struct error err = {0};
+
+	assert_true(load(f, archive, &loaded, &err) < 0);
+	if (!strstr(error_msg(&err), part))
+		fail_msg("'%s' lacks '%s'", error_msg(&err), part);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	error_done(&err);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	assert_int_equal(fixture_count(f, "layers"), 2);
+	assert_int_equal(fixture_count(f, "blobs/sha256"), 0);
+	assert_ok(store_image_list(f->store, &list, &err), &err);
+	assert_int_equal(list.n, 0);
+	store_image_list_done(&list);
+}
+
+static void test_bad_archives_leave_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf a = STRBUF_INIT(TEST_TAR_MAX), layer = STRBUF_INIT(LAYER_MAX);
+	struct strbuf config = STRBUF_INIT(4096);
+	char digest[DIGEST_STRING_SIZE], zero[DIGEST_STRING_SIZE];
+	const char *diff[] = {digest};
+
+	expect_load_error(f, &a, "no image archive");
+	strbuf_adds(&a, "hello, this is not an archive at all");
+	expect_load_error(f, &a, "truncated");
+
+	/* A layer that is not what the config says. */
+	make_layer(&layer, "x");
+	digest_of(&layer, digest);
+	(void)snprintf(zero, sizeof(zero), "sha256:%064d", 0);
+	diff[0] = zero;
+	make_config(&config, diff, 1);
+	strbuf_reset(&a);
+	tar_add_file(&a, "c.json", config.s);
+	tar_add_file(&a, "manifest.json",
+		     "[{\"Config\":\"c.json\",\"RepoTags\":[\"x\"],\"Layers\":[\"l.tar\"]}]");
+	tar_add(&a,
+		&(struct tar_entry){.type = TAR_FILE,
+				    .path = "l.tar",
+				    .mode = 0644,
+				    .size = (int64_t)layer.len},
+		layer.s);
+	expect_load_error(f, &a, "the image config says");
+
+	/* A manifest that leads out of the archive, and a member that does. */
+	strbuf_reset(&a);
+	tar_add_file(&a, "manifest.json",
+		     "[{\"Config\":\"../../etc/passwd\",\"RepoTags\":[],\"Layers\":[]}]");
+	expect_load_error(f, &a, "no member '../../etc/passwd'");
+	strbuf_reset(&a);
+	tar_add_file(&a, "../evil", "x");
+	expect_load_error(f, &a, "'../evil'");
+	strbuf_reset(&a);
+	tar_add_entry(&a, .type = TAR_SYMLINK, .path = "manifest.json", .link = "/../../x");
+	expect_load_error(f, &a, "outside the archive");
+
+	/* A layer that tries to get out. */
+	strbuf_reset(&layer);
+	tar_add_file(&layer, "../../evil", "x");
+	tar_add_end(&layer);
+	digest_of(&layer, digest);
+	diff[0] = digest;
+	strbuf_reset(&config);
+	make_config(&config, diff, 1);
+	strbuf_reset(&a);
+	tar_add_file(&a, "c.json", config.s);
+	tar_add(&a,
+		&(struct tar_entry){.type = TAR_FILE,
+				    .path = "l.tar",
+				    .mode = 0644,
+				    .size = (int64_t)layer.len},
+		layer.s);
+	tar_add_file(&a, "manifest.json",
+		     "[{\"Config\":\"c.json\",\"RepoTags\":[\"x\"],\"Layers\":[\"l.tar\"]}]");
+	tar_add_end(&a);
+	expect_load_error(f, &a, "'..' in a path is refused");
+	a.len -= 1500;
+	expect_load_error(f, &a, "");
+	strbuf_done(&a);
+	strbuf_done(&layer);
+	strbuf_done(&config);
+}
+
+/* ---- crashes ---- */
+
+static void test_leftovers_are_cleaned(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(file_mkdir_p(f->fd, "tmp/17/diff/etc", 0755, NULL), 0);
+	assert_int_equal(file_mkdir_p(f->fd, "containers/aaaa/upper", 0755, NULL), 0);
+	assert_int_equal(file_mkdir_p(f->fd, "containers/bbbb/upper", 0755, NULL), 0);
+	assert_int_equal(
+		file_write_atomic(f->fd, "containers/bbbb/upper/precious", "x", 1, 0600, 0, NULL),
+		0);
+	fixture_close(f);
+	fixture_open(f);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	assert_int_equal(fixture_count(f, "containers"), 0);
+	assert_int_equal(fixture_count(f, "aside"), 1);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
@@ -273,6 +553,11 @@ int main(void)
 		T(test_resolve),
 		T(test_snapshot),
 		T(test_load_old_layout),
+		T(test_save_and_load_again),
+		T(test_remove_plain),
+		T(test_remove_conflicts),
+		T(test_bad_archives_leave_nothing),
+		T(test_leftovers_are_cleaned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
