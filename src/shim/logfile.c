@@ -173,8 +173,8 @@ static void flush(struct logfile *l)
 		whole = end ? (size_t)(end + 1 - l->buf) : 0;
 		for (const char *p = l->buf + whole; p < l->buf + l->buf_len; p++)
 			l->dropped += *p == '\n';
-		if (whole < done)
-			(void)ftruncate(l->fd, (off_t)(l->size + whole)); /* best effort */
+		if (whole < done && ftruncate(l->fd, (off_t)(l->size + whole)) < 0)
+			log_debug("cut the torn line off the log: %m"); /* best effort */
 		l->size += whole;
 		report_failure(l, errnum ? errnum : EBADF);
 	}

@@ -355,7 +355,8 @@ static void check_layers(struct store *s, const struct inventory *inv)
 		struct stat st;
 
 		/* A crash may have come between the row and its short name. */
-		(void)symlinkat(target, s->layers_fd, inv->links.v[i]);
+		if (symlinkat(target, s->layers_fd, inv->links.v[i]) < 0 && errno != EEXIST)
+			log_warn("store: short name of layer '%s': %m", inv->layers.v[i]);
 		if (fstatat(s->layers_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			log_error("store: layer '%s' has lost its files", inv->layers.v[i]);
 	}
