@@ -25,7 +25,7 @@ static const struct {
 	{"OnBuild", ZERO_NULL},     {"Labels", ZERO_NULL},
 };
 
-void image_config_write(const struct json *config, struct json_writer *w)
+void image_config_answer(const struct json *config, struct json_writer *w)
 {
 	jw_kobject(w, "Config");
 	for (size_t i = 0; i < json_count(config); i++)

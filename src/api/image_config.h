@@ -11,6 +11,6 @@ struct store_image;
 const struct json *image_config_parse(struct arena *a, const struct store_image *img);
 /* Member "Config":{...}: what the image says, and zero for what it leaves out, since clients look
  * members up without asking. */
-void image_config_write(const struct json *config, struct json_writer *w);
+void image_config_answer(const struct json *config, struct json_writer *w);
 /* [worker] An image's event. */
 void image_emit(struct api_call *c, const char *action, const char *id, const char *name);

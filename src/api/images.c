@@ -223,7 +223,7 @@ static void write_image(struct api_call *c, const struct store_image *img, struc
 		encode_time(w, "Created", img->created_ns);
 	jw_kstring(w, "DockerVersion", or_empty(json_get_string(config, "docker_version")));
 	jw_kstring(w, "Author", or_empty(json_get_string(config, "author")));
-	image_config_write(json_get(config, "config"), w);
+	image_config_answer(json_get(config, "config"), w);
 	jw_kstring(w, "Architecture", or_empty(json_get_string(config, "architecture")));
 	write_some(w, "Variant", json_get_string(config, "variant"));
 	jw_kstring(w, "Os", or_empty(json_get_string(config, "os")));

@@ -31,7 +31,7 @@ static void reserve_on_loop(void *data)
 	unsigned retry = 0;
 
 	if (call->wanted) {
-		call->r = table_reserve_name(call->engine, call->wanted, call->err);
+		call->r = roster_reserve_name(call->engine, call->wanted, call->err);
 		return;
 	}
 	do {
@@ -39,7 +39,7 @@ static void reserve_on_loop(void *data)
 
 		name_make(retry, name);
 		(void)str_copy(call->name, sizeof(call->name), name);
-	} while (table_reserve_name(call->engine, call->name, NULL) < 0 && ++retry < 1000);
+	} while (roster_reserve_name(call->engine, call->name, NULL) < 0 && ++retry < 1000);
 	call->r = 0;
 }
 
@@ -47,7 +47,7 @@ static void unreserve_on_loop(void *data)
 {
 	struct name_call *call = data;
 
-	table_unreserve_name(call->engine, call->name);
+	roster_unreserve_name(call->engine, call->name);
 }
 
 static int reserve_name(struct name_call *call)
@@ -80,13 +80,13 @@ static void check_references_on_loop(void *data)
 	struct container *other;
 
 	if (joined)
-		call->r = table_find(call->engine, joined, &other, call->err);
+		call->r = roster_find(call->engine, joined, &other, call->err);
 	else if (!network_find(call->engine->network, h->network_mode))
 		call->r = error_set(call->err, ERROR_NOT_FOUND, 0, "network %s not found",
 				    h->network_mode);
 	joined = config_mode_container(h->pid_mode);
 	if (call->r >= 0 && joined)
-		call->r = table_find(call->engine, joined, &other, call->err);
+		call->r = roster_find(call->engine, joined, &other, call->err);
 	if (call->r >= 0 && config_mode_container(h->ipc_mode))
 		call->r = error_set(call->err, ERROR_NOT_IMPLEMENTED, 0,
 				    "HostConfig.IpcMode: '%s' is not implemented", h->ipc_mode);
@@ -155,8 +155,8 @@ static void add_on_loop(void *data)
 {
 	struct add_call *call = data;
 
-	table_unreserve_name(call->engine, call->c->name);
-	table_add(call->engine, call->c);
+	roster_unreserve_name(call->engine, call->c->name);
+	roster_add(call->engine, call->c);
 	engine_emit(call->engine, call->c, "create", NULL, 0);
 }
 
@@ -231,7 +231,7 @@ static void rename_on_loop(void *data)
 
 	call->c->name = xstrdup(call->name);
 	free(old);
-	table_unreserve_name(call->engine, call->name);
+	roster_unreserve_name(call->engine, call->name);
 	engine_emit(call->engine, call->c, "rename", &attr, 1);
 }
 

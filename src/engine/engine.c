@@ -83,7 +83,7 @@ int engine_container_get(struct engine *e, const char *ref, struct container **r
 			 struct error *err)
 {
 	struct container *c;
-	int r = table_find(e, ref, &c, err);
+	int r = roster_find(e, ref, &c, err);
 
 	if (r < 0)
 		return r;
@@ -250,7 +250,7 @@ struct engine *engine_close(struct engine *e)
 		return NULL;
 	e->opened = false; /* the loop has ended: this thread owns everything again */
 	while (e->container_count > 0)
-		table_remove(e, e->containers[0]);
+		roster_remove(e, e->containers[0]);
 	free(e->containers);
 	free(e->by_id);
 	strv_done(&e->reserved_names);

@@ -105,16 +105,16 @@ void engine_call(struct engine *e, loop_fn fn, void *data);
 void engine_work(struct engine *e, loop_fn fn, void *data);
 void engine_new_id(char ret[static 65]); /* 64 random hex digits */
 
-/* engine/table.c ------------------------------------------------------------------------------- */
-void table_add(struct engine *e, struct container *c);    /* takes the caller's reference */
-void table_remove(struct engine *e, struct container *c); /* drops the table's reference */
+/* engine/roster.c ------------------------------------------------------------------------------- */
+void roster_add(struct engine *e, struct container *c);    /* takes the caller's reference */
+void roster_remove(struct engine *e, struct container *c); /* drops the table's reference */
 /* By full id, name, /name or unique prefix of an id. */
-int table_find(struct engine *e, const char *ref, struct container **ret, struct error *err);
-struct container *table_find_name(struct engine *e, const char *name);
-struct container *table_find_id(struct engine *e, const char *id); /* full id only */
+int roster_find(struct engine *e, const char *ref, struct container **ret, struct error *err);
+struct container *roster_find_name(struct engine *e, const char *name);
+struct container *roster_find_id(struct engine *e, const char *id); /* full id only */
 /* ERROR_CONFLICT with Docker's text if a container or another create has the name. */
-int table_reserve_name(struct engine *e, const char *name, struct error *err);
-void table_unreserve_name(struct engine *e, const char *name);
+int roster_reserve_name(struct engine *e, const char *name, struct error *err);
+void roster_unreserve_name(struct engine *e, const char *name);
 
 /* engine/container.c --------------------------------------------------------------------------- */
 struct container *container_new(struct engine *e, const char *id);

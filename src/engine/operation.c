@@ -41,7 +41,7 @@ static void begin_on_loop(void *data)
 	struct operation *op = call->op;
 
 	if (!op->container) {
-		call->r = table_find(op->engine, call->ref, &op->container, call->err);
+		call->r = roster_find(op->engine, call->ref, &op->container, call->err);
 		if (call->r < 0) {
 			op->container = NULL;
 			return;
@@ -154,7 +154,7 @@ static void hold_on_loop(void *data)
 {
 	struct hold_call *call = data;
 
-	call->r = table_find(call->engine, call->ref, &call->c, call->err);
+	call->r = roster_find(call->engine, call->ref, &call->c, call->err);
 	if (call->r >= 0)
 		container_ref(call->c);
 }

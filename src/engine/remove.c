@@ -34,7 +34,7 @@ static void forget_on_loop(void *data)
 
 	held_clients_removed(c);
 	restart_cancel(c);
-	table_remove(call->e, c);
+	roster_remove(call->e, c);
 	engine_emit(call->e, c, "destroy", NULL, 0);
 }
 

@@ -214,7 +214,7 @@ static struct container *container_of_row(struct engine *e, struct row_container
 
 static void add_endpoint(struct engine *e, const struct row_endpoint *row)
 {
-	struct container *c = table_find_id(e, row->container_id);
+	struct container *c = roster_find_id(e, row->container_id);
 	autoarena struct arena *a = arena_new();
 	autoerror struct error err = {0};
 	struct network_endpoint *ep;
@@ -235,7 +235,7 @@ static void add_endpoint(struct engine *e, const struct row_endpoint *row)
 
 static void add_exec(struct engine *e, const struct row_exec *row)
 {
-	struct container *c = table_find_id(e, row->container_id);
+	struct container *c = roster_find_id(e, row->container_id);
 	autoarena struct arena *a = arena_new();
 	const struct json *doc;
 	struct exec *x;
@@ -602,7 +602,7 @@ int restore_containers(struct engine *e, struct error *err)
 
 		if (!c)
 			continue;
-		table_add(e, c);
+		roster_add(e, c);
 		container_ref(c); /* until the verdict is done */
 		rs.v[rs.n].removing = rs.rows.containers[i].removing;
 		rs.v[rs.n++].c = c;

@@ -97,7 +97,7 @@ static int join(struct start *s, const char *ref, const char *kind, char ret[sta
 		struct container **ret_other)
 {
 	struct container *other;
-	int r = table_find(s->e, ref, &other, s->err);
+	int r = roster_find(s->e, ref, &other, s->err);
 
 	if (r < 0)
 		return r;

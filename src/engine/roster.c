@@ -1,4 +1,4 @@
-/* engine/table.c - the containers by age, by id and by name. */
+/* engine/roster.c - the containers by age, by id and by name. */
 #include <assert.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static size_t lower_bound(const struct engine *e, const char *id, size_t n)
 	return lo;
 }
 
-void table_add(struct engine *e, struct container *c)
+void roster_add(struct engine *e, struct container *c)
 {
 	size_t at = lower_bound(e, c->id, 64), age = 0;
 
@@ -41,7 +41,7 @@ void table_add(struct engine *e, struct container *c)
 	e->container_count++;
 }
 
-void table_remove(struct engine *e, struct container *c)
+void roster_remove(struct engine *e, struct container *c)
 {
 	size_t at = lower_bound(e, c->id, 64), age = 0;
 
@@ -57,7 +57,7 @@ void table_remove(struct engine *e, struct container *c)
 	container_unref(c);
 }
 
-struct container *table_find_name(struct engine *e, const char *name)
+struct container *roster_find_name(struct engine *e, const char *name)
 {
 	for (size_t i = 0; i < e->container_count; i++)
 		if (str_eq(e->containers[i]->name, name))
@@ -65,7 +65,7 @@ struct container *table_find_name(struct engine *e, const char *name)
 	return NULL;
 }
 
-struct container *table_find_id(struct engine *e, const char *id)
+struct container *roster_find_id(struct engine *e, const char *id)
 {
 	size_t at = lower_bound(e, id, 64);
 
@@ -74,15 +74,15 @@ struct container *table_find_id(struct engine *e, const char *id)
 	return NULL;
 }
 
-int table_find(struct engine *e, const char *ref, struct container **ret, struct error *err)
+int roster_find(struct engine *e, const char *ref, struct container **ret, struct error *err)
 {
 	const char *name = ref[0] == '/' ? ref + 1 : ref;
 	size_t len = strlen(ref), at;
 	struct container *c;
 
-	if (len == 64 && (c = table_find_id(e, ref)))
+	if (len == 64 && (c = roster_find_id(e, ref)))
 		goto found;
-	c = name[0] ? table_find_name(e, name) : NULL;
+	c = name[0] ? roster_find_name(e, name) : NULL;
 	if (c)
 		goto found;
 	if (len > 0 && len < 64 && str_is_hex(ref, len)) {
@@ -102,9 +102,9 @@ found:
 	return 0;
 }
 
-int table_reserve_name(struct engine *e, const char *name, struct error *err)
+int roster_reserve_name(struct engine *e, const char *name, struct error *err)
 {
-	const struct container *c = table_find_name(e, name);
+	const struct container *c = roster_find_name(e, name);
 
 	if (c)
 		return error_set(err, ERROR_CONFLICT, 0,
@@ -124,7 +124,7 @@ int table_reserve_name(struct engine *e, const char *name, struct error *err)
 	return 0;
 }
 
-void table_unreserve_name(struct engine *e, const char *name)
+void roster_unreserve_name(struct engine *e, const char *name)
 {
 	struct strv *v = &e->reserved_names;
 
