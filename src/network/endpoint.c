@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "linux/nfct.h"
 #include "network/network.h"
 #include "network/network_priv.h"
 #include "network/table.h"
@@ -178,12 +179,41 @@ int network_endpoint_attach(const struct network_manager *nm, const struct netwo
 	return r < 0 ? error_wrap(err, r, "attach endpoint '%.12s'", ep->id) : 0;
 }
 
+/* A client that has been sending datagrams to the port before is tracked as not redirected, for as
+ * long as it goes on. */
+static void forget_unredirected(const struct network_endpoint *ep)
+{
+	autofree struct nfct_port *v = xnew0n(struct nfct_port, ep->port_count + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < ep->port_count; i++)
+		if (ep->ports[i].proto == PORTBIND_UDP)
+			v[n++] = (struct nfct_port){.family = ep->ports[i].host.family,
+						    .proto = PORTBIND_UDP,
+						    .port = ep->ports[i].host_port};
+	if (n > 0)
+		(void)nfct_forget_ports(v, n, NULL); /* older kernels cannot; it times out there */
+}
+
+/* Connections of a container that is gone would lead to the next one with its address. */
+static void forget_connections(const struct network_endpoint *ep)
+{
+	const struct netaddr *const addrs[] = {&ep->ipv4.addr, &ep->ipv6.addr};
+
+	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++)
+		if (netaddr_is_set(addrs[i]))
+			(void)nfct_forget_address(addrs[i], NULL); /* as above */
+}
+
 int network_endpoint_publish(const struct network_manager *nm, const struct network_endpoint *ep,
 			     struct error *err)
 {
 	int r = table_publish(nm, ep, err);
 
-	return r < 0 ? error_wrap(err, r, "publish ports of endpoint '%.12s'", ep->id) : 0;
+	if (r < 0)
+		return error_wrap(err, r, "publish ports of endpoint '%.12s'", ep->id);
+	forget_unredirected(ep);
+	return 0;
 }
 
 int network_endpoint_unpublish(const struct network_manager *nm, const struct network_endpoint *ep,
@@ -203,6 +233,7 @@ int network_endpoint_detach(const struct network_manager *nm, const struct netwo
 	/* One failure must not leave the rest behind. */
 	if (ep->driver->detach)
 		r2 = ep->driver->detach(nm, ep, &second);
+	forget_connections(ep);
 	if (r < 0)
 		return error_move(err, &first, r);
 	if (r2 < 0) {

@@ -553,6 +553,30 @@ static void publishing_is_repeatable_and_takes_over_leftovers(void **state)
 	is_refused(f.outside, "203.0.113.1", 8080);
 }
 
+/* Datagrams of one client, all from one port: what conntrack takes for one connection. */
+static void udp_clients_are_not_bound_to_the_past(void **state)
+{
+	autoclose int c0 = server(f.containers[0], SOCK_DGRAM, "0.0.0.0", 53);
+	autoclose int c1 = server(f.containers[1], SOCK_DGRAM, "0.0.0.0", 53);
+	autoclose int client = -EBADF;
+	char c;
+	int e;
+
+	(void)state;
+	client = dial(f.outside, SOCK_DGRAM, "203.0.113.1", 5300, &e);
+	assert_int_equal(e, 0);
+	assert_int_equal(send(client, "a", 1, 0), 1);
+	assert_int_equal(recv(client, &c, 1, 0), -1);
+	assert_int_equal(errno, ECONNREFUSED); /* nobody there yet */
+	publish(0, "0.0.0.0", PORTBIND_UDP, 5300, 53);
+	assert_int_equal(send(client, "b", 1, 0), 1);
+	assert_next_datagram(c0, 'b');
+	must(network_endpoint_detach(f.nm, &f.ep[0], err));
+	publish(1, "0.0.0.0", PORTBIND_UDP, 5300, 53);
+	assert_int_equal(send(client, "c", 1, 0), 1);
+	assert_next_datagram(c1, 'c');
+}
+
 static void many_ports_are_one_transaction(void **state)
 {
 	enum { N = 1000 };
@@ -828,6 +852,7 @@ int main(void)
 		test(udp_ports_are_reached),
 		test(unpublished_ports_are_closed_to_outside),
 		test(publishing_is_repeatable_and_takes_over_leftovers),
+		test(udp_clients_are_not_bound_to_the_past),
 		test(many_ports_are_one_transaction),
 		test(rates_are_limited_both_ways),
 		test(failed_attach_leaves_nothing),
