@@ -1,0 +1,276 @@
+/* Decompression: every portion size, concatenated members, truncation, damage, bombs. */
+#include "fixture.h"
+
+#include <isa-l/igzip_lib.h>
+#include <zstd.h>
+
+#include "store/compress.h"
+
+#define DATA_SIZE 300000
+
+static char *make_data(void)
+{
+	char *data = xcalloc(1, DATA_SIZE);
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < DATA_SIZE; i++) {
+		x = x * 1664525 + 1013904223;
+		data[i] = (char)("abcdefgh"[x >> 29]);
+	}
+	return data;
+}
+
+static void add_gzip(struct strbuf *out, const void *data, size_t len)
+{
+	struct isal_zstream *z = xnew0(struct isal_zstream);
+	char *room = strbuf_reserve(out, len + 1000);
+
+	isal_deflate_init(z);
+	z->gzip_flag = IGZIP_GZIP;
+	z->end_of_stream = 1;
+	z->next_in = (uint8_t *)data;
+	z->avail_in = (uint32_t)len;
+	z->next_out = (uint8_t *)room;
+	z->avail_out = (uint32_t)len + 1000;
+	assert_int_equal(isal_deflate(z), COMP_OK);
+	assert_int_equal(z->internal_state.state, ZSTATE_END);
+	strbuf_advance(out, len + 1000 - z->avail_out);
+	free(z);
+}
+
+static void add_zstd(struct strbuf *out, const void *data, size_t len)
+{
+	size_t room = ZSTD_compressBound(len);
+	size_t n = ZSTD_compress(strbuf_reserve(out, room), room, data, len, 1);
+
+	assert_false(ZSTD_isError(n));
+	strbuf_advance(out, n);
+}
+
+struct portions {
+	const char *p;
+	size_t len, step;
+};
+
+static ssize_t portions_read(void *data, void *buf, size_t size, struct error *err)
+{
+	struct portions *d = data;
+	size_t n = d->step < size ? d->step : size;
+
+	(void)err;
+	n = n < d->len ? n : d->len;
+	memcpy(buf, d->p, n);
+	d->p += n;
+	d->len -= n;
+	return (ssize_t)n;
+}
+
+static int decompress(const struct strbuf *in, size_t in_step, size_t out_step, struct strbuf *out,
+		      struct error *err)
+{
+	struct portions from = {.p = in->s, .len = in->len, .step = in_step};
+	struct stream_reader reader = {.read = portions_read, .data = &from};
+	struct decompress *d = NULL;
+	struct stream_reader plain;
+	char *buf = xcalloc(1, out_step);
+	ssize_t n;
+	int r = decompress_new(&reader, &d, err);
+
+	if (r >= 0) {
+		plain = decompress_reader(d);
+		while ((n = plain.read(plain.data, buf, out_step, err)) > 0)
+			strbuf_add(out, buf, (size_t)n);
+		r = (int)n;
+		if (r >= 0)
+			assert_int_equal(from.len, 0); /* read to the end */
+	}
+	(void)decompress_free(d);
+	free(buf);
+	return r;
+}
+
+typedef void (*add_fn)(struct strbuf *out, const void *data, size_t len);
+
+static void add_plain(struct strbuf *out, const void *data, size_t len)
+{
+	strbuf_add(out, data, len);
+}
+
+static void test_round_trips(void **state)
+{
+	static const add_fn kinds[] = {add_plain, add_gzip, add_zstd};
+	static const size_t steps[] = {1, 7, 4096, 131072, 1 << 20};
+	char *data = make_data();
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+			for (size_t o = 1; o < ARRAY_SIZE(steps); o++) {
+				struct strbuf in = STRBUF_INIT(1 << 22), out = STRBUF_INIT(1 << 22);
+				struct error err = {0};
+
+				kinds[k](&in, data, DATA_SIZE);
+				assert_ok(decompress(&in, steps[i], steps[o], &out, &err), &err);
+				assert_int_equal(out.len, DATA_SIZE);
+				assert_memory_equal(out.s, data, DATA_SIZE);
+				strbuf_done(&in);
+				strbuf_done(&out);
+			}
+	free(data);
+}
+
+/* Members of all sizes, the empty one too, cut at every portion size. */
+static void test_concatenated_members(void **state)
+{
+	static const size_t sizes[] = {0, 1, 100, 70000, 0, 5};
+	static const size_t steps[] = {1, 2, 3, 9, 17, 1000, 131072};
+	static const add_fn kinds[] = {add_gzip, add_zstd};
+	char *data = make_data();
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+			struct strbuf in = STRBUF_INIT(1 << 22), out = STRBUF_INIT(1 << 22);
+			struct error err = {0};
+			size_t total = 0;
+
+			for (size_t m = 0; m < ARRAY_SIZE(sizes); m++) {
+				kinds[k](&in, data + total, sizes[m]);
+				total += sizes[m];
+			}
+			assert_ok(decompress(&in, steps[i], 4096, &out, &err), &err);
+			assert_int_equal(out.len, total);
+			assert_memory_equal(out.s, data, total);
+			strbuf_done(&in);
+			strbuf_done(&out);
+		}
+	free(data);
+}
+
+static void expect_bad(const struct strbuf *in, size_t step)
+{
+	struct strbuf out = STRBUF_INIT(1 << 22);
+	struct error err = {0};
+
+	assert_true(decompress(in, step, 4096, &out, &err) < 0);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	error_done(&err);
+	strbuf_done(&out);
+}
+
+/* Cut anywhere, also between the data and the trailer, it is told. */
+static void test_truncation(void **state)
+{
+	static const add_fn kinds[] = {add_gzip, add_zstd};
+	char *data = make_data();
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct strbuf in = STRBUF_INIT(1 << 22);
+		size_t whole;
+
+		kinds[k](&in, data, 2000);
+		whole = in.len;
+		for (size_t cut = 6; cut < whole; cut++) {
+			in.len = cut;
+			expect_bad(&in, 1);
+			expect_bad(&in, 1 << 20);
+		}
+		/* The second of two. */
+		in.len = whole;
+		kinds[k](&in, data, 2000);
+		for (size_t cut = 1; cut < 30; cut++) {
+			in.len = 2 * whole - cut;
+			expect_bad(&in, 100);
+		}
+		strbuf_done(&in);
+	}
+	free(data);
+}
+
+static void test_damage(void **state)
+{
+	struct strbuf in = STRBUF_INIT(1 << 22);
+	char *data = make_data();
+
+	(void)state;
+	add_gzip(&in, data, 5000);
+	in.s[in.len - 6] ^= 1; /* the checksum */
+	expect_bad(&in, 1 << 20);
+	in.s[in.len - 6] ^= 1;
+	strbuf_adds(&in, "garbage");
+	expect_bad(&in, 1 << 20);
+	strbuf_done(&in);
+	free(data);
+}
+
+static void test_others_are_named(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *name;
+	} kinds[] = {{"BZh91AY&SY", 10, "bzip2"},
+		     {"\xfd"
+		      "7zXZ\0\0\0",
+		      8, "xz"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct strbuf in = STRBUF_INIT(100), out = STRBUF_INIT(100);
+		struct error err = {0};
+
+		strbuf_add(&in, kinds[i].bytes, kinds[i].len);
+		assert_true(decompress(&in, 100, 100, &out, &err) < 0);
+		assert_int_equal(err.kind, ERROR_NOT_IMPLEMENTED);
+		assert_non_null(strstr(error_msg(&err), kinds[i].name));
+		error_done(&err);
+		strbuf_done(&in);
+		strbuf_done(&out);
+	}
+}
+
+/* 2 GiB of zeros in a few kilobytes: refused soon after the free part. */
+static void test_bomb(void **state)
+{
+	struct strbuf in = STRBUF_INIT(128 << 20);
+	char *zeros = xcalloc(1, 64 << 20), *buf = xcalloc(1, 1 << 20);
+	struct portions from = {.step = 1 << 20};
+	struct stream_reader reader = {.read = portions_read, .data = &from}, plain;
+	struct decompress *d = NULL;
+	struct error err = {0};
+	uint64_t total = 0;
+	ssize_t n;
+
+	(void)state;
+	for (int i = 0; i < 32; i++)
+		add_zstd(&in, zeros, 64 << 20);
+	from.p = in.s;
+	from.len = in.len;
+	assert_ok(decompress_new(&reader, &d, &err), &err);
+	plain = decompress_reader(d);
+	while ((n = plain.read(plain.data, buf, 1 << 20, &err)) > 0)
+		total += (uint64_t)n;
+	assert_true(n < 0);
+	assert_non_null(strstr(error_msg(&err), "bomb"));
+	assert_true(total <= (uint64_t)COMPRESS_FREE_SIZE + (1 << 20));
+	error_done(&err);
+	(void)decompress_free(d);
+	free(buf);
+	free(zeros);
+	strbuf_done(&in);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_concatenated_members),
+		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_others_are_named),
+		cmocka_unit_test(test_bomb),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
