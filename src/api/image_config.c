@@ -1,7 +1,10 @@
 /* Images' configurations and events. */
 #include "api/image_config.h"
 
+#include <string.h>
+
 #include "api/api_priv.h"
+#include "base/arena.h"
 #include "base/mem.h"
 #include "store/store.h"
 
@@ -41,6 +44,22 @@ void image_config_answer(const struct json *config, struct json_writer *w)
 			jw_knull(w, members[i].name);
 	}
 	jw_object_end(w);
+}
+
+const char *image_familiar(const char *name)
+{
+	if (str_has_prefix(name, "docker.io/library/"))
+		return name + strlen("docker.io/library/");
+	return str_has_prefix(name, "docker.io/") ? name + strlen("docker.io/") : name;
+}
+
+const char *image_id_of(struct api_call *c, const char *ref)
+{
+	autostore_image struct store_image img = {0};
+
+	if (store_image_get(engine_store(c->engine), ref, &img, NULL) < 0)
+		return ref;
+	return arena_strdup(http_request_arena(c->req), img.id);
 }
 
 struct emission {

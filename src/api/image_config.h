@@ -12,5 +12,9 @@ const struct json *image_config_parse(struct arena *a, const struct store_image 
 /* Member "Config":{...}: what the image says, and zero for what it leaves out, since clients look
  * members up without asking. */
 void image_config_answer(const struct json *config, struct json_writer *w);
-/* [worker] An image's event. */
+/* "docker.io/library/busybox" -> "busybox": what people call it. */
+const char *image_familiar(const char *name);
+/* The ID that a reference stands for now; `ref` itself if it is none.  [worker] */
+const char *image_id_of(struct api_call *c, const char *ref);
+/* [worker] An image's event; id: "sha256:...". */
 void image_emit(struct api_call *c, const char *action, const char *id, const char *name);

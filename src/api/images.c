@@ -311,7 +311,7 @@ int images_tag(struct api_call *c, struct error *err)
 	r = store_image_tag(engine_store(c->engine), c->params[0], target, err);
 	if (r < 0)
 		return r;
-	image_emit(c, "tag", c->params[0], target);
+	image_emit(c, "tag", image_id_of(c, target), image_familiar(target));
 	return api_answer_empty(c, 201);
 }
 
@@ -347,7 +347,8 @@ static bool is_running(void *data, const char *container_id)
 	return false;
 }
 
-static void write_removed(struct api_call *c, const struct store_removed_list *list,
+/* The image's own deletion comes before those of its layers, which are no events. */
+static void write_removed(struct api_call *c, const char *id, const struct store_removed_list *list,
 			  struct json_writer *w)
 {
 	for (size_t i = 0; i < list->n; i++) {
@@ -356,7 +357,8 @@ static void write_removed(struct api_call *c, const struct store_removed_list *l
 		jw_object(w);
 		jw_kstring(w, x->deleted ? "Deleted" : "Untagged", x->name);
 		jw_object_end(w);
-		image_emit(c, x->deleted ? "delete" : "untag", x->name, x->name);
+		if (!x->deleted || strcmp(x->name, id) == 0)
+			image_emit(c, x->deleted ? "delete" : "untag", id, x->name);
 	}
 }
 
@@ -372,6 +374,7 @@ int images_remove(struct api_call *c, struct error *err)
 		.is_running = is_running,
 		.data = &run,
 	};
+	const char *id = image_id_of(c, c->params[0]);
 	int r = api_on_loop(c, collect_running, &run, err);
 
 	if (r == 0)
@@ -381,7 +384,7 @@ int images_remove(struct api_call *c, struct error *err)
 		return r;
 	api_json_init(&j);
 	jw_array(&j.w);
-	write_removed(c, &removed, &j.w);
+	write_removed(c, id, &removed, &j.w);
 	jw_array_end(&j.w);
 	return api_answer_json(c, 200, &j.out, err);
 }
@@ -407,7 +410,7 @@ static void prune(struct api_call *c, const struct image_query *q, bool all, str
 		/* One that has found a user meanwhile stays. */
 		if (store_image_remove(store, &args, &removed, NULL) < 0)
 			continue;
-		write_removed(c, &removed, w);
+		write_removed(c, img->id, &removed, w);
 		reclaimed += img->size;
 	}
 	jw_array_end(w);

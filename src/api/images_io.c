@@ -151,7 +151,7 @@ static int import(struct api_call *c, struct error *err)
 	r = store_import(engine_store(c->engine), &args, id, err);
 	if (r >= 0) {
 		send_member(c->req, "status", id);
-		image_emit(c, "import", id, args.name ? args.name : id);
+		image_emit(c, "import", id, args.name ? image_familiar(args.name) : id);
 	}
 	return end_lines(c, r, err);
 }
@@ -164,7 +164,7 @@ int images_create(struct api_call *c, struct error *err)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "pulling images is not implemented: load '%s' from an archive "
 				 "instead",
-				 reference(c, from_image, api_query(c, "tag")));
+				 image_familiar(reference(c, from_image, api_query(c, "tag"))));
 	if (strcmp(from, "-") == 0)
 		return import(c, err);
 	if (*from)
@@ -196,7 +196,7 @@ static int save(struct api_call *c, const char *const *refs, size_t n, struct er
 	if (r < 0)
 		return r; /* a started answer is broken off: the client sees that it is cut */
 	for (size_t i = 0; i < n; i++)
-		image_emit(c, "save", refs[i], refs[i]);
+		image_emit(c, "save", image_id_of(c, refs[i]), image_familiar(refs[i]));
 	(void)http_end(c->req);
 	return 0;
 }

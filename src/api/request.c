@@ -96,9 +96,12 @@ int api_body_parse(struct arena *a, const char *text, size_t len, const struct j
 	if (len == 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid JSON: got EOF while reading request body");
-	if (json_parse(a, text, len, ret, &why) < 0)
-		return error_set(err, ERROR_INVALID, 0, "invalid JSON: %s", error_msg(&why));
-	return 0;
+	if (json_parse(a, text, len, ret, &why) >= 0)
+		return 0;
+	/* base/json.h's words for a second document. */
+	if (strstr(error_msg(&why), "expected the end of the text"))
+		return error_set(err, ERROR_INVALID, 0, "unexpected content after JSON");
+	return error_set(err, ERROR_INVALID, 0, "invalid JSON: %s", error_msg(&why));
 }
 
 int api_body(struct api_call *c, const struct json **ret, struct error *err)

@@ -28,7 +28,7 @@ static void test_statuses(void **state)
 static void test_bodies(void **state)
 {
 	autoarena struct arena *a = arena_new();
-	autoerror struct error empty = {0}, broken = {0};
+	autoerror struct error empty = {0}, broken = {0}, more = {0};
 	const struct json *v;
 
 	(void)state;
@@ -38,6 +38,8 @@ static void test_bodies(void **state)
 	assert_true(api_body_parse(a, "{x", 2, &v, &broken) < 0);
 	assert_int_equal(broken.kind, ERROR_INVALID);
 	assert_ptr_equal(strstr(error_msg(&broken), "invalid JSON: "), error_msg(&broken));
+	assert_true(api_body_parse(a, "{} x", 4, &v, &more) < 0);
+	assert_string_equal(error_msg(&more), "unexpected content after JSON");
 	assert_int_equal(api_body_parse(a, "{}", 2, &v, NULL), 0);
 	assert_int_equal(json_type(v), JSON_OBJECT);
 }
