@@ -141,7 +141,7 @@ static int add_binds(const struct container_spec *s, struct mounts *list, struct
 						  b.source);
 		}
 		m = add(list, b.target, NULL, b.source, "rbind");
-		strv_add(&m->options, b.read_only ? "ro" : "rw");
+		add_options(m, b.read_only ? "ro,rro" : "rw");
 		strv_add(&m->options, str_empty(b.propagation) ? "rprivate" : b.propagation);
 		note_propagation(list, b.propagation);
 	}
@@ -165,7 +165,12 @@ static int add_bind_mount(const struct config_mount *c, struct mounts *list, str
 		r = file_mkdir_p(AT_FDCWD, c->source, 0755, err);
 	}
 	m = add(list, c->target, NULL, c->source, recursive ? "rbind" : "bind");
-	strv_add(&m->options, c->read_only ? "ro" : "rw");
+	if (!c->read_only)
+		strv_add(&m->options, "rw");
+	else
+		add_options(m, recursive && !json_get_bool(c->bind_options, "ReadOnlyNonRecursive")
+				       ? "ro,rro"
+				       : "ro");
 	strv_add(&m->options, str_empty(propagation) ? "rprivate" : propagation);
 	note_propagation(list, propagation);
 	return r;
