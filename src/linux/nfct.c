@@ -77,28 +77,20 @@ static void delete_port(struct netlink_batch *b, const struct nfct_port *p)
 	netlink_request_tolerate(b, ENOENT);
 }
 
-static int run(struct netlink_batch *b, struct error *err)
-{
-	autonetlink struct netlink *nl = NULL;
-	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
-
-	return r < 0 ? r : netlink_batch_run(nl, b, err);
-}
-
-int nfct_forget_address(const struct netaddr *a, struct error *err)
+int nfct_forget_address(struct netlink *nl, const struct netaddr *a, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
 
 	delete_source(b, a, false);
 	delete_source(b, a, true);
-	return run(b, err);
+	return netlink_batch_run(nl, b, err);
 }
 
-int nfct_forget_ports(const struct nfct_port *v, size_t n, struct error *err)
+int nfct_forget_ports(struct netlink *nl, const struct nfct_port *v, size_t n, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
 
 	for (size_t i = 0; i < n; i++)
 		delete_port(b, &v[i]);
-	return run(b, err);
+	return netlink_batch_run(nl, b, err);
 }

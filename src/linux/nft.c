@@ -21,8 +21,7 @@
 #define ELEMENTS_IN_MESSAGE 64
 
 struct nft {
-	uint8_t family;
-	const char *table;           /* borrowed */
+	struct nft_table table;
 	struct netlink_batch *batch; /* owned */
 	struct nlmsghdr *rule;       /* the open rule, in batch */
 	struct nlattr *expressions;
@@ -45,12 +44,11 @@ static void put_u32(struct nlmsghdr *nlh, uint16_t type, uint32_t value)
 
 #define nft_type(msg) ((uint16_t)((NFNL_SUBSYS_NFTABLES << 8) | (msg)))
 
-struct nft *nft_new(uint8_t family, const char *table)
+struct nft *nft_new(const struct nft_table *table)
 {
 	struct nft *t = xnew0(struct nft);
 
-	t->family = family;
-	t->table = table;
+	t->table = *table;
 	t->batch = netlink_batch_new();
 	return t;
 }
@@ -76,40 +74,35 @@ static struct nlmsghdr *message(struct nft *t, uint16_t msg, uint16_t flags, con
 					   "begin nftables transaction"),
 			   AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	nlh = netlink_request(t->batch, nft_type(msg), flags, "%s '%s' in nftables table '%s'",
-			      verb, object, t->table);
-	put_header(nlh, t->family, 0);
+			      verb, object, t->table.name);
+	put_header(nlh, t->table.family, 0);
 	return nlh;
 }
 
 int nft_commit(struct nft *t, struct error *err)
 {
-	autonetlink struct netlink *nl = NULL;
-	int r;
-
 	assert(!t->rule);
 	if (netlink_batch_count(t->batch) == 0)
 		return 0;
 	put_header(netlink_request(t->batch, NFNL_MSG_BATCH_END, 0, "end nftables transaction"),
 		   AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	r = netlink_open(NETLINK_NETFILTER, &nl, err);
-	if (r < 0)
-		return r;
-	return netlink_batch_run_atomic(nl, t->batch, err);
+	return netlink_batch_run_atomic(t->table.nl, t->batch, err);
 }
 
 void nft_add_table(struct nft *t)
 {
-	struct nlmsghdr *nlh = message(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table", t->table);
+	struct nlmsghdr *nlh =
+		message(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table", t->table.name);
 
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, t->table);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, t->table.name);
 	put_u32(nlh, NFTA_TABLE_FLAGS, 0);
 }
 
 void nft_del_table(struct nft *t)
 {
-	struct nlmsghdr *nlh = message(t, NFT_MSG_DELTABLE, 0, "delete table", t->table);
+	struct nlmsghdr *nlh = message(t, NFT_MSG_DELTABLE, 0, "delete table", t->table.name);
 
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, t->table);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, t->table.name);
 }
 
 void nft_add_chain(struct nft *t, const char *name, const struct nft_hook *hook)
@@ -117,7 +110,7 @@ void nft_add_chain(struct nft *t, const char *name, const struct nft_hook *hook)
 	struct nlmsghdr *nlh = message(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE, "create chain", name);
 	struct nlattr *nest;
 
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, t->table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, t->table.name);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
 	if (!hook)
 		return;
@@ -187,7 +180,7 @@ void nft_add_set(struct nft *t, const struct nft_set *set)
 	struct nlmsghdr *nlh = message(t, NFT_MSG_NEWSET, NLM_F_CREATE, "create set", set->name);
 	bool map = set->data[0] != 0;
 
-	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, t->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, t->table.name);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set->name);
 	put_u32(nlh, NFTA_SET_FLAGS, map ? NFT_SET_MAP : 0);
 	put_u32(nlh, NFTA_SET_KEY_TYPE, type_id(set->key));
@@ -232,7 +225,7 @@ static void put_elements(struct nlmsghdr *nlh, const struct nft *t, const char *
 {
 	struct nlattr *list;
 
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->table.name);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 	for (size_t i = 0; i < n; i++) {
@@ -269,7 +262,7 @@ void nft_flush_set(struct nft *t, const char *set)
 {
 	struct nlmsghdr *nlh = message(t, NFT_MSG_DELSETELEM, 0, "empty set", set);
 
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->table.name);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 }
 
@@ -280,7 +273,7 @@ void nft_rule(struct nft *t, const char *chain)
 	struct nlmsghdr *nlh = message(t, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
 				       "add rule to chain", chain);
 
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, t->table);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, t->table.name);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
 	t->rule = nlh;
 	t->expressions = mnl_attr_nest_start(nlh, NFTA_RULE_EXPRESSIONS);

@@ -18,14 +18,24 @@
 #include "base/mem.h"
 
 struct error;
+struct netlink;
 struct nft;
 
-/* `family` is NFPROTO_INET, ...; the strings are borrowed until nft_free. */
-struct nft *nft_new(uint8_t family, const char *table);
+/* Which table, and the NETLINK_NETFILTER socket to reach it: its network namespace is what counts.
+ *
+ * Keep the socket for many transactions: closing any such socket waits for an RCU grace period
+ * (10 ms) while what a transaction has deleted is still being freed (nft_rcv_nl_event()). */
+struct nft_table {
+	struct netlink *nl; /* borrowed */
+	uint8_t family;     /* NFPROTO_INET, ... */
+	const char *name;   /* borrowed */
+};
+
+struct nft *nft_new(const struct nft_table *table); /* copies the struct */
 struct nft *nft_free(struct nft *t);
 DEFINE_CLEANUP(struct nft, nft_free);
 #define autonft __attribute__((cleanup(nft_freep_)))
-/* Run the transaction in the calling thread's network namespace; it is empty afterwards. */
+/* Run the transaction; it is empty afterwards. */
 int nft_commit(struct nft *t, struct error *err);
 
 /* Creating what exists already is fine, and adds nothing. */
@@ -91,18 +101,17 @@ void nft_verdict(struct nft *t, int32_t code, const char *chain); /* NF_ACCEPT, 
 void nft_masquerade(struct nft *t);
 void nft_dnat(struct nft *t, uint32_t family, uint32_t addr_reg, uint32_t port_reg);
 
-/* --- what is there (the calling thread's namespace) ------------------------------------------- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
-/* Whether the table has a set of this name. */
-int nft_has_set(uint8_t family, const char *table, const char *set, struct error *err);
-int nft_has_table(uint8_t family, const char *table, struct error *err);
+/* 1, 0 or < 0. */
+int nft_has_table(const struct nft_table *t, struct error *err);
+int nft_has_set(const struct nft_table *t, const char *set, struct error *err);
 
 typedef int (*nft_element_fn)(const struct nft_element *e, void *data, struct error *err);
-int nft_elements(uint8_t family, const char *table, const char *set, nft_element_fn fn, void *data,
+int nft_elements(const struct nft_table *t, const char *set, nft_element_fn fn, void *data,
 		 struct error *err);
-
 /* Look up one element by e->key and fill e->data: 1, or 0 if it (or the table) does not exist. */
-int nft_get_element(uint8_t family, const char *table, const char *set, struct nft_element *e,
+int nft_get_element(const struct nft_table *t, const char *set, struct nft_element *e,
 		    struct error *err);
 
 struct nft_chain {
@@ -113,8 +122,8 @@ struct nft_chain {
 	const char *type;
 };
 typedef int (*nft_chain_fn)(const struct nft_chain *c, void *data, struct error *err);
-int nft_chains(nft_chain_fn fn, void *data, struct error *err); /* every family's */
+int nft_chains(struct netlink *nl, nft_chain_fn fn, void *data, struct error *err); /* all */
 
 /* Whether a rule in the chain drops or rejects whatever reaches it.  1, 0 or < 0. */
-int nft_chain_has_unconditional_drop(uint8_t family, const char *table, const char *chain,
+int nft_chain_has_unconditional_drop(const struct nft_table *t, const char *chain,
 				     struct error *err);

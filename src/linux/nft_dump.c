@@ -64,37 +64,34 @@ static int ignore_answer(const struct nlmsghdr *nlh, void *data, struct error *e
 }
 
 /* 1, 0 (ENOENT) or < 0. */
-static int get_one(struct netlink_batch *b, netlink_dump_fn fn, void *data, struct error *err)
+static int get_one(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
+		   struct error *err)
 {
-	autonetlink struct netlink *nl = NULL;
 	autoerror struct error inner = {0};
-	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
+	int r = netlink_get(nl, b, fn, data, &inner);
 
-	if (r < 0)
-		return r;
-	r = netlink_get(nl, b, fn, data, &inner);
 	if (r == -ENOENT)
 		return 0;
 	return r < 0 ? error_move(err, &inner, r) : 1;
 }
 
-int nft_has_table(uint8_t family, const char *table, struct error *err)
+int nft_has_table(const struct nft_table *t, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETTABLE, family, "find nftables table");
+	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETTABLE, t->family, "find nftables table");
 
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
-	return get_one(b, ignore_answer, NULL, err);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, t->name);
+	return get_one(t->nl, b, ignore_answer, NULL, err);
 }
 
-int nft_has_set(uint8_t family, const char *table, const char *set, struct error *err)
+int nft_has_set(const struct nft_table *t, const char *set, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETSET, family, "find nftables set");
+	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETSET, t->family, "find nftables set");
 
-	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
-	return get_one(b, ignore_answer, NULL, err);
+	return get_one(t->nl, b, ignore_answer, NULL, err);
 }
 
 struct element_call {
@@ -145,19 +142,16 @@ static int on_elements(const struct nlmsghdr *nlh, void *data, struct error *err
 	return 0;
 }
 
-int nft_elements(uint8_t family, const char *table, const char *set, nft_element_fn fn, void *data,
+int nft_elements(const struct nft_table *t, const char *set, nft_element_fn fn, void *data,
 		 struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETSETELEM, family, "list nftables elements");
-	autonetlink struct netlink *nl = NULL;
-	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
+	struct nlmsghdr *nlh =
+		get_request(b, NFT_MSG_GETSETELEM, t->family, "list nftables elements");
 
-	if (r < 0)
-		return r;
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
-	return netlink_dump(nl, b, on_elements, &(struct element_call){.fn = fn, .data = data},
+	return netlink_dump(t->nl, b, on_elements, &(struct element_call){.fn = fn, .data = data},
 			    err);
 }
 
@@ -171,15 +165,16 @@ static int take_element(const struct nft_element *e, void *data, struct error *e
 	return 0;
 }
 
-int nft_get_element(uint8_t family, const char *table, const char *set, struct nft_element *e,
+int nft_get_element(const struct nft_table *t, const char *set, struct nft_element *e,
 		    struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETSETELEM, family, "find nftables element");
+	struct nlmsghdr *nlh =
+		get_request(b, NFT_MSG_GETSETELEM, t->family, "find nftables element");
 	struct element_call call = {.fn = take_element, .data = e};
 	struct nlattr *list, *elem, *key;
 
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 	elem = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
@@ -188,7 +183,7 @@ int nft_get_element(uint8_t family, const char *table, const char *set, struct n
 	mnl_attr_nest_end(nlh, key);
 	mnl_attr_nest_end(nlh, elem);
 	mnl_attr_nest_end(nlh, list);
-	return get_one(b, on_elements, &call, err);
+	return get_one(t->nl, b, on_elements, &call, err);
 }
 
 struct chain_call {
@@ -218,14 +213,10 @@ static int on_chain(const struct nlmsghdr *nlh, void *data, struct error *err)
 	return c->fn(&chain, c->data, err);
 }
 
-int nft_chains(nft_chain_fn fn, void *data, struct error *err)
+int nft_chains(struct netlink *nl, nft_chain_fn fn, void *data, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	autonetlink struct netlink *nl = NULL;
-	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
 
-	if (r < 0)
-		return r;
 	(void)get_request(b, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, "list nftables chains");
 	return netlink_dump(nl, b, on_chain, &(struct chain_call){.fn = fn, .data = data}, err);
 }
@@ -282,19 +273,15 @@ static int on_rule(const struct nlmsghdr *nlh, void *data, struct error *err)
 	return 0;
 }
 
-int nft_chain_has_unconditional_drop(uint8_t family, const char *table, const char *chain,
+int nft_chain_has_unconditional_drop(const struct nft_table *t, const char *chain,
 				     struct error *err)
 {
-	struct drop_search s = {.table = table, .chain = chain};
+	struct drop_search s = {.table = t->name, .chain = chain};
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETRULE, family, "list nftables rules");
-	autonetlink struct netlink *nl = NULL;
-	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
+	struct nlmsghdr *nlh = get_request(b, NFT_MSG_GETRULE, t->family, "list nftables rules");
 
-	if (r < 0)
-		return r;
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
-	r = netlink_dump(nl, b, on_rule, &s, err);
+	int r = netlink_dump(t->nl, b, on_rule, &s, err);
 	return r < 0 ? r : s.found;
 }

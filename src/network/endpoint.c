@@ -181,8 +181,9 @@ int network_endpoint_attach(const struct network_manager *nm, const struct netwo
 
 /* A client that has been sending datagrams to the port before is tracked as not redirected, for as
  * long as it goes on. */
-static void forget_unredirected(const struct network_endpoint *ep)
+static void forget_unredirected(const struct network_manager *nm, const struct network_endpoint *ep)
 {
+	autonfsocket struct nfsocket sock = {0};
 	autofree struct nfct_port *v = xnew0n(struct nfct_port, ep->port_count + 1);
 	size_t n = 0;
 
@@ -191,18 +192,22 @@ static void forget_unredirected(const struct network_endpoint *ep)
 			v[n++] = (struct nfct_port){.family = ep->ports[i].host.family,
 						    .proto = PORTBIND_UDP,
 						    .port = ep->ports[i].host_port};
-	if (n > 0)
-		(void)nfct_forget_ports(v, n, NULL); /* older kernels cannot; it times out there */
+	if (n > 0 && nfsocket_take(nm->nfsockets, &sock, NULL) == 0)
+		(void)nfct_forget_ports(sock.nl, v, n,
+					NULL); /* older kernels cannot; it times out there */
 }
 
 /* Connections of a container that is gone would lead to the next one with its address. */
-static void forget_connections(const struct network_endpoint *ep)
+static void forget_connections(const struct network_manager *nm, const struct network_endpoint *ep)
 {
+	autonfsocket struct nfsocket sock = {0};
 	const struct netaddr *const addrs[] = {&ep->ipv4.addr, &ep->ipv6.addr};
 
+	if (nfsocket_take(nm->nfsockets, &sock, NULL) < 0)
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++)
 		if (netaddr_is_set(addrs[i]))
-			(void)nfct_forget_address(addrs[i], NULL); /* as above */
+			(void)nfct_forget_address(sock.nl, addrs[i], NULL); /* as above */
 }
 
 int network_endpoint_publish(const struct network_manager *nm, const struct network_endpoint *ep,
@@ -212,7 +217,7 @@ int network_endpoint_publish(const struct network_manager *nm, const struct netw
 
 	if (r < 0)
 		return error_wrap(err, r, "publish ports of endpoint '%.12s'", ep->id);
-	forget_unredirected(ep);
+	forget_unredirected(nm, ep);
 	return 0;
 }
 
@@ -233,7 +238,7 @@ int network_endpoint_detach(const struct network_manager *nm, const struct netwo
 	/* One failure must not leave the rest behind. */
 	if (ep->driver->detach)
 		r2 = ep->driver->detach(nm, ep, &second);
-	forget_connections(ep);
+	forget_connections(nm, ep);
 	if (r < 0)
 		return error_move(err, &first, r);
 	if (r2 < 0) {

@@ -126,6 +126,7 @@ int network_open(const struct network_config *config, struct network_manager **r
 	nm->icc = !config->no_icc;
 	nm->masquerade = !config->no_masquerade;
 	nm->forward = !config->no_forward;
+	nm->nfsockets = nfsockets_new();
 	*ret = TAKE_PTR(nm);
 	return 0;
 }
@@ -145,6 +146,7 @@ struct network_manager *network_close(struct network_manager *nm)
 		for (size_t i = 0; i < nm->n; i++)
 			entry_free(nm->entries[i]);
 		free(nm->entries);
+		nfsockets_free(nm->nfsockets);
 		free(nm);
 	}
 	return NULL;

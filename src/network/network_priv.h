@@ -3,6 +3,7 @@
 
 #include "network/ipam.h"
 #include "network/network.h"
+#include "network/nfsocket.h"
 
 struct network_entry {
 	struct network net;
@@ -20,6 +21,7 @@ struct network_manager {
 	struct netaddr_prefix bip; /* unset: chosen */
 	unsigned mtu;
 	bool ipv6, icc, masquerade, forward;
+	struct nfsockets *nfsockets; /* owned; its own lock */
 	/* the loop thread's */
 	struct network_entry **entries; /* owned, and each */
 	size_t n, cap;

@@ -315,14 +315,39 @@ static void replace_table(struct nft *t)
 	}
 }
 
+/* The manager's table, by a borrowed socket. */
+struct access {
+	struct nfsocket sock;
+	struct nft_table table;
+};
+
+static int access_open(const struct network_manager *nm, struct access *ret, struct error *err)
+{
+	int r = nfsocket_take(nm->nfsockets, &ret->sock, err);
+
+	ret->table =
+		(struct nft_table){.nl = ret->sock.nl, .family = NFPROTO_INET, .name = nm->table};
+	return r;
+}
+
+static void access_done(struct access *a)
+{
+	nfsocket_give(&a->sock);
+}
+#define autoaccess __attribute__((cleanup(access_done)))
+
 int table_ensure(const struct network_manager *nm, struct error *err)
 {
+	autoaccess struct access a = {0};
 	autonft struct nft *t = NULL;
-	int r = nft_has_set(NFPROTO_INET, nm->table, LAYOUT, err);
+	int r = access_open(nm, &a, err);
 
+	if (r < 0)
+		return r;
+	r = nft_has_set(&a.table, LAYOUT, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	t = nft_new(NFPROTO_INET, nm->table);
+	t = nft_new(&a.table);
 	replace_table(t);
 	return nft_commit(t, err);
 }
@@ -353,8 +378,13 @@ static void append_network(struct nft *t, const struct network *net)
 int table_add_network(const struct network_manager *nm, const struct network *net,
 		      struct error *err)
 {
-	autonft struct nft *t = nft_new(NFPROTO_INET, nm->table);
+	autoaccess struct access a = {0};
+	autonft struct nft *t = NULL;
+	int r = access_open(nm, &a, err);
 
+	if (r < 0)
+		return r;
+	t = nft_new(&a.table);
 	append_network(t, net);
 	return nft_commit(t, err);
 }
@@ -388,7 +418,7 @@ static bool same_data(const struct nft_element *a, const struct nft_element *b)
 
 /* Append the deletion of those of the endpoint's elements that exist: all of them, or only those
  * that lead to this endpoint. */
-static int append_removal(struct nft *t, const struct network_manager *nm,
+static int append_removal(struct nft *t, const struct nft_table *table,
 			  const struct network_endpoint *ep, bool only_own, struct error *err)
 {
 	for (size_t i = 0; i < ep->port_count; i++) {
@@ -398,7 +428,7 @@ static int append_removal(struct nft *t, const struct network_manager *nm,
 		if (map < 0)
 			continue;
 		found = want;
-		r = nft_get_element(NFPROTO_INET, nm->table, maps[map].name, &found, err);
+		r = nft_get_element(table, maps[map].name, &found, err);
 		if (r < 0)
 			return r;
 		if (r > 0 && (!only_own || same_data(&want, &found)))
@@ -423,13 +453,17 @@ static void append_ports(struct nft *t, const struct network_endpoint *ep)
 int table_publish(const struct network_manager *nm, const struct network_endpoint *ep,
 		  struct error *err)
 {
+	autoaccess struct access a = {0};
 	autonft struct nft *t = NULL;
 	autoerror struct error first = {0};
 	int r;
 
 	if (ep->port_count == 0)
 		return 0;
-	t = nft_new(NFPROTO_INET, nm->table);
+	r = access_open(nm, &a, err);
+	if (r < 0)
+		return r;
+	t = nft_new(&a.table);
 	append_ports(t, ep);
 	r = nft_commit(t, &first);
 	if (r != -EEXIST && r != -EBUSY)
@@ -437,7 +471,7 @@ int table_publish(const struct network_manager *nm, const struct network_endpoin
 
 	/* Left over from somebody who is gone: the bound sockets in the shim, not this table,
 	 * say whose a port is. */
-	r = append_removal(t, nm, ep, false, err);
+	r = append_removal(t, &a.table, ep, false, err);
 	if (r < 0)
 		return r;
 	append_ports(t, ep);
@@ -447,21 +481,34 @@ int table_publish(const struct network_manager *nm, const struct network_endpoin
 int table_unpublish(const struct network_manager *nm, const struct network_endpoint *ep,
 		    struct error *err)
 {
-	autonft struct nft *t = nft_new(NFPROTO_INET, nm->table);
-	int r = append_removal(t, nm, ep, true, err);
+	autoaccess struct access a = {0};
+	autonft struct nft *t = NULL;
+	int r;
 
+	if (ep->port_count == 0)
+		return 0;
+	r = access_open(nm, &a, err);
+	if (r < 0)
+		return r;
+	t = nft_new(&a.table);
+	r = append_removal(t, &a.table, ep, true, err);
 	return r < 0 ? r : nft_commit(t, err);
 }
 
 int table_del_network(const struct network_manager *nm, const struct network *net,
 		      struct error *err)
 {
-	autonft struct nft *t = nft_new(NFPROTO_INET, nm->table);
+	autoaccess struct access a = {0};
+	autonft struct nft *t = NULL;
+	int r = access_open(nm, &a, err);
 
+	if (r < 0)
+		return r;
+	t = nft_new(&a.table);
 	for (size_t i = 0; i < ARRAY_SIZE(link_sets); i++) {
 		struct nft_element e = link_element(&link_sets[i].set, net->link);
-		int r = nft_get_element(NFPROTO_INET, nm->table, link_sets[i].set.name, &e, err);
 
+		r = nft_get_element(&a.table, link_sets[i].set.name, &e, err);
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -473,8 +520,13 @@ int table_del_network(const struct network_manager *nm, const struct network *ne
 int table_rebuild(const struct network_manager *nm, const struct network_restore *r,
 		  struct error *err)
 {
-	autonft struct nft *t = nft_new(NFPROTO_INET, nm->table);
+	autoaccess struct access a = {0};
+	autonft struct nft *t = NULL;
+	int ret = access_open(nm, &a, err);
 
+	if (ret < 0)
+		return ret;
+	t = nft_new(&a.table);
 	replace_table(t);
 	for (size_t i = 0; i < nm->n; i++)
 		append_network(t, &nm->entries[i]->net);
@@ -486,12 +538,15 @@ int table_rebuild(const struct network_manager *nm, const struct network_restore
 
 int table_remove(const struct network_manager *nm, struct error *err)
 {
+	autoaccess struct access a = {0};
 	autonft struct nft *t = NULL;
-	int r = nft_has_table(NFPROTO_INET, nm->table, err);
+	int r = access_open(nm, &a, err);
 
+	if (r == 0)
+		r = nft_has_table(&a.table, err);
 	if (r <= 0)
 		return r;
-	t = nft_new(NFPROTO_INET, nm->table);
+	t = nft_new(&a.table);
 	nft_del_table(t);
 	return nft_commit(t, err);
 }

@@ -69,16 +69,22 @@ static int collect(const struct nft_chain *c, void *data, struct error *err)
 int network_forward_warning(const struct network_manager *nm, char **ret, struct error *err)
 {
 	__attribute__((cleanup(suspects_done))) struct suspects s = {.own_table = nm->table};
-	int r = nft_chains(collect, &s, err);
+	autonfsocket struct nfsocket sock = {0};
+	int r = nfsocket_take(nm->nfsockets, &sock, err);
 
+	if (r == 0)
+		r = nft_chains(sock.nl, collect, &s, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < s.n; i++) {
 		int drops = s.v[i].policy;
 
 		if (!drops)
-			drops = nft_chain_has_unconditional_drop(s.v[i].family, s.v[i].table,
-								 s.v[i].chain, err);
+			drops = nft_chain_has_unconditional_drop(
+				&(struct nft_table){.nl = sock.nl,
+						    .family = s.v[i].family,
+						    .name = s.v[i].table},
+				s.v[i].chain, err);
 		if (drops < 0)
 			return drops;
 		if (drops == 0)
