@@ -46,6 +46,20 @@ void image_config_answer(const struct json *config, struct json_writer *w)
 	jw_object_end(w);
 }
 
+static void write_strv(struct json_writer *w, const char *key, const struct strv *v)
+{
+	jw_karray(w, key);
+	for (size_t i = 0; i < v->n; i++)
+		jw_string(w, v->v[i]);
+	jw_array_end(w);
+}
+
+void image_write_names(struct json_writer *w, const struct store_image *img)
+{
+	write_strv(w, "RepoTags", &img->repo_tags);
+	write_strv(w, "RepoDigests", &img->repo_digests);
+}
+
 const char *image_familiar(const char *name)
 {
 	if (str_has_prefix(name, "docker.io/library/"))

@@ -12,6 +12,8 @@ const struct json *image_config_parse(struct arena *a, const struct store_image 
 /* Member "Config":{...}: what the image says, and zero for what it leaves out, since clients look
  * members up without asking. */
 void image_config_answer(const struct json *config, struct json_writer *w);
+/* Members "RepoTags" and "RepoDigests". */
+void image_write_names(struct json_writer *w, const struct store_image *img);
 /* "docker.io/library/busybox" -> "busybox": what people call it. */
 const char *image_familiar(const char *name);
 /* The ID that a reference stands for now; `ref` itself if it is none.  [worker] */

@@ -51,8 +51,7 @@ static void write_summary(struct api_call *c, const struct store_image *img, int
 	jw_object(w);
 	jw_kstring(w, "Id", img->id);
 	jw_kstring(w, "ParentId", img->parent);
-	write_strv(w, "RepoTags", &img->repo_tags);
-	write_strv(w, "RepoDigests", &img->repo_digests);
+	image_write_names(w, img);
 	jw_kint(w, "Created", img->created_ns / NS_PER_S);
 	jw_kint(w, "Size", img->size);
 	jw_kint(w, "SharedSize", -1);
@@ -214,8 +213,7 @@ static void write_image(struct api_call *c, const struct store_image *img, struc
 	history = json_get(config, "history");
 	jw_object(w);
 	jw_kstring(w, "Id", img->id);
-	write_strv(w, "RepoTags", &img->repo_tags);
-	write_strv(w, "RepoDigests", &img->repo_digests);
+	image_write_names(w, img);
 	jw_kstring(w, "Parent", img->parent);
 	jw_kstring(w, "Comment",
 		   or_empty(json_get_string(json_at(history, json_count(history) - 1), "comment")));

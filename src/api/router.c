@@ -17,7 +17,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/version",                   system_version,       API_LOOP},
 	{"GET",    "/info",                      system_info,          API_WORKER},
 	{"GET",    "/events",                    events_stream,        API_LOOP},
-	{"GET",    "/system/df",                 NULL,                 API_WORKER},
+	{"GET",    "/system/df",                 system_df,            API_WORKER},
 	{"POST",   "/auth",                      NULL,                 API_LOOP},
 
 	{"GET",    "/containers/json",           containers_list,      API_LOOP},

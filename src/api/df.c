@@ -1,0 +1,251 @@
+/* GET /system/df: what takes how much of the disk. */
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "api/encode.h"
+#include "api/handlers.h"
+#include "api/image_config.h"
+#include "api/platform.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/volume.h"
+#include "store/store.h"
+
+#define NS_PER_S 1000000000LL
+
+struct usage {
+	char id[65];
+	char image_id[DIGEST_STRING_SIZE];
+	int64_t rw, root;
+};
+
+struct volume_usage {
+	char name[65];
+	int64_t created_ns, size;
+};
+
+struct df {
+	struct api_call *c;
+	struct usage *containers; /* owned */
+	size_t n;
+	struct volume_usage *volumes; /* owned */
+	size_t n_volumes, cap_volumes;
+	struct store_image_list images;
+	struct json_writer *w;
+};
+
+static void df_done(struct df *d)
+{
+	free(d->containers);
+	free(d->volumes);
+	store_image_list_done(&d->images);
+}
+
+static void collect_volumes(struct df *d, const struct container *c)
+{
+	const struct json *volumes = c->spec->config.volumes;
+
+	for (size_t i = 0; i < json_count(volumes); i++) {
+		struct volume_usage *v;
+
+		if (volume_is_replaced(c->spec, json_key_at(volumes, i)))
+			continue;
+		xgrow(d->volumes, d->n_volumes, d->cap_volumes);
+		v = &d->volumes[d->n_volumes++];
+		*v = (struct volume_usage){.created_ns = c->created_at};
+		volume_name(c->id, json_key_at(volumes, i), v->name);
+	}
+}
+
+static int collect(void *data, struct error *err)
+{
+	struct df *d = data;
+	struct container *const *list = engine_containers(d->c->engine, &d->n);
+
+	(void)err;
+	d->containers = xnew0n(struct usage, d->n);
+	for (size_t i = 0; i < d->n; i++) {
+		(void)str_copy(d->containers[i].id, sizeof(d->containers[i].id), list[i]->id);
+		(void)str_copy(d->containers[i].image_id, sizeof(d->containers[i].image_id),
+			       list[i]->image_id);
+		collect_volumes(d, list[i]);
+	}
+	return 0;
+}
+
+/* Layers that several images have count once; so does each in its image's shared size. */
+static int64_t layer_uses(const struct df *d, const char *chain_id, size_t *ret_first)
+{
+	int64_t uses = 0;
+
+	for (size_t i = 0; i < d->images.n; i++) {
+		for (size_t j = 0; j < d->images.v[i].n_layers; j++) {
+			if (strcmp(d->images.v[i].layers[j].chain_id, chain_id) != 0)
+				continue;
+			if (uses++ == 0)
+				*ret_first = i;
+		}
+	}
+	return uses;
+}
+
+static int64_t layers_size(const struct df *d)
+{
+	int64_t size = 0;
+
+	for (size_t i = 0; i < d->images.n; i++) {
+		for (size_t j = 0; j < d->images.v[i].n_layers; j++) {
+			const struct store_layer *l = &d->images.v[i].layers[j];
+			size_t first = 0;
+
+			(void)layer_uses(d, l->chain_id, &first);
+			if (first == i)
+				size += l->size;
+		}
+	}
+	return size;
+}
+
+static int64_t shared_size(const struct df *d, const struct store_image *img)
+{
+	int64_t size = 0;
+	size_t first;
+
+	for (size_t i = 0; i < img->n_layers; i++)
+		if (layer_uses(d, img->layers[i].chain_id, &first) > 1)
+			size += img->layers[i].size;
+	return size;
+}
+
+static void write_image(const struct df *d, const struct store_image *img)
+{
+	autoarena struct arena *a = arena_new();
+	struct json_writer *w = d->w;
+	int64_t containers = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		containers += strcmp(d->containers[i].image_id, img->id) == 0;
+	jw_object(w);
+	jw_kint(w, "Containers", containers);
+	jw_kint(w, "Created", img->created_ns / NS_PER_S);
+	jw_kstring(w, "Id", img->id);
+	jw_kvalue(w, "Labels", json_get(json_get(image_config_parse(a, img), "config"), "Labels"));
+	jw_kstring(w, "ParentId", img->parent);
+	image_write_names(w, img);
+	jw_kint(w, "SharedSize", shared_size(d, img));
+	jw_kint(w, "Size", img->size);
+	if (d->c->version < 144)
+		jw_kint(w, "VirtualSize", img->size);
+	jw_object_end(w);
+}
+
+/* [loop] Those that are still there. */
+static int write_containers(void *data, struct error *err)
+{
+	struct df *d = data;
+
+	(void)err;
+	jw_karray(d->w, "Containers");
+	for (size_t i = 0; i < d->n; i++) {
+		const struct encode_args args = {.engine = d->c->engine,
+						 .version = d->c->version,
+						 .size_rw = d->containers[i].rw,
+						 .size_root = d->containers[i].root,
+						 .now_ns = clock_realtime_ns()};
+		struct container *c;
+
+		if (engine_container_get(d->c->engine, d->containers[i].id, &c, NULL) == 0)
+			encode_container_summary(&args, c, d->w);
+	}
+	jw_array_end(d->w);
+	return 0;
+}
+
+static void write_volumes(const struct df *d)
+{
+	struct json_writer *w = d->w;
+
+	jw_karray(w, "Volumes");
+	for (size_t i = 0; i < d->n_volumes; i++) {
+		const struct volume_usage *v = &d->volumes[i];
+
+		jw_object(w);
+		encode_time(w, "CreatedAt", v->created_ns);
+		jw_kstring(w, "Driver", "local");
+		jw_kobject(w, "Labels");
+		jw_kstring(w, "com.docker.volume.anonymous", "");
+		jw_object_end(w);
+		jw_key(w, "Mountpoint");
+		jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(d->c->engine)->data_root,
+			   v->name);
+		jw_kstring(w, "Name", v->name);
+		jw_knull(w, "Options");
+		jw_kstring(w, "Scope", "local");
+		jw_kobject(w, "UsageData");
+		jw_kint(w, "RefCount", 1);
+		jw_kint(w, "Size", v->size);
+		jw_object_end(w);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
+static void measure(struct df *d)
+{
+	struct store *store = engine_store(d->c->engine);
+
+	for (size_t i = 0; i < d->n; i++) {
+		autostore_snapshot struct store_snapshot snap = {0};
+		struct usage *u = &d->containers[i];
+
+		if (store_snapshot_get(store, u->id, &snap, NULL) == 0)
+			u->rw = platform_tree_size(snap.upper);
+		u->root = u->rw;
+		for (size_t j = 0; j < d->images.n; j++)
+			if (strcmp(d->images.v[j].id, u->image_id) == 0)
+				u->root += d->images.v[j].size;
+	}
+	for (size_t i = 0; i < d->n_volumes; i++) {
+		autofree char *path =
+			xasprintf("%s/volumes/%s/_data", engine_get_args(d->c->engine)->data_root,
+				  d->volumes[i].name);
+
+		d->volumes[i].size = platform_tree_size(path);
+	}
+}
+
+static int answer(struct df *d, struct error *err)
+{
+	autojson struct api_json j = {0};
+
+	api_json_init(&j);
+	d->w = &j.w;
+	jw_object(d->w);
+	jw_kint(d->w, "LayersSize", layers_size(d));
+	jw_karray(d->w, "Images");
+	for (size_t i = 0; i < d->images.n; i++)
+		write_image(d, &d->images.v[i]);
+	jw_array_end(d->w);
+	(void)api_on_loop(d->c, write_containers, d, err);
+	write_volumes(d);
+	jw_karray(d->w, "BuildCache");
+	jw_array_end(d->w);
+	jw_object_end(d->w);
+	return api_answer_json(d->c, 200, &j.out, err);
+}
+
+int system_df(struct api_call *c, struct error *err)
+{
+	struct df d = {.c = c};
+	int r = store_image_list(engine_store(c->engine), &d.images, err);
+
+	if (r == 0)
+		r = api_on_loop(c, collect, &d, err);
+	if (r == 0) {
+		measure(&d);
+		r = answer(&d, err);
+	}
+	df_done(&d);
+	return r;
+}
