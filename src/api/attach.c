@@ -67,6 +67,7 @@ int containers_attach(struct api_call *c, struct error *err)
 		stream_fail(&h, tty, &why);
 		return 0;
 	}
+	log_debug("attached a client to container '%s'", c->params[0]);
 	h.fd = -EBADF;
 	http_hijacked_done(&h);
 	return 0;

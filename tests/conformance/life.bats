@@ -18,17 +18,17 @@ teardown_file() { engine_down; }
 }
 
 @test "kill, wait and restart" {
-	docker run -d --name k busybox sh -c 'trap "exit 9" HUP; while :; do usleep 10000; done'
-	docker kill -s HUP k
-	[ "$(docker wait k)" = 9 ]
-	run -1 docker kill k
+	docker run -d --name kk busybox sh -c 'trap "exit 9" HUP; while :; do usleep 10000; done'
+	docker kill -s HUP kk
+	[ "$(docker wait kk)" = 9 ]
+	run -1 docker kill kk
 	[[ $output == *"is not running"* ]]
-	run -1 docker kill -s NOSUCH k
-	docker restart k
-	[ "$(docker inspect -f '{{.State.Status}}' k)" = running ]
-	first=$(docker inspect -f '{{.State.Pid}}' k)
-	docker restart -t 0 k
-	[ "$(docker inspect -f '{{.State.Pid}}' k)" != "$first" ]
+	run -1 docker kill -s NOSUCH kk
+	docker restart kk
+	[ "$(docker inspect -f '{{.State.Status}}' kk)" = running ]
+	first=$(docker inspect -f '{{.State.Pid}}' kk)
+	docker restart -t 0 kk
+	[ "$(docker inspect -f '{{.State.Pid}}' kk)" != "$first" ]
 }
 
 @test "rename, and what is not there" {
@@ -51,15 +51,15 @@ teardown_file() { engine_down; }
 }
 
 @test "logs: all, --tail, --since, --timestamps, -f to the end" {
-	docker run --name l busybox sh -c 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2'
-	[ "$(docker logs l 2>/dev/null | wc -l)" -eq 5 ]
-	[ "$(docker logs l 2>&1 >/dev/null)" = oops ]
-	[ "$(docker logs --tail 2 l 2>/dev/null | head -n 1)" = "line 5" ]
-	[[ $(docker logs -t l 2>/dev/null | head -n 1) =~ ^[0-9-]+T[0-9:.]+Z\ line\ 1$ ]]
-	[ -z "$(docker logs --since 2099-01-01T00:00:00 l 2>&1)" ]
-	[ "$(docker logs --since 2000-01-01T00:00:00Z l 2>&1 | wc -l)" -eq 6 ]
-	docker run -d --name f busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
-	[ "$(docker logs -f f | xargs)" = "1 2 3 4 5 6 7 8" ]
+	docker run --name ll busybox sh -c 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2'
+	[ "$(docker logs ll 2>/dev/null | wc -l)" -eq 5 ]
+	[ "$(docker logs ll 2>&1 >/dev/null)" = oops ]
+	[ "$(docker logs --tail 2 ll 2>&1 | wc -l)" -eq 2 ]
+	[[ $(docker logs -t ll 2>/dev/null | head -n 1) =~ ^[0-9-]+T[0-9:.]+Z\ line\ 1$ ]]
+	[ -z "$(docker logs --since 2099-01-01T00:00:00 ll 2>&1)" ]
+	[ "$(docker logs --since 2000-01-01T00:00:00Z ll 2>&1 | wc -l)" -eq 6 ]
+	docker run -d --name ff busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
+	[ "$(docker logs -f ff | xargs)" = "1 2 3 4 5 6 7 8" ]
 	[ -z "$(docker create --name never busybox >/dev/null; docker logs never)" ]
 }
 
@@ -78,36 +78,36 @@ teardown_file() { engine_down; }
 }
 
 @test "exec: output, input, exit code, user, environment, directory, detached" {
-	docker run -d --name e busybox sleep 1000
-	[ "$(docker exec e echo hi)" = hi ]
-	run -3 docker exec e sh -c 'exit 3'
-	[ "$(echo piped | docker exec -i e cat)" = piped ]
-	[ "$(docker exec -u 1000 -w /tmp -e X=y e sh -c 'id -u; pwd; echo $X' | xargs)" = "1000 /tmp y" ]
-	run -127 docker exec e no-such-program
-	run -126 docker exec e /etc/passwd
-	docker exec -d e touch /tmp/detached
-	for i in $(seq 100); do docker exec e test -e /tmp/detached && break; done
-	docker exec e test -e /tmp/detached
-	[ "$(docker exec e cat /proc/1/comm)" = sleep ]
-	[ "$(docker exec e sed -n 's/^CapEff:\t//p' /proc/self/status)" = 00000000a80425fb ]
-	[ "$(docker exec --privileged e sed -n 's/^CapEff:\t//p' /proc/self/status)" != 00000000a80425fb ]
+	docker run -d --name ee busybox sleep 1000
+	[ "$(docker exec ee echo hi)" = hi ]
+	run -3 docker exec ee sh -c 'exit 3'
+	[ "$(echo piped | docker exec -i ee cat)" = piped ]
+	[ "$(docker exec -u 1000 -w /tmp -e X=y ee sh -c 'id -u; pwd; echo $X' | xargs)" = "1000 /tmp y" ]
+	run -127 docker exec ee no-such-program
+	run -126 docker exec ee /etc/passwd
+	docker exec -d ee touch /tmp/detached
+	for i in $(seq 100); do docker exec ee test -e /tmp/detached && break; done
+	docker exec ee test -e /tmp/detached
+	[ "$(docker exec ee cat /proc/1/comm)" = sleep ]
+	[ "$(docker exec ee sed -n 's/^CapEff:\t//p' /proc/self/status)" = 00000000a80425fb ]
+	[ "$(docker exec --privileged ee sed -n 's/^CapEff:\t//p' /proc/self/status)" != 00000000a80425fb ]
 	run -1 docker exec nothing-here true
-	docker stop -t 0 e
-	run -1 docker exec e true
+	docker stop -t 0 ee
+	run -1 docker exec ee true
 	[[ $output == *"is not running"* ]]
 }
 
 @test "pause and unpause" {
-	docker run -d --name p busybox sleep 1000
-	docker pause p
+	docker run -d --name pp busybox sleep 1000
+	docker pause pp
 	[[ $(docker ps --format '{{.Status}}') == *"(Paused)" ]]
-	docker unpause p
-	[ "$(docker inspect -f '{{.State.Status}}' p)" = running ]
+	docker unpause pp
+	[ "$(docker inspect -f '{{.State.Status}}' pp)" = running ]
 }
 
 @test "inspect has what clients read" {
-	docker run -d --name i -m 64m --cpus 0.5 -p 127.0.0.1::80 -e A=b --label x=y busybox sleep 1000
-	docker inspect i >"$BATS_TEST_TMPDIR/i.json"
+	docker run -d --name ii -m 64m --cpus 0.5 -p 127.0.0.1::80 -e A=b --label x=y busybox sleep 1000
+	docker inspect ii >"$BATS_TEST_TMPDIR/i.json"
 	jq -e '.[0] | .State.Running and (.State.Pid > 0) and .HostConfig.Memory == 67108864
 		and .HostConfig.NanoCpus == 500000000 and (.Config.Env | index("A=b")) and .Config.Labels.x == "y"
 		and (.NetworkSettings.Ports["80/tcp"][0].HostIp == "127.0.0.1")
@@ -140,10 +140,10 @@ teardown_file() { engine_down; }
 @test "docker 20.10 drives it too" {
 	[ "$("$DOCKER_OLD" run --rm busybox echo old)" = old ]
 	run -7 "$DOCKER_OLD" run --rm busybox sh -c 'exit 7'
-	"$DOCKER_OLD" run -d --name o busybox sleep 1000
-	[ "$("$DOCKER_OLD" ps --format '{{.Names}}')" = o ]
-	"$DOCKER_OLD" logs o
-	"$DOCKER_OLD" rm -f o
+	"$DOCKER_OLD" run -d --name oo busybox sleep 1000
+	[ "$("$DOCKER_OLD" ps --format '{{.Names}}')" = oo ]
+	"$DOCKER_OLD" logs oo
+	"$DOCKER_OLD" rm -f oo
 	"$DOCKER_OLD" images
 	"$DOCKER_OLD" version
 	"$DOCKER_OLD" info

@@ -88,11 +88,11 @@ teardown_file() { engine_down; }
 @test "--network none, host, bridge and another container's" {
 	[ "$(docker run --rm --network none busybox ip -o link | wc -l)" -eq 1 ]
 	[ "$(docker run --rm --network host busybox readlink /proc/self/ns/net)" = "$(readlink /proc/self/ns/net)" ]
-	docker run -d --name a busybox httpd -f -p 80 -h /www
-	[ "$(docker run --rm --network container:a busybox wget -qO- http://127.0.0.1/)" = hello ]
-	address=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' a)
+	docker run -d --name aa busybox httpd -f -p 80 -h /www
+	[ "$(docker run --rm --network container:aa busybox wget -qO- http://127.0.0.1/)" = hello ]
+	address=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' aa)
 	[ "$(docker run --rm busybox wget -qO- "http://$address/")" = hello ]
-	[ "$(docker exec a hostname -i | tr ' ' '\n' | grep -Fx "$address")" = "$address" ]
+	[ "$(docker exec aa hostname -i | tr ' ' '\n' | grep -Fx "$address")" = "$address" ]
 	run docker run --rm --network no-such-net busybox true
 	[ "$status" -eq 125 ]
 	[[ $output == *"network no-such-net not found"* ]]
@@ -172,11 +172,11 @@ teardown_file() { engine_down; }
 }
 
 @test "a write in one container is invisible to another and to the image" {
-	docker run --name w busybox sh -c 'echo changed >/etc/passwd; touch /new'
+	docker run --name ww busybox sh -c 'echo changed >/etc/passwd; touch /new'
 	[ "$(docker run --rm busybox sh -c 'head -c 4 /etc/passwd; ls /new 2>/dev/null')" = root ]
-	docker start w
-	docker wait w
-	docker rm w
+	docker start ww
+	docker wait ww
+	docker rm ww
 }
 
 @test "an image that is not there can't be run, and nothing is left of it" {

@@ -67,7 +67,7 @@ class Scenario:
     # Steps -------------------------------------------------------------------------------------
 
     def create_args(self):
-        return ["--name", "c", "-p", "127.0.0.1:%d:80" % self.port, "busybox", "sh", "-c",
+        return ["--name", "box", "-p", "127.0.0.1:%d:80" % self.port, "busybox", "sh", "-c",
                 BUSY if self.busy else IDLE]
 
     def create(self, **kwargs):
@@ -75,13 +75,13 @@ class Scenario:
 
     def attach_stream(self):
         self.readers.append(Reader(self.engine.attach(
-            "/v1.44/containers/c/attach?stream=1&stdout=1&stderr=1", self.transport)))
+            "/v1.44/containers/box/attach?stream=1&stdout=1&stderr=1", self.transport)))
 
     def attach_clients(self):
         """The real client over both transports; lives as long as the container."""
         for transport in ("unix", "tcp"):
             self.clients.append(self.engine.docker_start("attach", "--sig-proxy=false", "--no-stdin",
-                                                         "c", transport=transport))
+                                                         "box", transport=transport))
         self.attach_stream()
         # A busy container's output tells that the client is attached; of an idle one the engine knows.
         if self.busy:
@@ -89,12 +89,12 @@ class Scenario:
         else:
             self.first = [b"", b""]
             vessel.wait_until("clients attached", lambda: self.engine.log_text().count(
-                "containers/c/attach") >= self.attached_before + 3)
+                "attached a client") >= self.attached_before + 3)
 
     def begin(self):
-        self.attached_before = self.engine.log_text().count("containers/c/attach")
+        self.attached_before = self.engine.log_text().count("attached a client")
         self.create()
-        self.engine.docker("start", "c", transport=self.transport)
+        self.engine.docker("start", "box", transport=self.transport)
         self.attach_clients()
 
     def page(self, path="/index.html"):
@@ -133,7 +133,7 @@ class Scenario:
 
     def check_log(self):
         """The log has every line once, in order, and the end; and equals what the raw stream saw."""
-        log = self.engine.docker("logs", "c").stdout
+        log = self.engine.docker("logs", "box").stdout
         lines = log.splitlines()
         assert lines and lines[-1].startswith("end "), "log ends with %r" % lines[-1:]
         count = int(lines[-1].split()[1])
@@ -154,7 +154,7 @@ class Scenario:
             assert client.returncode == code, "client exit %d: %s" % (client.returncode, errors)
 
     def check_running(self, pid=None, address=None):
-        state = self.engine.inspect("c")
+        state = self.engine.inspect("box")
         assert state["State"]["Status"] == "running", state["State"]
         if pid:
             assert state["State"]["Pid"] == pid, "pid %d, was %d" % (state["State"]["Pid"], pid)
@@ -166,7 +166,7 @@ class Scenario:
         vessel.wait_until("page through the published port", self.reachable)
 
     def check_exited(self, code=7):
-        state = self.engine.inspect("c")["State"]
+        state = self.engine.inspect("box")["State"]
         assert state["Status"] == "exited", state
         assert state["ExitCode"] == code, state
         assert state["Pid"] == 0 and not state["FinishedAt"].startswith("0001"), state
@@ -176,22 +176,22 @@ class Scenario:
         """From running to removed, all exact."""
         self.check_running()
         self.page("/cgi-bin/stop")
-        assert self.engine.docker("wait", "c").stdout.strip() == "7"
+        assert self.engine.docker("wait", "box").stdout.strip() == "7"
         self.check_exited()
         self.check_streams(self.check_log(), complete=complete)
-        self.engine.docker("rm", "c")
+        self.engine.docker("rm", "box")
 
     def start_and_finish(self):
         self.readers, self.clients = [], []
         self.attach_stream()
-        self.engine.docker("start", "c", transport=self.transport)
+        self.engine.docker("start", "box", transport=self.transport)
         self.finish(complete=True)
 
     # Operations --------------------------------------------------------------------------------
 
     def run_create(self):
         self.crash_and_restart(lambda: self.create(check=False))
-        there = self.engine.inspect("c")
+        there = self.engine.inspect("box")
         if self.point == "create.row":
             assert there and there["State"]["Status"] == "created", there
         else:
@@ -206,7 +206,7 @@ class Scenario:
         if told:
             self.finish(complete=True)
             return
-        state = self.engine.inspect("c")
+        state = self.engine.inspect("box")
         assert state["State"]["Status"] == "created", state["State"]
         assert not state["NetworkSettings"]["Networks"]["bridge"]["IPAddress"], "address kept"
         vessel.wait_until("shim undone", lambda: not self.engine.processes())
@@ -217,17 +217,17 @@ class Scenario:
 
     def start_attached(self):
         self.attach_stream()
-        client = self.engine.docker_start("start", "-a", "c", transport=self.transport)
+        client = self.engine.docker_start("start", "-a", "box", transport=self.transport)
         client.communicate(timeout=vessel.TIMEOUT_S)
         assert client.returncode != 0, "start answered though the daemon died"
 
     def run_exec(self):
         self.begin()
-        before = self.engine.inspect("c")
+        before = self.engine.inspect("box")
         ids = []
 
         def act():
-            status, answer = self.engine.api("POST", "/containers/c/exec", {
+            status, answer = self.engine.api("POST", "/containers/box/exec", {
                 "AttachStdout": True, "Cmd": ["sh", "-c", "echo inside; usleep 100000; exit 3"]})
             if status == 201:
                 ids.append(answer["Id"])
@@ -250,28 +250,28 @@ class Scenario:
                 assert status == 200, answer
                 return not answer["Running"] and answer["ExitCode"] == 3
             vessel.wait_until("exec's exit code", code)
-        again = self.engine.docker("exec", "c", "sh", "-c", "echo again; exit 4", check=False)
+        again = self.engine.docker("exec", "box", "sh", "-c", "echo again; exit 4", check=False)
         assert (again.stdout, again.returncode) == ("again\n", 4), again
         self.finish()
 
     def run_exit(self):
         self.begin()
         self.crash_and_restart(lambda: self.page("/cgi-bin/stop"))
-        vessel.wait_until("exit known", lambda: self.engine.inspect("c")["State"]["Status"] == "exited")
+        vessel.wait_until("exit known", lambda: self.engine.inspect("box")["State"]["Status"] == "exited")
         self.check_exited()
         self.check_streams(self.check_log())
-        first_end = self.engine.inspect("c")["State"]["FinishedAt"]
+        first_end = self.engine.inspect("box")["State"]["FinishedAt"]
         self.engine.kill()
         self.engine.start()
-        assert self.engine.inspect("c")["State"]["FinishedAt"] == first_end
-        self.engine.docker("rm", "c")
+        assert self.engine.inspect("box")["State"]["FinishedAt"] == first_end
+        self.engine.docker("rm", "box")
 
     def run_remove(self):
         self.begin()
-        self.crash_and_restart(lambda: self.engine.docker("rm", "-f", "c", check=False))
-        if self.engine.inspect("c"):
+        self.crash_and_restart(lambda: self.engine.docker("rm", "-f", "box", check=False))
+        if self.engine.inspect("box"):
             assert self.point == "remove.begin", "still there"
-            self.engine.docker("rm", "-f", "c")
+            self.engine.docker("rm", "-f", "box")
         for reader in self.readers:
             reader.result()
         for client in self.clients:
@@ -288,7 +288,7 @@ class Scenario:
         lines = out.decode().splitlines()
         assert lines[-1].startswith("end "), lines[-1:]
         assert client.returncode == 7, "client exit %d: %s" % (client.returncode, errors)
-        vessel.wait_until("removed", lambda: self.engine.inspect("c") is None)
+        vessel.wait_until("removed", lambda: self.engine.inspect("box") is None)
         self.check_port_free()
 
     def run(self):
