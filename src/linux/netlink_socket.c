@@ -192,7 +192,7 @@ static int send_batch(struct netlink *nl, struct netlink_batch *b, struct error 
 }
 
 /* Bytes received, from the kernel and nobody else. */
-static ssize_t receive(struct netlink *nl)
+static ssize_t receive(struct netlink *nl, int flags)
 {
 	for (;;) {
 		struct sockaddr_nl from = {0};
@@ -201,7 +201,7 @@ static ssize_t receive(struct netlink *nl)
 				     .msg_namelen = sizeof(from),
 				     .msg_iov = &iov,
 				     .msg_iovlen = 1};
-		ssize_t n = recvmsg(nl->fd, &msg, 0);
+		ssize_t n = recvmsg(nl->fd, &msg, flags);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -298,7 +298,7 @@ static int run(struct netlink *nl, struct netlink_batch *b, bool atomic, struct 
 
 	nl->seq += (uint32_t)b->n;
 	while (r == 0 && !a.done) {
-		ssize_t n = receive(nl);
+		ssize_t n = receive(nl, 0);
 		int left = (int)n;
 
 		if (n < 0) {
@@ -348,7 +348,7 @@ static int query(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn
 		done = true;
 
 	while (!done) {
-		ssize_t n = receive(nl);
+		ssize_t n = receive(nl, 0);
 		int left = (int)n;
 
 		if (n < 0) {
@@ -394,4 +394,33 @@ int netlink_get(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn,
 	assert(b->n == 1);
 	request_header(b, 0)->nlmsg_flags |= NLM_F_ACK;
 	return query(nl, b, fn, data, err);
+}
+
+int netlink_subscribe(struct netlink *nl, unsigned group, struct error *err)
+{
+	if (setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "subscribe to netlink group %u",
+				 group);
+	return 0;
+}
+
+int netlink_fd(const struct netlink *nl)
+{
+	return nl->fd;
+}
+
+int netlink_events(struct netlink *nl, netlink_event_fn fn, void *data)
+{
+	for (;;) {
+		ssize_t n = receive(nl, MSG_DONTWAIT);
+		int left = (int)n;
+
+		if (n == -EAGAIN)
+			return 0;
+		if (n < 0)
+			return (int)n;
+		for (const struct nlmsghdr *nlh = (const void *)nl->buf; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			fn(nlh, data);
+	}
 }

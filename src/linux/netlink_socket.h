@@ -23,6 +23,14 @@ struct netlink *netlink_close(struct netlink *nl); /* accepts NULL, returns NULL
 DEFINE_CLEANUP(struct netlink, netlink_close);
 #define autonetlink __attribute__((cleanup(netlink_closep_)))
 
+/* Receive a multicast group's events (NFNLGRP_*, RTNLGRP_*) on this socket; keep it for that alone.
+ * Poll netlink_fd() for reading, then netlink_events() until all are read: fn is called for each.
+ * -ENOBUFS: some were lost, and the state must be read anew. */
+int netlink_subscribe(struct netlink *nl, unsigned group, struct error *err);
+int netlink_fd(const struct netlink *nl); /* borrowed */
+typedef void (*netlink_event_fn)(const struct nlmsghdr *nlh, void *data);
+int netlink_events(struct netlink *nl, netlink_event_fn fn, void *data);
+
 /* Move the calling thread into a network namespace and back.  Between the two, sockets and
  * /proc/sys/net are the namespace's.  Leaving asserts: a thread must not stay there. */
 int netlink_netns_enter(int netns_fd, int *ret_back, struct error *err);

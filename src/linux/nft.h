@@ -19,6 +19,7 @@
 
 struct error;
 struct netlink;
+struct nlmsghdr;
 struct nft;
 
 /* Which table, and the NETLINK_NETFILTER socket to reach it: its network namespace is what counts.
@@ -106,6 +107,9 @@ void nft_dnat(struct nft *t, uint32_t family, uint32_t addr_reg, uint32_t port_r
 /* 1, 0 or < 0. */
 int nft_has_table(const struct nft_table *t, struct error *err);
 int nft_has_set(const struct nft_table *t, const char *set, struct error *err);
+
+/* Whether an event of NFNLGRP_NFTABLES is the deletion of this table. */
+bool nft_event_deletes(const struct nlmsghdr *nlh, const struct nft_table *t);
 
 typedef int (*nft_element_fn)(const struct nft_element *e, void *data, struct error *err);
 int nft_elements(const struct nft_table *t, const char *set, nft_element_fn fn, void *data,

@@ -94,6 +94,19 @@ int nft_has_set(const struct nft_table *t, const char *set, struct error *err)
 	return get_one(t->nl, b, ignore_answer, NULL, err);
 }
 
+bool nft_event_deletes(const struct nlmsghdr *nlh, const struct nft_table *t)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[NFTA_TABLE_MAX + 1] = {0};
+
+	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_DELTABLE) ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*nfg) || nfg->nfgen_family != t->family)
+		return false;
+	(void)mnl_attr_parse(nlh, sizeof(*nfg), collect_attr,
+			     &(struct attrs){.v = tb, .max = NFTA_TABLE_MAX});
+	return strcmp(attr_str(tb[NFTA_TABLE_NAME]), t->name) == 0;
+}
+
 struct element_call {
 	nft_element_fn fn;
 	void *data;

@@ -146,6 +146,7 @@ struct network_manager *network_close(struct network_manager *nm)
 		for (size_t i = 0; i < nm->n; i++)
 			entry_free(nm->entries[i]);
 		free(nm->entries);
+		netlink_close(nm->watch);
 		nfsockets_free(nm->nfsockets);
 		free(nm);
 	}

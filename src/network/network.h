@@ -200,6 +200,14 @@ struct network_restore {
 };
 int network_restore(struct network_manager *nm, const struct network_restore *r, struct error *err);
 
+/* The table can vanish under running containers: `nft flush ruleset` is what reloading
+ * nftables.service does.  Poll the fd for reading on the loop; process answers 1 if the table is
+ * gone: call network_repair, which is the kernel's half of network_restore (nets_take unused). */
+int network_watch_open(struct network_manager *nm, int *ret_fd, struct error *err); /* borrowed */
+int network_watch_process(struct network_manager *nm, struct error *err);
+int network_repair(const struct network_manager *nm, const struct network_restore *r,
+		   struct error *err);
+
 /* Remove the bridges and the table: only when no container runs.  A daemon's stop does not need
  * it (dockerd leaves docker0 too); tests and uninstalling do. */
 int network_cleanup(const struct network_manager *nm, struct error *err);

@@ -23,6 +23,7 @@ struct network_manager {
 	bool ipv6, icc, masquerade, forward;
 	struct nfsockets *nfsockets; /* owned; its own lock */
 	/* the loop thread's */
+	struct netlink *watch;          /* owned; NULL until network_watch_open */
 	struct network_entry **entries; /* owned, and each */
 	size_t n, cap;
 };

@@ -1,8 +1,11 @@
 /* After a daemon's start: memory from the rows, and the kernel brought in line with both. */
 #include <string.h>
 
+#include <linux/netfilter/nfnetlink.h>
+
 #include "base/error.h"
 #include "base/log.h"
+#include "linux/nft.h"
 #include "network/network.h"
 #include "network/network_priv.h"
 #include "network/table.h"
@@ -47,7 +50,15 @@ int network_restore(struct network_manager *nm, const struct network_restore *r,
 			log_error("restore networks: %s", error_msg(&bad));
 	}
 	if (ret == 0)
-		ret = table_rebuild(nm, r, err);
+		return network_repair(nm, r, err);
+	return error_wrap(err, ret, "restore networks");
+}
+
+int network_repair(const struct network_manager *nm, const struct network_restore *r,
+		   struct error *err)
+{
+	int ret = table_rebuild(nm, r, err);
+
 	for (size_t i = 0; ret == 0 && i < nm->n; i++)
 		ret = network_up(nm, &nm->entries[i]->net, err);
 	for (size_t i = 0; ret == 0 && i < r->ep_count; i++) {
@@ -59,4 +70,45 @@ int network_restore(struct network_manager *nm, const struct network_restore *r,
 	if (ret == 0)
 		ret = bridge_remove_stale_links(nm, r, err);
 	return ret < 0 ? error_wrap(err, ret, "restore networks") : 0;
+}
+
+int network_watch_open(struct network_manager *nm, int *ret_fd, struct error *err)
+{
+	autonetlink struct netlink *nl = NULL;
+	int r = netlink_open(NETLINK_NETFILTER, &nl, err);
+
+	if (r == 0)
+		r = netlink_subscribe(nl, NFNLGRP_NFTABLES, err);
+	if (r < 0)
+		return error_wrap(err, r, "watch nftables");
+	netlink_close(nm->watch);
+	nm->watch = TAKE_PTR(nl);
+	*ret_fd = netlink_fd(nm->watch);
+	return 0;
+}
+
+struct watch {
+	struct nft_table table;
+	bool deleted;
+};
+
+static void on_event(const struct nlmsghdr *nlh, void *data)
+{
+	struct watch *w = data;
+
+	w->deleted |= nft_event_deletes(nlh, &w->table);
+}
+
+int network_watch_process(struct network_manager *nm, struct error *err)
+{
+	struct watch w = {.table = {.family = NFPROTO_INET, .name = nm->table}};
+	int r = netlink_events(nm->watch, on_event, &w);
+
+	if (r < 0 && r != -ENOBUFS)
+		return error_set(err, ERROR_INTERNAL, -r, "watch nftables");
+	if (r == 0 && !w.deleted)
+		return 0;
+	/* We replace the table ourselves too, in one transaction: what counts is how it ended. */
+	r = table_is_there(nm, err);
+	return r < 0 ? r : !r;
 }

@@ -336,6 +336,14 @@ static void access_done(struct access *a)
 }
 #define autoaccess __attribute__((cleanup(access_done)))
 
+int table_is_there(const struct network_manager *nm, struct error *err)
+{
+	autoaccess struct access a = {0};
+	int r = access_open(nm, &a, err);
+
+	return r < 0 ? r : nft_has_set(&a.table, LAYOUT, err);
+}
+
 int table_ensure(const struct network_manager *nm, struct error *err)
 {
 	autoaccess struct access a = {0};

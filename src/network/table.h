@@ -11,6 +11,8 @@
 
 struct error;
 
+/* 1 if the table is there in our layout, 0 or < 0. */
+int table_is_there(const struct network_manager *nm, struct error *err);
 /* Make the table where it is missing or of another layout. */
 int table_ensure(const struct network_manager *nm, struct error *err);
 int table_add_network(const struct network_manager *nm, const struct network *net,

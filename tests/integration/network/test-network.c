@@ -728,6 +728,27 @@ static void restore_removes_stale_links(void **state)
 	assert_string_equal(after, "1\n");
 }
 
+static void a_flushed_ruleset_is_noticed_and_mended(void **state)
+{
+	static const bool live[CONTAINERS] = {true, true};
+	autoclose int c = server(f.containers[0], SOCK_STREAM, "0.0.0.0", 80);
+	struct network_restore r = {.eps = f.ep, .ep_count = CONTAINERS, .live = live};
+	struct error e = {0};
+	autofree char *out = NULL;
+	int fd;
+
+	(void)state;
+	must(network_watch_open(f.nm, &fd, err));
+	publish(0, "0.0.0.0", PORTBIND_TCP, 8080, 80);
+	assert_int_equal(network_watch_process(f.nm, &e), 0);
+	out = run("nft flush ruleset");
+	is_refused(f.outside, "203.0.113.1", 8080);
+	assert_int_equal(network_watch_process(f.nm, &e), 1);
+	must(network_repair(f.nm, &r, err));
+	assert_int_equal(network_watch_process(f.nm, &e), 0); /* our own doing */
+	reaches(f.outside, "203.0.113.1", 8080, c);
+}
+
 static void networks_are_isolated_from_each_other(void **state)
 {
 	struct network_request q = {.name = "other", .enable_ipv6 = true};
@@ -858,6 +879,7 @@ int main(void)
 		test(failed_attach_leaves_nothing),
 		test(restore_mends_what_was_lost_and_sweeps_what_is_stale),
 		test(restore_removes_stale_links),
+		test(a_flushed_ruleset_is_noticed_and_mended),
 		test(networks_are_isolated_from_each_other),
 		test(ports_without_icc_do_not_see_each_other),
 		test(subnets_avoid_the_hosts_routes),
