@@ -403,6 +403,16 @@ static void containers_have_addresses_routes_and_names(void **state)
 				 "link/ether 02:42:0a:d5:00:02\nmtu 1500\n1\n");
 }
 
+static void the_host_routes_and_keeps_its_router_advertisements(void **state)
+{
+	autofree char *out = run("cd /proc/sys/net; cat ipv4/ip_forward ipv6/conf/all/forwarding "
+				 "ipv6/conf/out0/accept_ra ipv4/conf/vessel0/route_localnet "
+				 "ipv4/conf/out0/route_localnet ipv6/conf/vessel0/accept_ra");
+
+	(void)state;
+	assert_string_equal(out, "1\n1\n2\n1\n0\n0\n");
+}
+
 static void containers_reach_each_other_the_host_and_outside(void **state)
 {
 	autoclose int c1 = server(f.containers[1], SOCK_STREAM, "::", 80);
@@ -865,6 +875,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(table_is_what_nft_would_have_made),
 		test(containers_have_addresses_routes_and_names),
+		test(the_host_routes_and_keeps_its_router_advertisements),
 		test(containers_reach_each_other_the_host_and_outside),
 		test(port_on_any_address_is_reached_from_everywhere),
 		test(port_on_loopback_is_the_hosts_alone),
