@@ -1,0 +1,615 @@
+/* The shim's life: set-up, the events of its children, the exit, the end.
+ *
+ * Everything happens on one thread.  runtime_create and runtime_start block it, which holds up
+ * nobody: a daemon that will not wait kills the shim, and process 1 dies with it.
+ *
+ * Order at process 1's exit: remove the cgroup, and with it every process that is left, so that
+ * nothing can write any more; read what is left in the pipes; log it; exit.json; ev exit; and only
+ * then let clients and waiters see the end: what they ask the daemon next, the daemon must know.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "linux/cgroup.h"
+#include "shim/shim_priv.h"
+
+#define CONFIG_MAX        ((size_t)16 << 20)
+#define ANSWER_TIMEOUT_MS 10000 /* waiters get their answer without a daemon */
+
+void shim_close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(&fds[i]);
+}
+
+int shim_pipes(const bool wanted[static 3], int ours[static 3], int theirs[static 3],
+	       struct error *err)
+{
+	for (int i = 0; i < 3; i++)
+		ours[i] = theirs[i] = -EBADF;
+	for (int i = 0; i < 3; i++) {
+		int fds[2];
+
+		if (!wanted[i])
+			continue;
+		if (pipe2(fds, O_CLOEXEC) < 0) {
+			int errnum = errno;
+
+			shim_close_all(ours, 3);
+			shim_close_all(theirs, 3);
+			return error_set(err, ERROR_INTERNAL, errnum, "make a pipe");
+		}
+		ours[i] = fds[i == 0 ? 1 : 0];
+		theirs[i] = fds[i == 0 ? 0 : 1];
+	}
+	return 0;
+}
+
+int shim_event(struct shim *s, enum lifecycle_event e, struct error *err)
+{
+	if (!lifecycle_next(s->state, e, &s->state))
+		return error_set(err, ERROR_CONFLICT, 0, "%s: the container is %s",
+				 lifecycle_event_name(e), lifecycle_state_name(s->state));
+	return 0;
+}
+
+void shim_event_begin(struct json_writer *w, struct strbuf *out, const char *name)
+{
+	json_writer_init(w, out);
+	jw_object(w);
+	jw_kstring(w, "ev", name);
+}
+
+void shim_event_send(struct shim *s, struct json_writer *w)
+{
+	jw_object_end(w);
+	conns_send(s->conns, w->out, NULL, 0);
+}
+
+static void send_failed(struct shim *s, const struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(SHIM_MESSAGE_MAX);
+	struct json_writer w;
+
+	shim_event_begin(&w, &out, "failed");
+	shim_error_write(&w, err);
+	shim_event_send(s, &w);
+}
+
+/* The end */
+
+void shim_leave_if_idle(void *data)
+{
+	struct shim *s = data;
+
+	if (s->state == LIFECYCLE_LEAVING && (!s->streams || streams_is_idle(s->streams)) &&
+	    shim_execs_idle(s))
+		loop_stop(s->loop);
+}
+
+void shim_leave(struct shim *s)
+{
+	s->ports = ports_free(s->ports);
+	s->container = runtime_free(s->container);
+	conns_unlisten(s->conns);
+	shim_execs_end(s);
+	fd_close(&s->lock_fd);
+	shim_leave_if_idle(s);
+}
+
+void shim_undo(struct shim *s)
+{
+	autoerror struct error err = {0};
+
+	s->state = LIFECYCLE_LEAVING;
+	s->exit_status = 1;
+	if (s->pid > 0 && s->container) {
+		(void)runtime_kill(s->container, SIGKILL, false, NULL); /* it may be gone */
+		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		s->pid = 0;
+	}
+	if (s->container && runtime_delete(s->container, &err) < 0)
+		log_error("undo: %s", error_msg(&err));
+	waiters_done(&s->waiters);
+	if (s->streams) {
+		streams_finish(s->streams);
+		streams_close(s->streams);
+	}
+	shim_leave(s);
+}
+
+/* The exit */
+
+void shim_write_exit(const struct shim *s, struct json_writer *w)
+{
+	jw_kint(w, "code", s->exit_code);
+	jw_kbool(w, "oom", s->oom);
+	jw_kint(w, "started_at", s->started_at);
+	jw_kint(w, "finished_at", s->finished_at);
+}
+
+static void record_exit(struct shim *s)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(4096);
+	autoerror struct error err = {0};
+	struct json_writer w;
+
+	json_writer_init(&w, &out);
+	jw_object(&w);
+	jw_kint(&w, "ExitCode", s->exit_code);
+	jw_kbool(&w, "OOMKilled", s->oom);
+	jw_kint(&w, "StartedAt", s->started_at);
+	jw_kint(&w, "FinishedAt", s->finished_at);
+	jw_object_end(&w);
+	if (file_write_atomic(s->state_dir_fd, SHIM_EXIT_NAME, out.s, out.len, 0600, FILE_SYNC,
+			      &err) < 0)
+		log_error("record the exit: %s", error_msg(&err));
+}
+
+static void check_oom(struct shim *s)
+{
+	uint64_t count = 0;
+
+	if (s->oom || runtime_oom_count(s->container, &count, NULL) < 0 || count == 0)
+		return;
+	s->oom = true;
+	if (conns_any(s->conns)) {
+		autostrbuf struct strbuf out = STRBUF_INIT(64);
+		struct json_writer w;
+
+		shim_event_begin(&w, &out, "oom");
+		shim_event_send(s, &w);
+	}
+}
+
+static void oom_ready(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	char buf[4096];
+
+	(void)src;
+	(void)events;
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	check_oom(data);
+}
+
+static void stop_watching_oom(struct shim *s)
+{
+	s->oom_src = loop_remove(s->oom_src);
+	fd_close(&s->oom_fd);
+}
+
+static void answer_late(struct loop_source *timer, void *data)
+{
+	struct shim *s = data;
+
+	(void)timer;
+	waiters_answer(&s->waiters, s->exit_code, false);
+}
+
+static void answer_waiters_in_time(struct shim *s)
+{
+	if (!conns_any(s->conns))
+		waiters_answer(&s->waiters, s->exit_code, false);
+	else if (s->waiters.count > 0 && !s->answer_timer)
+		(void)loop_add_timer(s->loop, ANSWER_TIMEOUT_MS, answer_late, s, &s->answer_timer,
+				     NULL);
+}
+
+static void send_exit(struct shim *s)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(4096);
+	struct json_writer w;
+
+	shim_event_begin(&w, &out, "exit");
+	shim_write_exit(s, &w);
+	shim_event_send(s, &w);
+}
+
+static void container_exited(struct shim *s, int code)
+{
+	autoerror struct error err = {0};
+
+	s->exit_code = code;
+	s->finished_at = clock_realtime_ns();
+	check_oom(s);
+	stop_watching_oom(s);
+	if (runtime_delete(s->container, &err) < 0)
+		log_error("remove what the container left: %s", error_msg(&err));
+	streams_finish(s->streams);
+	record_exit(s);
+	send_exit(s);
+	s->container = runtime_free(s->container);
+	s->spec_arena = arena_free(s->spec_arena);
+	streams_close(s->streams);
+	answer_waiters_in_time(s);
+}
+
+static void container_died(struct shim *s, int code)
+{
+	enum lifecycle_state before = s->state;
+	autoerror struct error err = {0};
+
+	s->pid = 0;
+	if (shim_event(s, LIFECYCLE_EV_DIED, &err) < 0) {
+		log_error("process 1 died: %s", error_msg(&err));
+		return;
+	}
+	if (before == LIFECYCLE_CREATED) {
+		(void)error_set(&err, ERROR_INTERNAL, 0,
+				"the container's process died before it was started, with code %d",
+				code);
+		send_failed(s, &err);
+		shim_undo(s);
+	} else if (before != LIFECYCLE_LEAVING) {
+		container_exited(s, code);
+	}
+}
+
+/* All children: process 1, execs, and orphans that the kernel gave us as their subreaper.  Process
+ * 1 comes last, for its execs ended before it. */
+static void reap(struct shim *s)
+{
+	bool died = false;
+	int code = 0;
+
+	for (;;) {
+		siginfo_t si = {0};
+		int child_code;
+
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+			break;
+		child_code = si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status;
+		if (si.si_pid == s->pid) {
+			died = true;
+			code = child_code;
+		} else {
+			(void)shim_exec_died(s, si.si_pid, child_code); /* else an orphan */
+		}
+	}
+	if (died)
+		container_died(s, code);
+}
+
+static void child_signal(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
+{
+	(void)src;
+	(void)si;
+	reap(data);
+}
+
+/* Daemons */
+
+static void daemon_gone(void *data, bool first)
+{
+	struct shim *s = data;
+	bool undo = s->state == LIFECYCLE_CREATED || s->state == LIFECYCLE_SETTING_UP;
+
+	if (first && shim_event(s, LIFECYCLE_EV_DAEMON_GONE, NULL) >= 0 && undo)
+		shim_undo(s);
+	else if (s->state == LIFECYCLE_EXITED)
+		answer_waiters_in_time(s);
+}
+
+static void on_namespaces(void *data, pid_t pid, int netns_fd)
+{
+	struct shim *s = data;
+	autostrbuf struct strbuf out = STRBUF_INIT(SHIM_MESSAGE_MAX);
+	struct json_writer w;
+
+	s->pid = pid;
+	shim_event_begin(&w, &out, "namespaces");
+	jw_kint(&w, "pid", pid);
+	ports_write(s->ports, &w);
+	jw_object_end(&w);
+	conns_send(s->conns, &out, &netns_fd, netns_fd >= 0 ? 1 : 0);
+}
+
+/* Set-up */
+
+static void do_nothing(int signo)
+{
+	(void)signo;
+}
+
+/* What a terminal or a service manager may send us is not for us.  A handler rather than SIG_IGN:
+ * programs that we start get their defaults back at execve(2). */
+static void disarm_signals(void)
+{
+	static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1,
+				      SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
+	struct sigaction act = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+	sigset_t none;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &act, NULL);
+	act = (struct sigaction){.sa_handler = SIG_DFL};
+	(void)sigaction(SIGCHLD, &act, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int move_into(const struct cgroup_layout *layout, const char *path, struct error *err)
+{
+	autocgroup struct cgroup *cg = NULL;
+	int r = cgroup_open(layout, path, &cg, NULL);
+
+	if (r < 0) {
+		r = cgroup_create(layout, path, &cg, err);
+		if (r < 0) /* another shim was faster */
+			r = cgroup_open(layout, path, &cg, err);
+	}
+	return r < 0 ? r : cgroup_attach(cg, getpid(), err);
+}
+
+/* Out of the daemon's cgroup, whose processes end with its service.  On cgroup v2 a group that
+ * passes controllers on to its children has no processes of its own: there we need a child. */
+static int move_to_cgroup(const char *path, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autofree char *child = NULL;
+	int r;
+
+	if (str_empty(path))
+		return 0;
+	r = cgroup_layout_detect(&layout, err);
+	if (r < 0)
+		return r;
+	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2)
+		child = xasprintf("%s/vessel-shims", str_eq(path, "/") ? "" : path);
+	r = move_into(layout, child ? child : path, err);
+	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
+}
+
+static int open_directory(const char *path, int *ret, struct error *err)
+{
+	*ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", path) : 0;
+}
+
+static int open_streams(struct shim *s, const struct shim_config *c, int theirs[static 3],
+			struct error *err)
+{
+	const bool wanted[3] = {!c->tty && c->open_stdin, !c->tty, !c->tty};
+	struct streams_args args = {.loop = s->loop,
+				    .scratch = s->scratch,
+				    .log = s->log,
+				    .tty = c->tty,
+				    .close_stdin = c->stdin_once,
+				    .on_idle = shim_leave_if_idle,
+				    .data = s};
+	int ours[3];
+	int r = shim_pipes(wanted, ours, theirs, err);
+
+	if (r < 0)
+		return r;
+	args.in_take = ours[0];
+	args.out_take = ours[1];
+	args.err_take = ours[2];
+	r = streams_new(&args, &s->streams, err);
+	if (r < 0)
+		shim_close_all(theirs, 3);
+	return r;
+}
+
+static int parse_spec(struct shim *s, const struct shim_config *c, struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT(OCI_SPEC_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &text);
+	jw_value(&w, c->spec);
+	s->spec_arena = arena_new();
+	return oci_spec_parse(s->spec_arena, text.s, text.len, &s->spec, err);
+}
+
+static int watch_container(struct shim *s, const struct shim_config *c, struct error *err)
+{
+	int console = runtime_console_take(s->container);
+	int r = 0;
+
+	if (console >= 0)
+		r = streams_set_console(s->streams, console, err);
+	if (r >= 0 && console >= 0 && c->rows > 0 && c->cols > 0)
+		r = streams_resize(s->streams, c->rows, c->cols, err);
+	/* Without a memory controller there is nothing to watch. */
+	if (r >= 0 && runtime_oom_watch(s->container, &s->oom_fd, NULL) >= 0)
+		r = loop_add_fd(s->loop, s->oom_fd, EPOLLIN, oom_ready, s, &s->oom_src, err);
+	return r;
+}
+
+static int create_container(struct shim *s, const struct shim_config *c, struct error *err)
+{
+	struct runtime_rootfs rootfs = {
+		.lower = c->lower.v, .lower_count = c->lower.n, .upper = c->upper, .work = c->work};
+	struct runtime_create_args args = {
+		.id = c->id,
+		.spec = &s->spec,
+		.bundle_fd = s->state_dir_fd,
+		.rootfs = c->lower.n > 0 ? &rootfs : NULL,
+		.seccomp_cache_dir = c->seccomp_cache,
+		.seccomp_helper = c->seccomp_helper,
+		.init_path = c->init_path,
+		.on_namespaces = on_namespaces,
+		.data = s,
+	};
+	int theirs[3];
+	int r = parse_spec(s, c, err);
+
+	if (r < 0)
+		return r;
+	s->spec.process.terminal = c->tty;
+	r = open_streams(s, c, theirs, err);
+	if (r < 0)
+		return r;
+	memcpy(args.stdio, theirs, sizeof(theirs));
+	r = runtime_create(&args, &s->container, err);
+	shim_close_all(theirs, 3);
+	if (r < 0) {
+		s->pid = 0;
+		return r;
+	}
+	s->pid = runtime_pid(s->container);
+	return watch_container(s, c, err);
+}
+
+static int set_up(struct shim *s, const struct shim_config *c, struct error *err)
+{
+	struct shim_log log = c->log;
+	autoclose int runtime_dir = -EBADF;
+	int r;
+
+	s->tty = c->tty;
+	s->open_stdin = c->open_stdin;
+	s->stdin_once = c->stdin_once;
+	s->detach_keys = xstrdup(c->detach_keys);
+	r = move_to_cgroup(c->cgroup, err);
+	if (r >= 0)
+		r = open_directory(c->runtime_dir, &runtime_dir, err);
+	if (r >= 0)
+		r = open_directory(c->state_dir, &s->state_dir_fd, err);
+	if (r >= 0)
+		r = conns_listen(s->conns, runtime_dir, err);
+	if (r >= 0)
+		r = ports_reserve(c, &s->ports, err);
+	if (r >= 0)
+		r = logfile_open(&log, &s->log, err);
+	if (r >= 0)
+		r = create_container(s, c, err);
+	return r < 0 ? r : shim_event(s, LIFECYCLE_EV_CREATED, err);
+}
+
+static int read_config(struct arena *a, struct shim_config *ret, struct error *err)
+{
+	autoclose int fd = SHIM_CONFIG_FD;
+	autofree char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "the shim's configuration");
+	if (st.st_size <= 0 || (size_t)st.st_size > CONFIG_MAX)
+		return error_set(err, ERROR_INVALID, E2BIG, "the shim's configuration");
+	text = xcalloc((size_t)st.st_size, 1);
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	if (n != st.st_size)
+		return error_set(err, ERROR_INTERNAL, n < 0 ? errno : EIO,
+				 "the shim's configuration");
+	return shim_config_parse(a, text, (size_t)n, ret, err);
+}
+
+static void trim_memory(void *data)
+{
+	struct shim *s = data;
+
+	logfile_trim(s->log);
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
+static int open_loop(struct shim *s, struct error *err)
+{
+	struct conns_args conns = {.on_message = shim_request, .on_end = daemon_gone, .data = s};
+	int r = loop_new(&s->loop, err);
+
+	if (r >= 0)
+		r = scratch_new(s->loop, trim_memory, s, &s->scratch, err);
+	if (r >= 0)
+		r = loop_add_signal(s->loop, SIGCHLD, child_signal, s, &s->child_src, err);
+	if (r < 0)
+		return r;
+	conns.loop = s->loop;
+	s->conns = conns_new(&conns);
+	return conns_add_first(s->conns, SHIM_CONTROL_FD, err);
+}
+
+static int adopt_descriptors(struct shim *s)
+{
+	for (int fd = SHIM_CONFIG_FD; fd <= SHIM_LOCK_FD; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd <= SHIM_CONTROL_FD)
+			return -errno;
+	(void)close(SHIM_INIT_FD); /* init is bind-mounted by its path */
+	s->lock_fd = fcntl(SHIM_LOCK_FD, F_GETFD) < 0 ? -EBADF : SHIM_LOCK_FD;
+	return 0;
+}
+
+static void shim_done(struct shim *s)
+{
+	shim_execs_free(s);
+	s->streams = streams_free(s->streams);
+	s->container = runtime_free(s->container);
+	waiters_done(&s->waiters);
+	s->conns = conns_free(s->conns);
+	s->ports = ports_free(s->ports);
+	s->log = logfile_free(s->log);
+	s->scratch = scratch_free(s->scratch);
+	s->loop = loop_free(s->loop);
+	s->spec_arena = arena_free(s->spec_arena);
+	free(s->detach_keys);
+	fd_close(&s->oom_fd);
+	fd_close(&s->state_dir_fd);
+	fd_close(&s->lock_fd);
+}
+
+/* Set up with a configuration that does not outlive this. */
+static int begin(struct shim *s, struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	struct shim_config config;
+	int r = read_config(a, &config, err);
+
+	return r < 0 ? r : set_up(s, &config, err);
+}
+
+static void announce_created(struct shim *s)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(4096);
+	struct json_writer w;
+
+	shim_event_begin(&w, &out, "created");
+	jw_kint(&w, "pid", s->pid);
+	shim_event_send(s, &w);
+	trim_memory(s);
+}
+
+int shim_run(void)
+{
+	struct shim s = {.state_dir_fd = -EBADF, .lock_fd = -EBADF, .oom_fd = -EBADF};
+	autoerror struct error err = {0};
+
+	log_set_name("vessel-shim");
+	(void)prctl(PR_SET_NAME, "vessel-shim", 0, 0, 0);
+	disarm_signals();
+	if (adopt_descriptors(&s) < 0 || open_loop(&s, &err) < 0 ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+		log_error("not started as a shim: %s", error_msg(&err));
+		shim_done(&s);
+		return 1;
+	}
+	if (begin(&s, &err) < 0) {
+		send_failed(&s, &err);
+		shim_undo(&s);
+	} else {
+		announce_created(&s);
+	}
+	if (loop_run(s.loop, &err) < 0)
+		log_error("%s", error_msg(&err));
+	shim_done(&s);
+	return s.exit_status;
+}

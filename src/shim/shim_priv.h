@@ -1,0 +1,90 @@
+/* shim/shim_priv.h - the shim's state, shared by life (shim.c), requests (request.c) and execs. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "oci/runtime_spec.h"
+#include "runtime/runtime.h"
+#include "shim/conn.h"
+#include "shim/lifecycle.h"
+#include "shim/logfile.h"
+#include "shim/ports.h"
+#include "shim/scratch.h"
+#include "shim/streams.h"
+#include "shim/waiter.h"
+
+struct loop;
+struct shim_exec;
+
+struct shim {
+	enum lifecycle_state state;
+	int exit_status; /* of this process */
+	struct loop *loop;
+	int state_dir_fd, lock_fd; /* owned */
+	struct scratch *scratch;
+	struct logfile *log;
+	struct streams *streams;
+	struct ports *ports;
+	struct conns *conns;
+	struct waiters waiters;
+	struct loop_source *child_src, *oom_src, *answer_timer;
+	int oom_fd;               /* owned */
+	struct arena *spec_arena; /* owned; what the container borrows */
+	struct oci_spec spec;
+	struct runtime_container *container;
+	pid_t pid; /* process 1; 0 before, and when it has been reaped */
+	bool tty, open_stdin, stdin_once;
+	char *detach_keys;               /* owned */
+	int64_t started_at, finished_at; /* ns since 1970 */
+	int exit_code;
+	bool oom;
+	struct shim_exec *execs; /* newest first */
+};
+
+/* shim.c */
+
+/* Move on; an event that the state refuses is ERROR_CONFLICT. */
+int shim_event(struct shim *s, enum lifecycle_event e, struct error *err);
+/* Nothing has been started, or starting failed: undo everything and leave. */
+void shim_undo(struct shim *s);
+/* Give up ports, socket and lock, and end when the last client has its output. */
+void shim_leave(struct shim *s);
+void shim_leave_if_idle(void *data);
+/* An event's message: begin, add members, send. */
+void shim_event_begin(struct json_writer *w, struct strbuf *out, const char *name);
+void shim_event_send(struct shim *s, struct json_writer *w);
+void shim_write_exit(const struct shim *s, struct json_writer *w); /* ev exit's members */
+/* Pipes for the streams that are wanted.  theirs[i]: -EBADF where not. */
+int shim_pipes(const bool wanted[static 3], int ours[static 3], int theirs[static 3],
+	       struct error *err);
+void shim_close_all(int *fds, size_t n);
+
+/* request.c */
+void shim_request(void *data, struct conn *c, struct shim_message *m);
+
+/* exec.c */
+struct shim_exec_args {
+	const char *id;
+	bool tty, in, out, err, client;
+	uint32_t rows, cols;
+	const char *detach_keys;
+	const void *early;
+	size_t early_len;
+	int process_fd;     /* borrowed: a memfd with the OCI process object */
+	int client_fd_take; /* -EBADF without `client` */
+};
+int shim_exec_start(struct shim *s, struct shim_exec_args *args, pid_t *ret_pid, struct error *err);
+int shim_exec_resize(struct shim *s, const char *id, uint32_t rows, uint32_t cols,
+		     struct error *err);
+/* Whether the reaped pid was an exec's. */
+bool shim_exec_died(struct shim *s, pid_t pid, int code);
+void shim_execs_write(const struct shim *s, struct json_writer *w); /* "execs":[...] */
+bool shim_execs_idle(const struct shim *s);
+/* The container is gone, and with it whatever still runs. */
+void shim_execs_end(struct shim *s);
+void shim_execs_free(struct shim *s);
