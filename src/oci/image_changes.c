@@ -74,14 +74,19 @@ static void label_set(struct changer *c, const char *key, const char *value)
 	struct json_string_map *m = &c->config->labels;
 	struct json_string_map copy = {.keys = arena_new0n(c->a, const char *, m->n + 1),
 				       .values = arena_new0n(c->a, const char *, m->n + 1)};
+	bool found = false;
 
-	for (size_t i = 0; i < m->n; i++)
-		if (!str_eq(m->keys[i], key)) {
-			copy.keys[copy.n] = m->keys[i];
-			copy.values[copy.n++] = m->values[i];
-		}
-	copy.keys[copy.n] = key;
-	copy.values[copy.n++] = value;
+	for (; copy.n < m->n; copy.n++) {
+		bool same = str_eq(m->keys[copy.n], key);
+
+		copy.keys[copy.n] = m->keys[copy.n];
+		copy.values[copy.n] = same ? value : m->values[copy.n];
+		found |= same;
+	}
+	if (!found) {
+		copy.keys[copy.n] = key;
+		copy.values[copy.n++] = value;
+	}
 	*m = copy;
 }
 
