@@ -16,6 +16,7 @@
 #include "engine/engine_priv.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
+#include "runtime/self.h"
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -174,10 +175,9 @@ static int open_helpers(struct engine *e, struct error *err)
 	if (!shim)
 		return error_set(err, ERROR_UNAVAILABLE, 0,
 				 "vessel-shim is neither beside vesseld nor in libexec/vessel");
-	e->helpers.shim_fd = open(shim, O_PATH | O_CLOEXEC);
-	if (e->helpers.shim_fd < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", shim);
-	return 0;
+	/* A copy: a container can make its shim execute /proc/self/exe inside (CVE-2019-5736). */
+	e->helpers.shim_fd = self_memfd(shim, err);
+	return e->helpers.shim_fd < 0 ? e->helpers.shim_fd : 0;
 }
 
 static int open_storage(struct engine *e, struct error *err)

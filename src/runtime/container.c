@@ -278,6 +278,7 @@ static int launch(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
 	struct runtime_container *c = cr->c;
+	struct launched process;
 	bool v2;
 	int r;
 
@@ -288,10 +289,12 @@ static int launch(struct creation *cr, struct error *err)
 			return r;
 	}
 	r = launch_clone(&cr->setup, create_stages, create_stage_count,
-			 v2 ? cgroup_clone_fd(c->cgroup) : -EBADF, &c->pid, &c->pidfd, &c->sync_fd,
-			 err);
+			 v2 ? cgroup_clone_fd(c->cgroup) : -EBADF, &process, err);
 	if (r < 0)
 		return r;
+	c->pid = process.pid;
+	c->pidfd = process.pidfd;
+	c->sync_fd = process.sync_fd;
 	if (cr->setup.clone_flags & CLONE_NEWNET) {
 		c->netns_fd = ns_open_pid(cr->setup.proc_fd, c->pid, "net");
 		if (c->netns_fd < 0)

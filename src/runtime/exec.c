@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "linux/cgroup.h"
 #include "linux/procfs.h"
@@ -20,6 +21,21 @@ static bool is_running(const struct runtime_container *c)
 	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
 
 	return c->pid > 0 && c->pidfd >= 0 && c->sync_fd < 0 && poll(&p, 1, 0) == 0;
+}
+
+/* From when it joins, the container's processes may stop it or make it wait: its root owns the
+ * process as it owns the files that are looked at.  Whoever waits for it must not wait for ever.
+ * What is in a frozen cgroup cannot even be killed (v1), so none is started there. */
+#define SET_UP_TIMEOUT_S 30
+
+static int check_frozen(const struct runtime_container *c, struct error *err)
+{
+	bool frozen = false;
+
+	if (cgroup_is_frozen(c->cgroup, &frozen, NULL) == 0 && frozen)
+		return error_set(err, ERROR_CONFLICT, 0,
+				 "container is paused, unpause it before exec");
+	return 0;
 }
 
 static int prepare(const struct runtime_exec_args *args, struct setup *s, struct error *err)
@@ -48,22 +64,6 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 	return s->proc_fd < 0 ? s->proc_fd : 0;
 }
 
-/* The copy inherits what we are; it becomes dumpable again by its execve. */
-static int clone_undumpable(struct setup *s, const struct runtime_container *c,
-			    struct runtime_exec_process *p, int *ret_sync, struct error *err)
-{
-	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
-	int r;
-
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "become undumpable");
-	r = launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(c->cgroup), &p->pid,
-			 &p->pidfd, ret_sync, err);
-	if (dumpable > 0)
-		(void)prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
-	return r;
-}
-
 static int set_up(struct setup *s, const struct runtime_container *c,
 		  struct runtime_exec_process *p, int sync, struct error *err)
 {
@@ -87,18 +87,30 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 {
 	const struct runtime_container *c = args->container;
 	struct runtime_exec_process p = {.pidfd = -EBADF, .console_fd = -EBADF};
+	const struct timeval timeout = {.tv_sec = SET_UP_TIMEOUT_S};
+	struct launched process;
 	autoclose int sync = -EBADF;
 	struct setup s;
 	int r;
 
 	if (!c->cgroup || !is_running(c))
 		return error_set(err, ERROR_CONFLICT, 0, "container not running");
-	r = prepare(args, &s, err);
+	r = check_frozen(c, err);
+	if (r == 0)
+		r = prepare(args, &s, err);
 	if (r < 0)
 		return r;
-	r = clone_undumpable(&s, c, &p, &sync, err);
-	if (r == 0)
-		r = set_up(&s, c, &p, sync, err);
+	r = launch_clone(&s, exec_stages, exec_stage_count, cgroup_clone_fd(c->cgroup), &process,
+			 err);
+	if (r == 0) {
+		p.pid = process.pid;
+		p.pidfd = process.pidfd;
+		sync = process.sync_fd;
+		if (setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
+			r = error_set(err, ERROR_INTERNAL, errno, "limit the set-up's time");
+		else
+			r = set_up(&s, c, &p, sync, err);
+	}
 	fd_close(&s.proc_fd);
 	if (r < 0) {
 		launch_kill(p.pid, p.pidfd);

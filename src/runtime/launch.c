@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -49,15 +50,19 @@ static void leave_pid_namespace(struct pid_namespace *pidns)
 
 /* A user namespace given by path owns the namespaces that are made in it, so something must be in
  * it before it makes them: a process in between, which leaves the real one to our care
- * (CLONE_PARENT).  The real one's pid comes back through a pipe. */
+ * (CLONE_PARENT).  The real one's pid comes back through a pipe.  A pid namespace given by path is
+ * joined here, not by the caller: setns(2) moves children only, so this process stays in the
+ * caller's, and the pid it learns means the same to both. */
 static void run_between(struct setup *s, const struct stage *stages, size_t n, int pid_fd)
 {
 	struct sys_clone_args inner = {.flags = s->clone_flags | CLONE_PARENT};
 	autoerror struct error e = {0};
+	int pidns_fd = s->join_fds[OCI_NAMESPACE_PID];
 	pid_t pid = -1;
 
-	if (ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace", &e) ==
-	    0) {
+	if ((pidns_fd < 0 || ns_join(pidns_fd, CLONE_NEWPID, "the pid namespace", &e) == 0) &&
+	    ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace", &e) ==
+		    0) {
 		pid = sys_clone3(&inner);
 		if (pid == 0)
 			setup_run(s, stages, n);
@@ -72,9 +77,13 @@ static void run_between(struct setup *s, const struct stage *stages, size_t n, i
 }
 
 static int clone_through_user_namespace(struct setup *s, const struct stage *stages, size_t n,
-					int sync_fd, pid_t *ret_pid, struct error *err)
+					int cgroup_fd, pid_t *ret_pid, struct error *err)
 {
-	struct sys_clone_args outer = {.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
+	struct sys_clone_args outer = {
+		.flags = CLONE_CLEAR_SIGHAND | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0, /* its child is born there */
+	};
 	int pipe_fds[2], got;
 	pid_t middle, pid = 0;
 
@@ -93,13 +102,13 @@ static int clone_through_user_namespace(struct setup *s, const struct stage *sta
 	got = fd_read_full(pipe_fds[0], &pid, sizeof(pid));
 	fd_close(&pipe_fds[0]);
 	if (got != (int)sizeof(pid))
-		return launch_why_gone(sync_fd, err);
+		return launch_why_gone(s->caller_sync_fd, err);
 	*ret_pid = pid;
 	return 0;
 }
 
 static int clone_process(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
-			 pid_t *ret_pid, int *ret_pidfd, struct error *err)
+			 struct launched *ret, struct error *err)
 {
 	int pidfd = -EBADF;
 	struct sys_clone_args args = {
@@ -115,43 +124,73 @@ static int clone_process(struct setup *s, const struct stage *stages, size_t n, 
 		return error_set(err, ERROR_INTERNAL, errno, "clone");
 	if (pid == 0)
 		setup_run(s, stages, n);
-	*ret_pid = pid;
-	*ret_pidfd = pidfd;
+	ret->pid = pid;
+	ret->pidfd = pidfd;
 	return 0;
 }
 
-int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
-		 pid_t *ret_pid, int *ret_pidfd, int *ret_sync_fd, struct error *err)
+static int clone_by_kind(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+			 struct launched *ret, struct error *err)
 {
 	struct pid_namespace pidns = {-EBADF};
-	int pair[2], pidfd = -EBADF, r;
-	pid_t pid = 0;
+	int r;
+
+	if (s->join_fds[OCI_NAMESPACE_USER] < 0) {
+		r = enter_pid_namespace(s, &pidns, err);
+		if (r == 0)
+			r = clone_process(s, stages, n, cgroup_fd, ret, err);
+		leave_pid_namespace(&pidns);
+		return r;
+	}
+	r = clone_through_user_namespace(s, stages, n, cgroup_fd, &ret->pid, err);
+	if (r < 0)
+		return r;
+	ret->pidfd = sys_pidfd_open(ret->pid, 0);
+	if (ret->pidfd >= 0)
+		return 0;
+	r = error_set(err, ERROR_INTERNAL, errno, "open the process");
+	launch_kill(ret->pid, ret->pidfd);
+	return r;
+}
+
+/* The new process is a copy of us, with all our descriptors, and others may see it long before its
+ * execve(2): those of a pid namespace that it joins, or with the host's.  Not being dumpable keeps
+ * them from tracing it and from reading /proc/PID/fd and exe (ptrace(2), CVE-2016-9962).  Without
+ * privileges there is nothing to protect, and the id maps of a new user namespace could not be
+ * written. */
+static int clone_undumpable(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+			    struct launched *ret, struct error *err)
+{
+	bool unprivileged = s->clone_flags & CLONE_NEWUSER && geteuid() != 0;
+	int dumpable = unprivileged ? -1 : prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	int r;
+
+	if (!unprivileged && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "become undumpable");
+	r = clone_by_kind(s, stages, n, cgroup_fd, ret, err);
+	if (dumpable == 1) /* 2 cannot be set */
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return r;
+}
+
+int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+		 struct launched *ret, struct error *err)
+{
+	struct launched l = {.pidfd = -EBADF};
+	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a socket pair");
 	s->sync_fd = pair[1];
-	r = enter_pid_namespace(s, &pidns, err);
-	if (r == 0 && s->join_fds[OCI_NAMESPACE_USER] >= 0) {
-		r = clone_through_user_namespace(s, stages, n, pair[0], &pid, err);
-		if (r == 0) {
-			pidfd = sys_pidfd_open(pid, 0);
-			if (pidfd < 0) {
-				r = error_set(err, ERROR_INTERNAL, errno, "open the process");
-				launch_kill(pid, pidfd);
-			}
-		}
-	} else if (r == 0) {
-		r = clone_process(s, stages, n, cgroup_fd, &pid, &pidfd, err);
-	}
-	leave_pid_namespace(&pidns);
+	s->caller_sync_fd = pair[0];
+	r = clone_undumpable(s, stages, n, cgroup_fd, &l, err);
 	fd_close(&pair[1]);
 	if (r < 0) {
 		fd_close(&pair[0]);
 		return r;
 	}
-	*ret_pid = pid;
-	*ret_pidfd = pidfd;
-	*ret_sync_fd = pair[0];
+	l.sync_fd = pair[0];
+	*ret = l;
 	return 0;
 }
 

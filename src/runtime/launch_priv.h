@@ -5,10 +5,17 @@
 
 #include "runtime/setup_priv.h"
 
+struct launched {
+	pid_t pid;
+	int pidfd;   /* owned */
+	int sync_fd; /* owned */
+};
+
 /* clone3 a process that runs the stages.  s->join_fds[USER] and [PID] (or s->target_pidfd's pid
- * namespace) are joined on its behalf.  cgroup_fd: CLONE_INTO_CGROUP, or -EBADF. */
+ * namespace) are joined on its behalf.  cgroup_fd: CLONE_INTO_CGROUP, or -EBADF.  Until its
+ * execve(2) it is not dumpable; it exits when all copies of ret->sync_fd are closed before GO. */
 int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
-		 pid_t *ret_pid, int *ret_pidfd, int *ret_sync_fd, struct error *err);
+		 struct launched *ret, struct error *err);
 /* Kill and reap; accepts a pid of 0. */
 void launch_kill(pid_t pid, int pidfd);
 /* Fill err with what the process reported before it went away. */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -203,6 +204,24 @@ static int stage_hooks(struct setup *s, struct error *err)
 
 /* -- the process's identity ---------------------------------------------------------------- */
 
+static bool is_null_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* The host's: the container's may be a link to one of the descriptors that we still hold. */
+static int stage_null_device(struct setup *s, struct error *err)
+{
+	s->null_fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (s->null_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open /dev/null");
+	if (!is_null_device(s->null_fd))
+		return error_set(err, ERROR_FORBIDDEN, 0, "/dev/null is not the null device");
+	return 0;
+}
+
 static int stage_stdio(struct setup *s, struct error *err)
 {
 	int fds[3], moved[3] = {-EBADF, -EBADF, -EBADF};
@@ -212,14 +231,7 @@ static int stage_stdio(struct setup *s, struct error *err)
 		fds[i] = s->process->terminal ? s->tty_fd : s->stdio[i];
 	for (int i = 0; i < 3 && r == 0; i++) {
 		/* Clear of 0..2, so that no dup2 below closes one that is still needed. */
-		moved[i] = fds[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC)
-				      : fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (moved[i] >= 0 && moved[i] < 3) {
-			int high = fcntl(moved[i], F_DUPFD_CLOEXEC, 3);
-
-			fd_close(&moved[i]);
-			moved[i] = high;
-		}
+		moved[i] = fcntl(fds[i] < 0 ? s->null_fd : fds[i], F_DUPFD_CLOEXEC, 3);
 		if (moved[i] < 0)
 			r = error_set(err, ERROR_INTERNAL, errno, "open standard stream %d", i);
 	}
@@ -230,11 +242,12 @@ static int stage_stdio(struct setup *s, struct error *err)
 		struct stat st;
 
 		fd_close(&moved[i]);
-		/* /dev/stdout and friends must open for the user too.  Not for the null device, and
-		 * where it cannot be done (a file on a read-only mount) nothing is lost. */
+		/* /dev/stdout and friends must open for the user too.  Not for the null device,
+		 * which may be the host's; and where it cannot be done (a file on a read-only
+		 * mount) nothing is lost. */
 		if (r == 0 && s->process->user.uid != 0 && fstat(i, &st) == 0 &&
 		    st.st_uid != s->process->user.uid &&
-		    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) && fds[i] >= 0)
+		    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) && !is_null_device(i))
 			(void)!fchown(i, s->process->user.uid, (gid_t)-1);
 	}
 	return r;
@@ -640,6 +653,7 @@ static int stage_cgroup(struct setup *s, struct error *err)
 }
 
 const struct stage create_stages[] = {
+	{"null device", stage_null_device},
 	{"join namespaces", stage_join},
 	{"user namespace", stage_user_namespace},
 	{"session", stage_session},
@@ -674,6 +688,7 @@ const struct stage create_stages[] = {
 const size_t create_stage_count = ARRAY_SIZE(create_stages);
 
 const struct stage exec_stages[] = {
+	{"null device", stage_null_device},
 	{"join namespaces", stage_join_target},
 	{"user namespace", stage_user_namespace},
 	{"session", stage_session},
@@ -696,6 +711,8 @@ void setup_run(struct setup *s, const struct stage *stages, size_t n)
 {
 	autoerror struct error err = {0};
 
+	/* Our copy would keep us from seeing that the caller has died. */
+	fd_close(&s->caller_sync_fd);
 	for (size_t i = 0; i < n; i++) {
 		if (stages[i].fn(s, &err) < 0) {
 			(void)sync_send_error(s->sync_fd, SYNC_ERROR, stages[i].name,

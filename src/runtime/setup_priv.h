@@ -64,9 +64,10 @@ struct setup {
 	const struct plan *plan;             /* NULL for exec */
 	const struct runtime_rootfs *rootfs; /* NULL: spec->root.path */
 	const char *id;
-	int bundle_fd; /* borrowed */
-	int proc_fd;   /* the host's procfs, verified */
-	int sync_fd;   /* in the process: its end of the pair */
+	int bundle_fd;      /* borrowed */
+	int proc_fd;        /* the host's procfs, verified */
+	int sync_fd;        /* in the process: its end of the pair */
+	int caller_sync_fd; /* the other end, of which the process closes its copy at once */
 	int listen_fd; /* -EBADF, or a listening socket on which GO arrives (runtime/state.h) */
 	int stdio[3];
 	unsigned preserve_fds;
@@ -81,6 +82,7 @@ struct setup {
 	bool wait_for_hooks;                   /* hooks run in the runtime's namespaces */
 
 	/* of the process, while it works */
+	int null_fd;           /* the host's null device, for streams that are not given */
 	int root_fd;           /* the root file system's mount, attached */
 	int devpts_fd;         /* the container's devpts, if it was mounted; else -EBADF */
 	int console_fd;        /* the terminal's master */
