@@ -177,7 +177,7 @@ def bad_files(root, authority):
         args[args.index(option) + 1] = authority.path(name)
         done = subprocess.run(
             [vessel.BIN + "/vesseld", "-H", "tcp://127.0.0.1:0", "--data-root", root + "/bad",
-             "--exec-root", root + "/bad-run", *args],
+             "--exec-root", root + "/bad-run", "--pidfile", root + "/bad.pid", *args],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=vessel.TIMEOUT_S)
         assert done.returncode != 0 and name.encode() in done.stderr, done
 
@@ -192,7 +192,7 @@ def socket_activation(root):
             ["sh", "-c", 'fd=$1; shift; export LISTEN_FDS=1 LISTEN_PID=$$; eval "exec \\"\\$@\\" 3<&$fd"',
              "sh", str(listening.fileno()), vessel.BIN + "/vesseld", "-H", "fd://", "--data-root",
              root + "/activated", "--exec-root", root + "/activated-run", "--cgroup-parent",
-             "/vessel-test-fd-%d" % os.getpid(), "--bridge", "none"],
+             "/vessel-test-fd-%d" % os.getpid(), "--bridge", "vessel1", "--pidfile", root + "/activated.pid"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             pass_fds=(listening.fileno(),))
         try:
@@ -213,7 +213,8 @@ def socket_activation(root):
 
 def activation_without_sockets(root):
     done = subprocess.run(
-        [vessel.BIN + "/vesseld", "-H", "fd://", "--data-root", root + "/none", "--exec-root", root + "/none-run"],
+        [vessel.BIN + "/vesseld", "-H", "fd://", "--data-root", root + "/none", "--exec-root",
+         root + "/none-run", "--pidfile", root + "/none.pid"],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=vessel.TIMEOUT_S)
     assert done.returncode != 0 and done.stderr, done
 

@@ -1,0 +1,180 @@
+# The vessel client beside docker's: the same output, errors and exit codes where scripts depend on them.
+load ../lib/engine
+
+setup_file() { engine_up; }
+teardown_file() { engine_down; }
+
+# Both clients' output (both streams) and exit code for the same arguments; names and versions of the
+# clients themselves aside.
+same() {
+	local theirs ours
+	theirs=$(docker "$@" 2>&1 </dev/null; echo "exit $?")
+	ours=$(vessel "$@" 2>&1 </dev/null; echo "exit $?")
+	diff <(echo "$theirs" | sed 's/docker/vessel/g') <(echo "$ours") || {
+		echo "differs: $*"
+		return 1
+	}
+}
+
+@test "run: streams, exit codes, input" {
+	run -0 --separate-stderr vessel run --rm busybox sh -c 'echo out; echo err >&2'
+	[ "$output" = out ]
+	[ "$stderr" = err ]
+	run -7 vessel run --rm busybox sh -c 'exit 7'
+	run -137 vessel run --rm busybox sh -c 'kill -9 $$'
+	run -127 vessel run --rm busybox no-such-program
+	run -126 vessel run --rm busybox /etc/passwd
+	run -125 vessel run --rm --memory 1 busybox true
+	[ "$(printf 'a\nb\n' | vessel run --rm -i busybox wc -l)" -eq 2 ]
+	[ "$(head -c 3000000 /dev/zero | vessel run --rm -i busybox wc -c)" -eq 3000000 ]
+	[ "$(vessel run --rm busybox seq 100000 | md5sum)" = "$(seq 100000 | md5sum)" ]
+	[ "$(vessel run -a stderr --rm busybox sh -c 'echo out; echo err >&2' 2>&1)" = err ]
+	[ -z "$(vessel ps -aq)" ]
+}
+
+@test "run: the options reach the container" {
+	mkdir "$BATS_TEST_TMPDIR/d"
+	echo 'F=from file' >"$BATS_TEST_TMPDIR/env"
+	echo G=1 >"$BATS_TEST_TMPDIR/labels"
+	run -0 vessel run --rm --name o --hostname box -e A=1 --env B=two --env-file "$BATS_TEST_TMPDIR/env" -w /tmp \
+		-u 1000:2000 -v "$BATS_TEST_TMPDIR/d:/data:ro" --tmpfs /scratch:size=1m --read-only --ulimit nofile=100:200 \
+		--add-host there:10.1.2.3 --dns 10.9.9.9 --dns-search example.com --init busybox sh -c '
+		echo $A $B $F; pwd; id -u; id -g; hostname; ulimit -Hn; cat /proc/1/comm
+		touch /data/x /x 2>&1 | grep -c Read-only; touch /scratch/x && echo scratch
+		grep -c "10.1.2.3.*there" /etc/hosts; grep -c -e 10.9.9.9 -e example.com /etc/resolv.conf'
+	[ "$(echo $output)" = "1 two from file /tmp 1000 2000 box 200 docker-init 2 scratch 1 2" ]
+	id=$(vessel run -d --name all -m 64m --memory-reservation 32m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 --label a=b \
+		--label-file "$BATS_TEST_TMPDIR/labels" --cap-add NET_ADMIN --cap-drop CHOWN --security-opt no-new-privileges --stop-signal USR1 \
+		--stop-timeout 3 --restart no --shm-size 1m --sysctl net.ipv4.ip_forward=0 --group-add 2000 \
+		--log-opt max-size=1m --oom-score-adj 100 --mount type=tmpfs,dst=/t busybox sleep 1000)
+	docker create --name theirs -m 64m --memory-reservation 32m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 --label a=b \
+		--label-file "$BATS_TEST_TMPDIR/labels" --cap-add NET_ADMIN --cap-drop CHOWN --security-opt no-new-privileges --stop-signal USR1 \
+		--stop-timeout 3 --restart no --shm-size 1m --sysctl net.ipv4.ip_forward=0 --group-add 2000 \
+		--log-opt max-size=1m --oom-score-adj 100 --mount type=tmpfs,dst=/t busybox sleep 1000
+	config() { docker inspect "$1" | jq -S '.[0] | {HostConfig, Config} | del(.Config.Hostname, .Config.AttachStdout, .Config.AttachStderr, .HostConfig.ConsoleSize)'; }
+	diff <(config theirs) <(config all)
+	[ "$(docker inspect -f '{{.Id}}' all)" = "$id" ]
+}
+
+@test "create, start, stop, kill, wait, restart, rename, pause, rm" {
+	vessel create --name c busybox sh -c 'trap "exit 5" TERM; while :; do usleep 10000; done'
+	[ "$(vessel start c)" = c ]
+	[ "$(vessel rename c d; vessel stop d)" = d ]
+	[ "$(vessel wait d)" = 5 ]
+	vessel start d
+	vessel pause d
+	[[ $(vessel ps --format '{{.Status}}') == *"(Paused)" ]]
+	vessel unpause d
+	vessel restart -t 0 d
+	run -1 vessel rm d
+	[[ $output == *"container is running"* ]]
+	vessel kill -s KILL d
+	[ "$(vessel wait d)" = 137 ]
+	[ "$(vessel rm d)" = d ]
+	id=$(vessel run -d --cidfile "$BATS_TEST_TMPDIR/cid" busybox sleep 1000)
+	[ "$(cat "$BATS_TEST_TMPDIR/cid")" = "$id" ]
+	vessel rm -f "$id"
+	[ -z "$(vessel ps -aq)" ]
+	run -3 vessel start -a "$(vessel create busybox sh -c 'exit 3')"
+}
+
+@test "logs, attach, exec" {
+	vessel run --name l busybox sh -c 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2'
+	same logs l
+	same logs --tail 2 l
+	same logs -t l
+	same logs --since 2099-01-01T00:00:00 l
+	[ "$(vessel logs l 2>/dev/null | wc -l)" -eq 5 ]
+	docker run -d --name f busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
+	[ "$(vessel logs -f f | xargs)" = "1 2 3 4 5 6 7 8" ]
+	vessel run -d -i --name cat busybox cat
+	[ "$(echo through | vessel attach cat)" = through ]
+	vessel run -d --name e busybox sleep 1000
+	run -3 vessel exec e sh -c 'exit 3'
+	[ "$(echo piped | vessel exec -i e cat)" = piped ]
+	[ "$(vessel exec -u 1000 -w /tmp -e X=y e sh -c 'id -u; pwd; echo $X' | xargs)" = "1000 /tmp y" ]
+	run -127 vessel exec e no-such-program
+	run -126 vessel exec e /etc/passwd
+	vessel exec -d e sleep 1000
+}
+
+@test "tables and templates print as docker's" {
+	docker run -d --name web --label tier=front -p 127.0.0.1:0:80 -p 8000-8002 busybox sleep 1000
+	docker create --name second --label a=b --label c=d -v /tmp:/data busybox sh -c 'echo "quoted words that are long enough to be cut"'
+	docker run --name third busybox sh -c 'exit 3' || true
+	docker tag busybox example.com:5000/some/name:v1
+	for args in "ps" "ps -a" "ps -aq" "ps -a --no-trunc" "ps -l" "ps -n 2" "ps -a --format json" "ps -a --filter status=exited" \
+		"ps -a --filter name=second -q" "ps -a --filter exited=3" "ps -as" "images" "images -q" "images --no-trunc" "images --digests" \
+		"images -a" "images busybox" "images --format json" "history busybox" "history -q --no-trunc busybox" "inspect web" "inspect busybox" \
+		"container inspect second" "image inspect busybox" "port web" "port web 80/tcp" "container ls -a" "image ls"; do
+		same $args
+	done
+	same ps -a --format '{{.ID}} {{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Ports}} {{.Labels}} {{.Mounts}} {{.Networks}} {{.LocalVolumes}}'
+	same ps -a --format 'table {{.Names}}\t{{.Status}}\t{{.Label "tier"}}'
+	same images --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}} {{.CreatedSince}} {{.CreatedAt}}'
+	same images --format 'table {{.Repository}}\t{{.Tag}}'
+	same inspect -f '{{.Name}} {{.State.Status}} {{.HostConfig.Memory}} {{json .Config.Cmd}}' web
+	same inspect -f '{{range .Mounts}}{{.Destination}}{{end}} {{len .Args}} {{index .Config.Labels "a"}}' second
+	same inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.Gateway}}{{end}}' web
+	same inspect -f '{{with .State}}{{if .Running}}up{{else}}down {{.ExitCode}}{{end}}{{end}}' third
+	same inspect -f '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostIp}} {{printf "%d-%s" .State.Pid .Id | len}}' web
+	same inspect -f '{{join .Args " "}} {{upper .Name}} {{.Config.Env | json}} {{println .Path}}' second
+	same inspect -s -f '{{.SizeRw}}' third
+	same inspect --type image -f '{{.Id}} {{.Os}}/{{.Architecture}}' busybox
+	docker rmi example.com:5000/some/name:v1
+}
+
+@test "errors and exit codes are docker's" {
+	docker run -d --name up busybox sleep 1000
+	docker create --name made busybox
+	for args in "inspect nothing-here" "start nothing-here" "stop nothing-here" "kill nothing-here" "kill made" "kill -s NOSUCH up" \
+		"rm up" "rm nothing-here" "rm -f nothing-here" "exec nothing-here true" "exec made true" "exec up no-such-program" "logs nothing-here" \
+		"attach made" "attach nothing-here" "rename made up" "rename nothing-here x" "wait nothing-here" "pause made" "unpause up" \
+		"restart nothing-here" "rmi nothing-here" "rmi busybox" "image inspect nothing-here" "container inspect nothing-here" \
+		"inspect -f {{.NoSuch.Field}} up" "inspect -f {{.Broken up" "ps --filter nonsense" "ps --filter no=such" "port nothing-here" "port up 80" \
+		"history nothing-here" "tag nothing-here x" "tag busybox UPPER:x" "stop" "rm" "exec up" "rename up" "inspect" "start -a made up"; do
+		same $args
+	done
+	for args in "--name up busybox" "--memory 1 busybox" "--memory nonsense busybox" "--cpus nonsense busybox" "--cpus 1000 busybox" "-u nobody-here busybox true" \
+		"busybox no-such-program" "busybox /etc/passwd" "busybox /etc" "--network no-such-net busybox" "-p nonsense busybox" "-p 99999:1 busybox" \
+		"-v relative:path:with:colons busybox" "-v /a busybox true" "-e =x busybox" "--cap-add NOT_ONE busybox" "--security-opt nonsense busybox" "--ulimit nonsense busybox" \
+		"--ulimit nofile=5:1 busybox" "--restart nonsense busybox" "--rm --restart always busybox" "--tmpfs relative busybox" "--mount type=nonsense busybox" \
+		"--mount type=bind,src=/no/such,dst=/m busybox" "--mount nonsense busybox" "--hostname bad_host/name busybox" "--label =x busybox" \
+		"--add-host nonsense busybox" "--stop-signal NOSUCH busybox" "--workdir relative busybox" "-d --rm busybox no-such-program" "-d -a stdout busybox" \
+		"--no-such-flag busybox" "-Z busybox" "--pids-limit x busybox" "--env-file /no/such busybox" "--privileged=maybe busybox" "" "--detach-keys nonsense busybox true"; do
+		same run --name same-$RANDOM-x $args 2>&1 | sed 's/same-[0-9]*-x/NAME/g' >"$BATS_TEST_TMPDIR/difference" || true
+		[ ! -s "$BATS_TEST_TMPDIR/difference" ] || { cat "$BATS_TEST_TMPDIR/difference"; false; }
+		docker ps -aq --filter name=same- | xargs -r "$DOCKER" rm -f >/dev/null
+	done
+}
+
+@test "images: import, tag, save, load, rmi" {
+	id=$(busybox_tar | vessel import -c 'CMD ["echo","from image"]' -m note - made:1)
+	[[ $id =~ ^sha256:[0-9a-f]{64}$ ]]
+	[ "$(vessel run --rm made:1)" = "from image" ]
+	vessel tag made:1 made:2
+	vessel save -o "$BATS_TEST_TMPDIR/made.tar" made:1 made:2
+	[ "$(vessel save made:1 | tar -xO manifest.json | jq -r '.[0].RepoTags[0]')" = made:1 ]
+	run -0 vessel rmi made:1 made:2
+	[[ $output == *"Untagged: made:1"*"Untagged: made:2"*"Deleted: $id"* ]]
+	run -0 vessel load -i "$BATS_TEST_TMPDIR/made.tar"
+	[ "$output" = "Loaded image: made:1
+Loaded image: made:2" ]
+	[ "$(vessel load -q <"$BATS_TEST_TMPDIR/made.tar" | head -n 1)" = "Loaded image: made:1" ]
+	[ "$(vessel images -q --no-trunc made:2)" = "$id" ]
+	vessel rmi -f "$id"
+	[ -z "$(vessel images -q made)" ]
+}
+
+@test "version, info, help, hosts and what can't be reached" {
+	[ "$(vessel version --format '{{.Server.Version}}')" = "$(docker version --format '{{.Server.Version}}')" ]
+	[ "$(vessel info --format '{{.Containers}} {{.Driver}} {{.CgroupDriver}}')" = "$(docker info --format '{{.Containers}} {{.Driver}} {{.CgroupDriver}}')" ]
+	vessel version | grep -q '^Server:'
+	vessel --help | grep -q '^  run '
+	vessel run --help | grep -qE '^  -p, --publish list +'
+	[ "$(VESSEL_HOST='' DOCKER_HOST=$DOCKER_HOST vessel -H "$DOCKER_HOST" ps -q)" = "" ]
+	run -1 vessel -H unix:///no/such.sock ps
+	[[ $output == *"Cannot connect to the vessel daemon at unix:///no/such.sock"* ]]
+	run -1 vessel no-such-command
+	[[ $output == *"unknown command: vessel no-such-command"* ]]
+}
