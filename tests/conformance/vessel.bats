@@ -16,6 +16,22 @@ same() {
 	}
 }
 
+# The same for `run` of a container, which is removed behind each.
+same_run() {
+	local client
+	for client in docker vessel; do
+		(
+			$client run --name subject "$@" 2>&1 </dev/null
+			echo "exit $?"
+		) | sed 's/docker/vessel/g' >"$BATS_TEST_TMPDIR/$client"
+		docker rm -f subject >/dev/null 2>&1 || true
+	done
+	diff "$BATS_TEST_TMPDIR/docker" "$BATS_TEST_TMPDIR/vessel" || {
+		echo "differs: run $*"
+		return 1
+	}
+}
+
 @test "run: streams, exit codes, input" {
 	run -0 --separate-stderr vessel run --rm busybox sh -c 'echo out; echo err >&2'
 	[ "$output" = out ]
@@ -142,9 +158,7 @@ same() {
 		"--mount type=bind,src=/no/such,dst=/m busybox" "--mount nonsense busybox" "--hostname bad_host/name busybox" "--label =x busybox" \
 		"--add-host nonsense busybox" "--stop-signal NOSUCH busybox" "--workdir relative busybox" "-d --rm busybox no-such-program" "-d -a stdout busybox" \
 		"--no-such-flag busybox" "-Z busybox" "--pids-limit x busybox" "--env-file /no/such busybox" "--privileged=maybe busybox" "" "--detach-keys nonsense busybox true"; do
-		same run --name same-$RANDOM-x $args 2>&1 | sed 's/same-[0-9]*-x/NAME/g' >"$BATS_TEST_TMPDIR/difference" || true
-		[ ! -s "$BATS_TEST_TMPDIR/difference" ] || { cat "$BATS_TEST_TMPDIR/difference"; false; }
-		docker ps -aq --filter name=same- | xargs -r "$DOCKER" rm -f >/dev/null
+		same_run $args
 	done
 }
 
