@@ -136,26 +136,26 @@ class Cases:
 
     def shared(self):
         """Two containers read the same inodes; what one writes and deletes, the other does not see."""
-        for name in ("a", "b"):
+        for name in ("aa", "bb"):
             self.docker("run", "-d", "--name", name, "debian", "sleep", "1000")
         try:
             inodes = {self.docker("exec", name, "stat", "-c", "%i %s", "/usr/bin/python3.11", "/bin/bash")
-                      for name in ("a", "b")}
+                      for name in ("aa", "bb")}
             assert len(inodes) == 1, inodes
             before = size_of(self.engine.root + "/data/containers")[1]
-            self.docker("exec", "a", "bash", "-c", "echo mine >/etc/debian_version; rm /usr/bin/apt-get; "
+            self.docker("exec", "aa", "bash", "-c", "echo mine >/etc/debian_version; rm /usr/bin/apt-get; "
                         "rm -r /usr/share/doc; chmod 700 /bin/tar; mv /etc/passwd /etc/moved; echo x >>/bin/cat")
-            assert self.docker("exec", "b", "cat", "/etc/debian_version").startswith("12.")
+            assert self.docker("exec", "bb", "cat", "/etc/debian_version").startswith("12.")
             for path in ("/usr/bin/apt-get", "/usr/share/doc", "/etc/passwd"):
-                self.docker("exec", "b", "test", "-e", path)
-            assert self.docker("exec", "b", "stat", "-c", "%a", "/bin/tar") == "755\n"
-            assert self.docker("exec", "b", "dpkg", "--verify") == ""
-            assert self.docker("exec", "a", "cat", "/etc/debian_version") == "mine\n"
+                self.docker("exec", "bb", "test", "-e", path)
+            assert self.docker("exec", "bb", "stat", "-c", "%a", "/bin/tar") == "755\n"
+            assert self.docker("exec", "bb", "dpkg", "--verify") == ""
+            assert self.docker("exec", "aa", "cat", "/etc/debian_version") == "mine\n"
             assert self.run("cat", "/etc/debian_version").startswith("12.")
             grown = size_of(self.engine.root + "/data/containers")[1] - before
             assert grown < 2 << 20, "%d bytes for small changes" % grown
         finally:
-            self.engine.docker("rm", "-f", "a", "b", check=False)
+            self.engine.docker("rm", "-f", "aa", "bb", check=False)
 
     def packages(self):
         """A package is installed in a container, without a network: dpkg's fsyncs, renames, maintainer scripts."""

@@ -153,7 +153,7 @@ class Cases:
         """A TLS client's connection ends with the daemon; its container does not."""
         host = "tcp://127.0.0.1:%d" % self.engine.tcp_port
         client = subprocess.Popen(
-            [vessel.DOCKER, "run", "--name", "t", "busybox", "sh", "-c", "echo up; sleep 1000"],
+            [vessel.DOCKER, "run", "--name", "tl", "busybox", "sh", "-c", "echo up; sleep 1000"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(self.engine.environment(), DOCKER_HOST=host, DOCKER_TLS_VERIFY="1",
                      DOCKER_CERT_PATH=self.ours.directory))
@@ -161,8 +161,8 @@ class Cases:
         self.engine.kill()
         client.communicate(timeout=vessel.TIMEOUT_S)
         self.engine.start(args=server_args(self.ours))
-        assert self.engine.inspect("t")["State"]["Status"] == "running"
-        self.engine.docker("rm", "-f", "t")
+        assert self.engine.inspect("tl")["State"]["Status"] == "running"
+        self.engine.docker("rm", "-f", "tl")
 
 
 def server_args(authority):

@@ -135,15 +135,15 @@ class Cases:
             assert t.end() == 0
 
     def detach_and_attach(self):
-        with self.terminal("run", "--name", "d", "-it", "busybox", "sh", "-c", ECHO) as t:
+        with self.terminal("run", "--name", "ttd", "-it", "busybox", "sh", "-c", ECHO) as t:
             t.expect("ready")
             t.type("one\r")
             t.expect("got:one")
             t.type("\x10\x11")
             t.expect("read escape sequence")
             assert t.end() == 0
-        assert self.state("d") == "running"
-        with self.terminal("attach", "d") as t:
+        assert self.state("ttd") == "running"
+        with self.terminal("attach", "ttd") as t:
             t.type("two\r")
             t.expect("got:two")
             assert t.raw()
@@ -152,16 +152,16 @@ class Cases:
             t.type("\x10\x11")
             t.expect("read escape sequence")
             t.end()
-        with self.terminal("attach", "d") as t:
+        with self.terminal("attach", "ttd") as t:
             t.type("end6\r")
             assert t.end() == 6
-        assert self.state("d") == "exited"
-        log = self.output("logs", "d").stdout
+        assert self.state("ttd") == "exited"
+        log = self.output("logs", "ttd").stdout
         assert "got:one\r\n" in log and "got:two\r\n" in log, log
-        self.output("rm", "d")
+        self.output("rm", "ttd")
 
     def own_detach_keys(self):
-        with self.terminal("run", "--name", "k", "-it", "--detach-keys", "ctrl-x,y", "busybox", "sh", "-c",
+        with self.terminal("run", "--name", "ttk", "-it", "--detach-keys", "ctrl-x,y", "busybox", "sh", "-c",
                            ECHO) as t:
             t.expect("ready")
             t.type("\x10\x11")
@@ -170,30 +170,30 @@ class Cases:
             t.type("\x18y")
             t.expect("read escape sequence")
             assert t.end() == 0
-        assert self.state("k") == "running"
-        with self.terminal("attach", "--detach-keys", "ctrl-]", "k") as t:
+        assert self.state("ttk") == "running"
+        with self.terminal("attach", "--detach-keys", "ctrl-]", "ttk") as t:
             t.type("again\r")
             t.expect("got:again")
             t.type("\x1d")
             t.expect("read escape sequence")
             t.end()
-        with self.terminal("attach", "--detach-keys", "nonsense-key", "k") as t:
+        with self.terminal("attach", "--detach-keys", "nonsense-key", "ttk") as t:
             assert t.end() != 0
-        self.output("rm", "-f", "k")
+        self.output("rm", "-f", "ttk")
 
     def start_attached(self):
-        self.output("create", "--name", "s", "-it", "busybox", "sh", "-c", ECHO)
-        with self.terminal("start", "-ai", "s") as t:
+        self.output("create", "--name", "tts", "-it", "busybox", "sh", "-c", ECHO)
+        with self.terminal("start", "-ai", "tts") as t:
             t.expect("ready")
             t.type("x\r")
             t.expect("got:x")
             t.type("end4\r")
             assert t.end() == 4
-        self.output("rm", "s")
+        self.output("rm", "tts")
 
     def execs(self):
-        self.output("run", "-d", "--name", "e", "busybox", "sleep", "1000")
-        with self.terminal("exec", "-it", "e", "sh", "-c",
+        self.output("run", "-d", "--name", "tte", "busybox", "sleep", "1000")
+        with self.terminal("exec", "-it", "tte", "sh", "-c",
                            "trap 'stty size' WINCH; echo ready; while read l; do echo got:$l; done; exit 3") as t:
             t.expect("ready")
             t.size(33, 77)
@@ -203,30 +203,30 @@ class Cases:
             assert t.raw()
             t.type("\x04")
             assert t.end() == 3
-        with self.terminal("exec", "-it", "e", "sh", "-c", "trap 'exit 8' INT; echo ready; "
+        with self.terminal("exec", "-it", "tte", "sh", "-c", "trap 'exit 8' INT; echo ready; "
                            "while :; do usleep 10000; done") as t:
             t.expect("ready")
             t.type("\x03")
             assert t.end() == 8
-        with self.terminal("exec", "-it", "e", "sh", "-c", "tty; echo ready; touch /tmp/on; sleep 500") as t:
+        with self.terminal("exec", "-it", "tte", "sh", "-c", "tty; echo ready; touch /tmp/on; sleep 500") as t:
             t.expect("/dev/pts/0\r\nready")
             t.type("\x10\x11")
             t.expect("read escape sequence")
             t.end()
-        assert "sleep 500" in self.output("exec", "e", "ps").stdout
-        self.output("rm", "-f", "e")
+        assert "sleep 500" in self.output("exec", "tte", "ps").stdout
+        self.output("rm", "-f", "tte")
 
     def hangup(self):
         """The terminal window is closed: the client goes, the container stays."""
-        t = self.terminal("run", "--name", "h", "-it", "busybox", "sh", "-c", ECHO)
+        t = self.terminal("run", "--name", "tth", "-it", "busybox", "sh", "-c", ECHO)
         t.expect("ready")
         os.close(t.slave)
         os.close(t.master)
         t.process.wait(vessel.TIMEOUT_S)
         t.master = t.slave = -1
         with t:
-            assert self.state("h") == "running"
-        self.output("rm", "-f", "h")
+            assert self.state("tth") == "running"
+        self.output("rm", "-f", "tth")
 
     def without_stdin(self):
         with self.terminal("run", "--rm", "-t", "busybox", "sh", "-c", "tty; stty size; exit 2") as t:
@@ -245,11 +245,11 @@ class Cases:
             self.output("rm", "-f", *ids)
 
     def killed_under_it(self):
-        with self.terminal("run", "--name", "x", "-it", "busybox", "sh", "-c", ECHO) as t:
+        with self.terminal("run", "--name", "ttx", "-it", "busybox", "sh", "-c", ECHO) as t:
             t.expect("ready")
-            self.output("kill", "x")
+            self.output("kill", "ttx")
             assert t.end() == 137
-        self.output("rm", "x")
+        self.output("rm", "ttx")
 
 
 NAMES = (

@@ -52,7 +52,7 @@ same_run() {
 	mkdir "$BATS_TEST_TMPDIR/d"
 	echo 'F=from file' >"$BATS_TEST_TMPDIR/env"
 	echo G=1 >"$BATS_TEST_TMPDIR/labels"
-	run -0 vessel run --rm --name o --hostname box -e A=1 --env B=two --env-file "$BATS_TEST_TMPDIR/env" -w /tmp \
+	run -0 vessel run --rm --name oo --hostname box -e A=1 --env B=two --env-file "$BATS_TEST_TMPDIR/env" -w /tmp \
 		-u 1000:2000 -v "$BATS_TEST_TMPDIR/d:/data:ro" --tmpfs /scratch:size=1m --read-only --ulimit nofile=100:200 \
 		--add-host there:10.1.2.3 --dns 10.9.9.9 --dns-search example.com --init busybox sh -c '
 		echo $A $B $F; pwd; id -u; id -g; hostname; ulimit -Hn; cat /proc/1/comm
@@ -73,20 +73,20 @@ same_run() {
 }
 
 @test "create, start, stop, kill, wait, restart, rename, pause, rm" {
-	vessel create --name c busybox sh -c 'trap "exit 5" TERM; while :; do usleep 10000; done'
-	[ "$(vessel start c)" = c ]
-	[ "$(vessel rename c d; vessel stop d)" = d ]
-	[ "$(vessel wait d)" = 5 ]
-	vessel start d
-	vessel pause d
+	vessel create --name cc busybox sh -c 'trap "exit 5" TERM; while :; do usleep 10000; done'
+	[ "$(vessel start cc)" = cc ]
+	[ "$(vessel rename cc dd; vessel stop dd)" = dd ]
+	[ "$(vessel wait dd)" = 5 ]
+	vessel start dd
+	vessel pause dd
 	[[ $(vessel ps --format '{{.Status}}') == *"(Paused)" ]]
-	vessel unpause d
-	vessel restart -t 0 d
-	run -1 vessel rm d
+	vessel unpause dd
+	vessel restart -t 0 dd
+	run -1 vessel rm dd
 	[[ $output == *"container is running"* ]]
-	vessel kill -s KILL d
-	[ "$(vessel wait d)" = 137 ]
-	[ "$(vessel rm d)" = d ]
+	vessel kill -s KILL dd
+	[ "$(vessel wait dd)" = 137 ]
+	[ "$(vessel rm dd)" = dd ]
 	id=$(vessel run -d --cidfile "$BATS_TEST_TMPDIR/cid" busybox sleep 1000)
 	[ "$(cat "$BATS_TEST_TMPDIR/cid")" = "$id" ]
 	vessel rm -f "$id"
@@ -95,23 +95,23 @@ same_run() {
 }
 
 @test "logs, attach, exec" {
-	vessel run --name l busybox sh -c 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2'
-	same logs l
-	same logs --tail 2 l
-	same logs -t l
-	same logs --since 2099-01-01T00:00:00 l
-	[ "$(vessel logs l 2>/dev/null | wc -l)" -eq 5 ]
-	docker run -d --name f busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
-	[ "$(vessel logs -f f | xargs)" = "1 2 3 4 5 6 7 8" ]
+	vessel run --name ll busybox sh -c 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2'
+	same logs ll
+	same logs --tail 2 ll
+	same logs -t ll
+	same logs --since 2099-01-01T00:00:00 ll
+	[ "$(vessel logs ll 2>/dev/null | wc -l)" -eq 5 ]
+	docker run -d --name ff busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
+	[ "$(vessel logs -f ff | xargs)" = "1 2 3 4 5 6 7 8" ]
 	vessel run -d -i --name cat busybox cat
 	[ "$(echo through | vessel attach cat)" = through ]
-	vessel run -d --name e busybox sleep 1000
-	run -3 vessel exec e sh -c 'exit 3'
-	[ "$(echo piped | vessel exec -i e cat)" = piped ]
-	[ "$(vessel exec -u 1000 -w /tmp -e X=y e sh -c 'id -u; pwd; echo $X' | xargs)" = "1000 /tmp y" ]
-	run -127 vessel exec e no-such-program
-	run -126 vessel exec e /etc/passwd
-	vessel exec -d e sleep 1000
+	vessel run -d --name ee busybox sleep 1000
+	run -3 vessel exec ee sh -c 'exit 3'
+	[ "$(echo piped | vessel exec -i ee cat)" = piped ]
+	[ "$(vessel exec -u 1000 -w /tmp -e X=y ee sh -c 'id -u; pwd; echo $X' | xargs)" = "1000 /tmp y" ]
+	run -127 vessel exec ee no-such-program
+	run -126 vessel exec ee /etc/passwd
+	vessel exec -d ee sleep 1000
 }
 
 @test "tables and templates print as docker's" {
@@ -145,7 +145,7 @@ same_run() {
 	docker create --name made busybox
 	for args in "inspect nothing-here" "start nothing-here" "stop nothing-here" "kill nothing-here" "kill made" "kill -s NOSUCH up" \
 		"rm up" "rm nothing-here" "rm -f nothing-here" "exec nothing-here true" "exec made true" "exec up no-such-program" "logs nothing-here" \
-		"attach made" "attach nothing-here" "rename made up" "rename nothing-here x" "wait nothing-here" "pause made" "unpause up" \
+		"attach made" "attach nothing-here" "rename made up" "rename nothing-here xx" "wait nothing-here" "pause made" "unpause up" \
 		"restart nothing-here" "rmi nothing-here" "rmi busybox" "image inspect nothing-here" "container inspect nothing-here" \
 		"inspect -f {{.NoSuch.Field}} up" "inspect -f {{.Broken up" "ps --filter nonsense" "ps --filter no=such" "port nothing-here" "port up 80" \
 		"history nothing-here" "tag nothing-here x" "tag busybox UPPER:x" "stop" "rm" "exec up" "rename up" "inspect" "start -a made up"; do

@@ -147,16 +147,16 @@ device_policy() {
 }
 
 pause_freezes() {
-	id=$(vessel run -d --name p busybox sh -c 'while :; do echo x; usleep 1000; done')
-	vessel pause p
+	id=$(vessel run -d --name pp busybox sh -c 'while :; do echo x; usleep 1000; done')
+	vessel pause pp
 	is "$(cat /sys/fs/cgroup/docker/$id/cgroup.freeze)" 1
 	grep -q 'frozen 1' /sys/fs/cgroup/docker/$id/cgroup.events
-	is "$(vessel inspect -f '{{.State.Status}}' p)" paused
-	fails vessel exec p true
-	vessel unpause p
+	is "$(vessel inspect -f '{{.State.Status}}' pp)" paused
+	fails vessel exec pp true
+	vessel unpause pp
 	grep -q 'frozen 0' /sys/fs/cgroup/docker/$id/cgroup.events
-	vessel pause p
-	vessel rm -f p
+	vessel pause pp
+	vessel rm -f pp
 	[ ! -d "/sys/fs/cgroup/docker/$id" ]
 }
 
@@ -177,13 +177,13 @@ bridge_and_ports() {
 }
 
 execs() {
-	vessel run -d --name e -e A=b busybox sleep 1000
-	is "$(vessel exec e sh -c 'echo $A; cat /proc/1/comm' | tr '\n' ' ')" "b sleep "
+	vessel run -d --name ee -e A=b busybox sleep 1000
+	is "$(vessel exec ee sh -c 'echo $A; cat /proc/1/comm' | tr '\n' ' ')" "b sleep "
 	code=0
-	vessel exec e sh -c 'exit 3' || code=$?
+	vessel exec ee sh -c 'exit 3' || code=$?
 	is $code 3
-	is "$(echo piped | vessel exec -i -u 1000 e sh -c 'cat; id -u' | tr '\n' ' ')" "piped 1000 "
-	vessel rm -f e
+	is "$(echo piped | vessel exec -i -u 1000 ee sh -c 'cat; id -u' | tr '\n' ' ')" "piped 1000 "
+	vessel rm -f ee
 }
 
 many_layers() {
