@@ -219,17 +219,22 @@ int launch_why_gone(int sync_fd, struct error *err)
 int launch_go(int sync_fd, struct error *err)
 {
 	struct sync_message m;
+	bool reset = false;
 	int r;
 
 	if (sync_send(sync_fd, SYNC_GO, -EBADF) < 0)
 		return launch_why_gone(sync_fd, err);
 	for (;;) {
 		r = (int)recv(sync_fd, &m, sizeof(m), MSG_PEEK);
-		if (r == 0)
+		if (r == 0 && !reset)
 			return 0; /* closed by execve(2) */
-		if (r < 0 && errno == EINTR)
+		if (r == 0)
+			return launch_why_gone(sync_fd, err);
+		/* ECONNRESET: it died with our GO unread; what it said is behind that (sync_recv) */
+		if (r < 0 && (errno == EINTR || (errno == ECONNRESET && !reset))) {
+			reset = errno == ECONNRESET;
 			continue;
-		/* ECONNRESET: it died with our GO unread */
+		}
 		if (r < 0)
 			return error_set(err, ERROR_INTERNAL, errno,
 					 "start the container's process");

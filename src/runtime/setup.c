@@ -642,7 +642,9 @@ static int stage_arguments(struct setup *s, struct error *err)
 static int stage_exec(struct setup *s, struct error *err)
 {
 	(void)execve(prepared_path, prepared_args, prepared_env);
-	return exec_error(s->process->args.v[0], errno, err);
+	return exec_error(s->plan && s->plan->init_path ? PLAN_INIT_DESTINATION
+							: s->process->args.v[0],
+			  errno, err);
 }
 
 /* -- tables -------------------------------------------------------------------------------- */
