@@ -3,13 +3,19 @@
  * Every base chain on the forward hook has its say, whatever the others accepted.  Two things make
  * a chain suspicious: the policy drop (iptables' FORWARD as ufw and dockerd leave it) and a rule
  * that drops or rejects without a condition (firewalld's filter_FORWARD ends with one).
+ * iptables-legacy is apart from nftables and asked separately; of it only policies are read.
  */
 #include <string.h>
 
 #include "base/error.h"
 #include "linux/nft.h"
+#include "linux/xtables.h"
 #include "network/network.h"
 #include "network/network_priv.h"
+
+#define ADVICE                                                               \
+	"published ports and containers' connections may not work until it " \
+	"accepts those of link '%s'"
 
 struct suspect {
 	uint8_t family;
@@ -66,6 +72,31 @@ static int collect(const struct nft_chain *c, void *data, struct error *err)
 	return 0;
 }
 
+static int legacy_warning(const struct network_manager *nm, char **ret, struct error *err)
+{
+	static const struct {
+		sa_family_t family;
+		const char *program;
+	} programs[] = {
+		{AF_INET, "iptables-legacy"},
+		{AF_INET6, "ip6tables-legacy"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		int r = xtables_forward_drops(programs[i].family, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		*ret = xasprintf("chain 'FORWARD' of %s drops forwarded packets: " ADVICE,
+				 programs[i].program, nm->link);
+		return 0;
+	}
+	*ret = NULL;
+	return 0;
+}
+
 int network_forward_warning(const struct network_manager *nm, char **ret, struct error *err)
 {
 	__attribute__((cleanup(suspects_done))) struct suspects s = {.own_table = nm->table};
@@ -96,6 +127,5 @@ int network_forward_warning(const struct network_manager *nm, char **ret, struct
 			s.v[i].chain, family_name(s.v[i].family), s.v[i].table, nm->link);
 		return 0;
 	}
-	*ret = NULL;
-	return 0;
+	return legacy_warning(nm, ret, err);
 }

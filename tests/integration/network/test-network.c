@@ -15,7 +15,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
+
+#include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,7 +119,8 @@ static int new_namespace(bool with_lo)
 
 static int sock(int ns, int family, int type)
 {
-	int back = enter(ns), fd = socket(family, type | SOCK_CLOEXEC, 0);
+	int protocol = type == SOCK_RAW ? IPPROTO_RAW : 0;
+	int back = enter(ns), fd = socket(family, type | SOCK_CLOEXEC, protocol);
 	struct timeval limit = {.tv_sec = 10}; /* ends a failed test, decides nothing */
 
 	netlink_netns_leave(back);
@@ -839,6 +844,62 @@ static void subnets_avoid_the_hosts_routes(void **state)
 	undo = run("ip route del 10.213.4.0/24");
 }
 
+/* `iptables-legacy -P FORWARD <policy>`, without the program: the table as one blob, its policy
+ * changed, put back.  A new namespace's first look at the table makes it. */
+static void set_legacy_policy(int verdict)
+{
+	struct ipt_getinfo info = {.name = "filter"};
+	autofree struct ipt_get_entries *entries = NULL;
+	autofree struct ipt_replace *replace = NULL;
+	autofree struct xt_counters *counters = NULL;
+	struct xt_standard_target *target;
+	struct ipt_entry *last;
+	int fd = sock(f.host, AF_INET, SOCK_RAW);
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, SOL_IP, IPT_SO_GET_INFO, &info, &len), 0);
+	len = (socklen_t)(sizeof(*entries) + info.size);
+	entries = xcalloc(1, len);
+	memcpy(entries->name, info.name, sizeof(entries->name));
+	entries->size = info.size;
+	assert_int_equal(getsockopt(fd, SOL_IP, IPT_SO_GET_ENTRIES, entries, &len), 0);
+
+	last = (void *)((char *)entries->entrytable + info.underflow[NF_INET_FORWARD]);
+	target = (void *)((char *)last + last->target_offset);
+	target->verdict = -verdict - 1;
+	counters = xnew0n(struct xt_counters, info.num_entries);
+	replace = xcalloc(1, sizeof(*replace) + info.size);
+	memcpy(replace->name, info.name, sizeof(replace->name));
+	replace->valid_hooks = info.valid_hooks;
+	replace->num_entries = info.num_entries;
+	replace->size = info.size;
+	memcpy(replace->hook_entry, info.hook_entry, sizeof(info.hook_entry));
+	memcpy(replace->underflow, info.underflow, sizeof(info.underflow));
+	replace->num_counters = info.num_entries;
+	replace->counters = counters;
+	memcpy(replace->entries, entries->entrytable, info.size);
+	len = (socklen_t)(sizeof(*replace) + info.size);
+	assert_int_equal(setsockopt(fd, SOL_IP, IPT_SO_SET_REPLACE, replace, len), 0);
+	(void)close(fd);
+}
+
+static void a_legacy_drop_is_told(void **state)
+{
+	char *warning = NULL;
+
+	(void)state;
+	must(network_forward_warning(f.nm, &warning, err));
+	assert_null(warning);
+	set_legacy_policy(NF_DROP);
+	must(network_forward_warning(f.nm, &warning, err));
+	assert_non_null(warning);
+	assert_non_null(strstr(warning, "chain 'FORWARD' of iptables-legacy"));
+	free(warning);
+	set_legacy_policy(NF_ACCEPT);
+	must(network_forward_warning(f.nm, &warning, err));
+	assert_null(warning);
+}
+
 static void foreign_drops_are_told(void **state)
 {
 	static const struct {
@@ -895,6 +956,7 @@ int main(void)
 		test(ports_without_icc_do_not_see_each_other),
 		test(subnets_avoid_the_hosts_routes),
 		test(foreign_drops_are_told),
+		test(a_legacy_drop_is_told),
 	};
 
 	int failed;
