@@ -92,6 +92,12 @@ static void send_failed(struct shim *s, const struct error *err)
 
 /* The end */
 
+static void stop_watching_oom(struct shim *s)
+{
+	s->oom_src = loop_remove(s->oom_src);
+	fd_close(&s->oom_fd);
+}
+
 void shim_leave_if_idle(void *data)
 {
 	struct shim *s = data;
@@ -103,6 +109,7 @@ void shim_leave_if_idle(void *data)
 
 void shim_leave(struct shim *s)
 {
+	stop_watching_oom(s);
 	s->ports = ports_free(s->ports);
 	s->container = runtime_free(s->container);
 	conns_unlisten(s->conns);
@@ -186,12 +193,6 @@ static void oom_ready(struct loop_source *src, int fd, uint32_t events, void *da
 	while (read(fd, buf, sizeof(buf)) > 0)
 		;
 	check_oom(data);
-}
-
-static void stop_watching_oom(struct shim *s)
-{
-	s->oom_src = loop_remove(s->oom_src);
-	fd_close(&s->oom_fd);
 }
 
 static void answer_late(struct loop_source *timer, void *data)

@@ -212,7 +212,8 @@ class Shim(Daemon):
         return seen
 
     def ended(self, status):
-        assert self.process.wait(vessel.TIMEOUT_S) == status
+        got = self.process.wait(vessel.TIMEOUT_S)
+        assert got == status, "the shim ended with %d" % got
         self.close()
         assert not os.path.exists(self.top + "/run/shim.sock")
         for top in os.listdir("/sys/fs/cgroup"):
