@@ -319,7 +319,7 @@ const char *cgroup_path(const struct cgroup *cg)
 
 int cgroup_clone_fd(const struct cgroup *cg)
 {
-	return cg->layout->mode == CGROUP_MODE_V2 ? cgroup_v2_dir(cg) : -EBADF;
+	return cgroup_v2_dir(cg);
 }
 
 size_t cgroup_hierarchy_count(const struct cgroup *cg)
@@ -405,8 +405,8 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 	return 0;
 }
 
-int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
-		  struct error *err)
+int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+			  struct error *err)
 {
 	autocgroup struct cgroup *cg = NULL;
 	int r = path_check(path, err);
@@ -415,13 +415,41 @@ int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup
 		return r;
 	cg = cgroup_new(l, path);
 	for (size_t i = 0; i < l->count; i++) {
+		if (!l->hierarchies[i].is_v2)
+			continue;
 		r = create_in(&l->hierarchies[i], path, &cg->dir_fds[i], err);
-		if (r < 0) {
-			if (r != -EEXIST)
-				(void)cgroup_destroy(cg,
-						     NULL); /* the first error is the one to tell */
+		if (r < 0)
 			return r;
-		}
+	}
+	*ret = TAKE_PTR(cg);
+	return 0;
+}
+
+int cgroup_create_rest(struct cgroup *cg, struct error *err)
+{
+	for (size_t i = 0; i < cg->layout->count; i++) {
+		int r = cg->dir_fds[i] >= 0 ? 0
+					    : create_in(&cg->layout->hierarchies[i], cg->path,
+							&cg->dir_fds[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+		  struct error *err)
+{
+	autocgroup struct cgroup *cg = NULL;
+	int r = cgroup_create_unified(l, path, &cg, err);
+
+	if (r < 0)
+		return r;
+	r = cgroup_create_rest(cg, err);
+	if (r < 0) {
+		(void)cgroup_destroy(cg, NULL); /* the first error is the one to tell */
+		return r;
 	}
 	*ret = TAKE_PTR(cg);
 	return 0;
@@ -479,6 +507,23 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err)
 					  cg->layout->hierarchies[i].name);
 	}
 	return 0;
+}
+
+/* cgroup1_tasks_write() with "0": the kernel skips cgroup_threadgroup_rwsem, whose writers may have to
+ * wait for a grace period, when a thread moves nobody but itself. */
+int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err)
+{
+	autofree char *file = xasprintf("%s/tasks", path + 1);
+	int r = path_check(path, err);
+
+	for (size_t i = 0; r == 0 && i < l->count; i++)
+		if (!l->hierarchies[i].is_v2) {
+			r = cgroup_write(l->hierarchies[i].root_fd, file, "0", err);
+			if (r < 0)
+				r = error_wrap(err, r, "join cgroup '%s' in %s", path,
+					       l->hierarchies[i].name);
+		}
+	return r;
 }
 
 struct pid_list {

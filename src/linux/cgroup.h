@@ -95,15 +95,25 @@ struct cgroup_resources {
  * the cgroup's life. */
 int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
 		  struct error *err);
+/* The first half of cgroup_create(): the directory in the unified tree alone (if there is one), so
+ * that a process can be cloned into it (cgroup_clone_fd) while cgroup_create_rest() makes the
+ * others.  On failure of the latter the caller destroys it. */
+int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+			  struct error *err);
+int cgroup_create_rest(struct cgroup *cg, struct error *err);
 /* Open an existing one; hierarchies where it is missing are skipped; -ENOENT if it is nowhere. */
 int cgroup_open(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
 		struct error *err);
 const char *cgroup_path(const struct cgroup *cg);
-/* An fd of its directory in the unified tree, for CLONE_INTO_CGROUP; -EBADF unless pure v2. */
+/* An fd of its directory in the unified tree, for CLONE_INTO_CGROUP; -EBADF on pure v1. */
 int cgroup_clone_fd(const struct cgroup *cg);
 
 /* Move a process into it, in every hierarchy. */
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
+/* Move the calling, single-threaded process into the v1 hierarchies of `path`; the unified one is
+ * CLONE_INTO_CGROUP's business.  Unlike cgroup_attach() this takes no lock that waits for an RCU
+ * grace period (10 ms and more). */
+int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err);
 /* Apply limits.  ERROR_INVALID names the file and value that the kernel refused; a limit whose
  * controller is not available is ERROR_UNAVAILABLE. */
 int cgroup_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err);

@@ -87,8 +87,7 @@ struct creation {
 	struct arena *arena;         /* owned */
 	struct plan plan;
 	struct setup setup;
-	int child_sync_fd;   /* owned until clone3 */
-	bool has_cgroup_dir; /* something to remove on failure */
+	int child_sync_fd; /* owned until clone3 */
 };
 
 static void creation_done(struct creation *cr)
@@ -100,18 +99,21 @@ static void creation_done(struct creation *cr)
 	(void)arena_free(cr->arena);
 }
 
-static int make_cgroup(struct creation *cr, struct error *err)
+/* The rest of the cgroup and its limits, while the process already works. */
+static int finish_cgroup(struct creation *cr, struct error *err)
 {
+	const struct oci_linux *l = &cr->args->spec->linux_;
 	struct cgroup_resources resources;
 	struct runtime_container *c = cr->c;
-	const struct oci_linux *l = &cr->args->spec->linux_;
-	int r = cgroup_create(c->cgroups, cr->setup.cgroup_path, &c->cgroup, err);
+	int r = cgroup_create_rest(c->cgroup, err);
 
 	if (r < 0)
 		return r;
-	cr->has_cgroup_dir = true;
 	resources_convert(cr->arena, &l->resources, l, &resources);
-	return cgroup_apply(c->cgroup, &resources, err);
+	r = cgroup_apply(c->cgroup, &resources, err);
+	if (r == 0 && !cr->setup.joins_cgroup)
+		r = cgroup_attach(c->cgroup, c->pid, err);
+	return r;
 }
 
 /* Beside our own program, else where `make install` puts it. */
@@ -277,19 +279,18 @@ static int await_ready(struct creation *cr, struct error *err)
 static int launch(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
+	const struct oci_namespace *user = &args->spec->linux_.namespaces[OCI_NAMESPACE_USER];
 	struct runtime_container *c = cr->c;
 	struct launched process;
-	bool v2;
 	int r;
 
-	v2 = cgroup_layout_mode(c->cgroups) == CGROUP_MODE_V2;
-	if (v2) {
-		r = make_cgroup(cr, err);
-		if (r < 0)
-			return r;
-	}
-	r = launch_clone(&cr->setup, create_stages, create_stage_count,
-			 v2 ? cgroup_clone_fd(c->cgroup) : -EBADF, &process, err);
+	r = cgroup_create_unified(c->cgroups, cr->setup.cgroup_path, &c->cgroup, err);
+	if (r < 0)
+		return r;
+	/* In a user namespace it has no rights on the host's cgroups. */
+	cr->setup.joins_cgroup = !user->present;
+	r = launch_clone(&cr->setup, create_stages, create_stage_count, cgroup_clone_fd(c->cgroup),
+			 &process, err);
 	if (r < 0)
 		return r;
 	c->pid = process.pid;
@@ -304,25 +305,42 @@ static int launch(struct creation *cr, struct error *err)
 	if (args->on_namespaces)
 		args->on_namespaces(args->data, c->pid, c->netns_fd);
 	r = write_maps(cr, err);
-	if (r == 0 && !v2) {
-		r = make_cgroup(cr, err);
-		if (r == 0)
-			r = cgroup_attach(c->cgroup, c->pid, err);
-	}
+	if (r == 0)
+		r = finish_cgroup(cr, err);
 	if (r == 0 && sync_send(c->sync_fd, SYNC_CGROUP, -EBADF) < 0)
 		r = launch_why_gone(c->sync_fd, err);
 	return r < 0 ? r : await_ready(cr, err);
 }
 
-/* The process's own account of a failure beats ours, which is that it is gone. */
-static void roll_back(struct creation *cr)
+/* A process that has failed is gone when we next do something to it: its own account of that is
+ * the better one. */
+static void prefer_account(int sync_fd, struct error *err)
+{
+	for (;;) {
+		struct sync_message m;
+
+		if (sync_recv(sync_fd, &m, NULL) <= 0)
+			return;
+		if (m.type == SYNC_ERROR) {
+			(void)sync_take_error(&m, err);
+			return;
+		}
+	}
+}
+
+static int roll_back(struct creation *cr, int r, struct error *err)
 {
 	struct runtime_container *c = cr->c;
 
 	launch_kill(c->pid, c->pidfd);
+	if (c->pid > 0 && err) {
+		prefer_account(c->sync_fd, err);
+		r = err->errnum > 0 ? -err->errnum : -EIO;
+	}
 	c->pid = 0;
 	if (c->cgroup)
 		(void)cgroup_destroy(c->cgroup, NULL); /* the first error is the one to tell */
+	return r;
 }
 
 static bool id_is_valid(const char *id)
@@ -362,7 +380,7 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 	if (r == 0) {
 		r = launch(&cr, err);
 		if (r < 0)
-			roll_back(&cr);
+			r = roll_back(&cr, r, err);
 	}
 	creation_done(&cr);
 	if (r < 0)

@@ -51,6 +51,8 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 		.preserve_fds = args->preserve_fds,
 		.target_pidfd = c->pidfd,
 		.target_flags = c->ns_flags,
+		.cgroup_layout = c->cgroups,
+		.cgroup_path = cgroup_path(c->cgroup),
 		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
 		.root_fd = -EBADF,
 		.devpts_fd = -EBADF,
@@ -64,17 +66,10 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 	return s->proc_fd < 0 ? s->proc_fd : 0;
 }
 
-static int set_up(struct setup *s, const struct runtime_container *c,
-		  struct runtime_exec_process *p, int sync, struct error *err)
+static int set_up(struct setup *s, struct runtime_exec_process *p, int sync, struct error *err)
 {
-	int r = 0;
+	int r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
 
-	if (cgroup_clone_fd(c->cgroup) < 0)
-		r = cgroup_attach(c->cgroup, p->pid, err);
-	if (r == 0)
-		r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
-	if (r == 0 && sync_send(sync, SYNC_CGROUP, -EBADF) < 0)
-		r = launch_why_gone(sync, err);
 	if (r == 0)
 		r = sync_expect(sync, SYNC_READY, &p->console_fd, err);
 	if (r == 0)
@@ -109,7 +104,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 		if (setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
 			r = error_set(err, ERROR_INTERNAL, errno, "limit the set-up's time");
 		else
-			r = set_up(&s, c, &p, sync, err);
+			r = set_up(&s, &p, sync, err);
 	}
 	fd_close(&s.proc_fd);
 	if (r < 0) {

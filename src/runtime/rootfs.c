@@ -347,8 +347,9 @@ static int mount_cgroup(struct setup *s, const struct plan_mount *m, struct erro
 		r = cgroup_open(s->cgroup_layout, s->cgroup_path, &cg, err);
 	if (r < 0)
 		return r;
-	return cgroup_clone_fd(cg) >= 0 ? mount_cgroup_v2(s, cg, m, err)
-					: mount_cgroup_v1(s, cg, m, err);
+	return cgroup_layout_mode(s->cgroup_layout) == CGROUP_MODE_V2
+		       ? mount_cgroup_v2(s, cg, m, err)
+		       : mount_cgroup_v1(s, cg, m, err);
 }
 
 int rootfs_mount_all(struct setup *s, struct error *err)

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "linux/caps.h"
+#include "linux/cgroup.h"
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/sys.h"
@@ -67,7 +68,7 @@ static int stage_join(struct setup *s, struct error *err)
 static int stage_join_target(struct setup *s, struct error *err)
 {
 	uint64_t flags = s->target_flags & ~(uint64_t)CLONE_NEWPID;
-	int r = setup_wait_cgroup(s, err);
+	int r = cgroup_join(s->cgroup_layout, s->cgroup_path, err);
 
 	if (r < 0)
 		return r;
@@ -157,6 +158,11 @@ int setup_wait_cgroup(struct setup *s, struct error *err)
 	if (r < 0)
 		return r;
 	s->cgroup_joined = true;
+	if (s->joins_cgroup) {
+		r = cgroup_join(s->cgroup_layout, s->cgroup_path, err);
+		if (r < 0)
+			return r;
+	}
 	/* Only now: the namespace's root is the cgroup one is in (cgroup_namespaces(7)). */
 	if (s->plan) {
 		const struct oci_namespace *ns = &s->spec->linux_.namespaces[OCI_NAMESPACE_CGROUP];

@@ -53,6 +53,8 @@ int sync_send_error(int sock, enum sync_type type, const char *stage, const stru
 /* Wait for one message; 0 at end of file, else 1 or -errno.  *ret_fd (may be NULL) gets a passed fd
  * or -EBADF. */
 int sync_recv(int sock, struct sync_message *ret, int *ret_fd);
+/* Fill err from an ERROR message; returns its negative errno. */
+int sync_take_error(const struct sync_message *m, struct error *err);
 /* Wait for `want`; fills err from an ERROR message, or when the other side is gone. Warnings are
  * logged. */
 int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err);
@@ -78,8 +80,9 @@ struct setup {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
-	bool cgroup_joined;                    /* in the process: SYNC_CGROUP has been seen */
-	bool wait_for_hooks;                   /* hooks run in the runtime's namespaces */
+	bool joins_cgroup;   /* the process moves itself; else the caller does it */
+	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen */
+	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
 
 	/* of the process, while it works */
 	int null_fd;           /* the host's null device, for streams that are not given */

@@ -54,7 +54,7 @@ int sync_recv(int sock, struct sync_message *ret, int *ret_fd)
 }
 
 /* The text is complete, strerror included: error_set would append the errno's once more. */
-static int take_error(const struct sync_message *m, struct error *err)
+int sync_take_error(const struct sync_message *m, struct error *err)
 {
 	if (err) {
 		error_done(err);
@@ -83,7 +83,7 @@ int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err)
 			continue;
 		}
 		if (m.type == SYNC_ERROR)
-			return take_error(&m, err);
+			return sync_take_error(&m, err);
 		if (m.type == (uint32_t)want)
 			return 0;
 		return error_set(err, ERROR_INTERNAL, EBADMSG,
