@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/address.h"
 #include "http/client.h"
 
 static const struct command *const tables[] = {
@@ -204,6 +205,17 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	return run_command(cli, c, group, argc - 1, argv + 1);
 }
 
+/* A variable that is set to nothing says nothing, as in Docker's client. */
+static const char *environment_host(void)
+{
+	static const char *const names[] = {"VESSEL_HOST", "DOCKER_HOST"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!str_empty(getenv(names[i])))
+			return getenv(names[i]);
+	return "unix://" HTTP_ADDRESS_DEFAULT_PATH;
+}
+
 int cli_main(int argc, char **argv)
 {
 	struct global_options options = {0};
@@ -211,7 +223,7 @@ int cli_main(int argc, char **argv)
 	autoerror struct error err = {0};
 	int r;
 
-	options.cli.host = getenv("VESSEL_HOST") ?: getenv("DOCKER_HOST") ?: "unix://";
+	options.cli.host = environment_host();
 	options.cli.tlsverify = !str_empty(getenv("DOCKER_TLS_VERIFY"));
 	if (flags_parse(global_flags, &options, argc - 1, argv + 1, true, &parsed, &err) < 0) {
 		(void)fprintf(stderr, "%s\n\nRun 'vessel --help' for more information\n",

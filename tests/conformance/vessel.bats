@@ -4,33 +4,35 @@ load ../lib/engine
 setup_file() { engine_up; }
 teardown_file() { engine_down; }
 
-# Both clients' output (both streams) and exit code for the same arguments; names and versions of the
-# clients themselves aside.
-same() {
-	local theirs ours
-	theirs=$(docker "$@" 2>&1 </dev/null; echo "exit $?")
-	ours=$(vessel "$@" 2>&1 </dev/null; echo "exit $?")
-	diff <(echo "$theirs" | sed 's/docker/vessel/g') <(echo "$ours") || {
-		echo "differs: $*"
-		return 1
-	}
-}
-
-# The same for `run` of a container, which is removed behind each.
-same_run() {
+# compare COMMAND ARGS...: both clients' output (both streams) and exit code for the same arguments; the
+# client's name aside.  All differences are shown before the test fails, by no_difference.
+compare() {
 	local client
 	for client in docker vessel; do
 		(
-			$client run --name subject "$@" 2>&1 </dev/null
-			echo "exit $?"
+			status=0
+			"$1" $client "${@:2}" 2>&1 </dev/null || status=$?
+			echo "exit $status"
 		) | sed 's/docker/vessel/g' >"$BATS_TEST_TMPDIR/$client"
-		docker rm -f subject >/dev/null 2>&1 || true
 	done
-	diff "$BATS_TEST_TMPDIR/docker" "$BATS_TEST_TMPDIR/vessel" || {
-		echo "differs: run $*"
-		return 1
+	diff "$BATS_TEST_TMPDIR/docker" "$BATS_TEST_TMPDIR/vessel" >"$BATS_TEST_TMPDIR/difference" || {
+		echo "differs: ${*:2}"
+		cat "$BATS_TEST_TMPDIR/difference"
+		differences=$((differences + 1))
 	}
 }
+plain() { "$@"; }
+# `run` of a container, which is removed behind each client.
+run_subject() {
+	local status=0
+	"$1" run --name subject "${@:2}" || status=$?
+	docker rm -f subject >/dev/null 2>&1
+	return $status
+}
+same() { compare plain "$@"; }
+same_run() { compare run_subject "$@"; }
+no_difference() { [ "$differences" -eq 0 ]; }
+setup() { differences=0; }
 
 @test "run: streams, exit codes, input" {
 	run -0 --separate-stderr vessel run --rm busybox sh -c 'echo out; echo err >&2'
@@ -112,6 +114,7 @@ same_run() {
 	run -127 vessel exec ee no-such-program
 	run -126 vessel exec ee /etc/passwd
 	vessel exec -d ee sleep 1000
+	no_difference
 }
 
 @test "tables and templates print as docker's" {
@@ -138,6 +141,7 @@ same_run() {
 	same inspect -s -f '{{.SizeRw}}' third
 	same inspect --type image -f '{{.Id}} {{.Os}}/{{.Architecture}}' busybox
 	docker rmi example.com:5000/some/name:v1
+	no_difference
 }
 
 @test "errors and exit codes are docker's" {
@@ -160,6 +164,7 @@ same_run() {
 		"--no-such-flag busybox" "-Z busybox" "--pids-limit x busybox" "--env-file /no/such busybox" "--privileged=maybe busybox" "" "--detach-keys nonsense busybox true"; do
 		same_run $args
 	done
+	no_difference
 }
 
 @test "images: import, tag, save, load, rmi" {
@@ -186,7 +191,7 @@ Loaded image: made:2" ]
 	vessel version | grep -q '^Server:'
 	vessel --help | grep -q '^  run '
 	vessel run --help | grep -qE '^  -p, --publish list +'
-	[ "$(VESSEL_HOST='' DOCKER_HOST=$DOCKER_HOST vessel -H "$DOCKER_HOST" ps -q)" = "" ]
+	[ "$(VESSEL_HOST= vessel ps -q)" = "" ]
 	run -1 vessel -H unix:///no/such.sock ps
 	[[ $output == *"Cannot connect to the vessel daemon at unix:///no/such.sock"* ]]
 	run -1 vessel no-such-command

@@ -2,6 +2,8 @@
 #
 # setup_file() { engine_up; }  teardown_file() { engine_down; }
 
+bats_require_minimum_version 1.5.0
+
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=${VESSEL_BIN:-$TOP/build/bin}
 PEERS=$TOP/build/peers
