@@ -1,7 +1,8 @@
 /* Images in, containers' file systems on them, images out. */
 #include "fixture.h"
 
-#include "base/json.h"
+#include <isa-l/igzip_lib.h>
+
 #include "base/sha256.h"
 #include "store/layer.h"
 
@@ -545,6 +546,200 @@ static void test_leftovers_are_cleaned(void **state)
 	assert_int_equal(fixture_count(f, "aside"), 1);
 }
 
+/* ---- OCI layouts, compressed ---- */
+
+static void gzip(struct strbuf *out, const struct strbuf *in)
+{
+	struct isal_zstream *z = xnew0(struct isal_zstream);
+	char *room = strbuf_reserve(out, in->len + 1000);
+
+	isal_deflate_init(z);
+	z->gzip_flag = IGZIP_GZIP;
+	z->end_of_stream = 1;
+	z->next_in = (uint8_t *)in->s;
+	z->avail_in = (uint32_t)in->len;
+	z->next_out = (uint8_t *)room;
+	z->avail_out = (uint32_t)in->len + 1000;
+	assert_int_equal(isal_deflate(z), COMP_OK);
+	strbuf_advance(out, in->len + 1000 - z->avail_out);
+	free(z);
+}
+
+static void add_blob(struct strbuf *archive, const struct strbuf *b, char *ret_digest)
+{
+	autofree char *path = NULL;
+
+	digest_of(b, ret_digest);
+	path = xasprintf("blobs/sha256/%s", digest_hex(ret_digest));
+	tar_add(archive,
+		&(struct tar_entry){
+			.type = TAR_FILE, .path = path, .mode = 0644, .size = (int64_t)b->len},
+		b->s);
+}
+
+/* An OCI layout of one image with a gzip layer and a plain one, whole archive compressed too. */
+static void make_oci(struct strbuf *out, const struct strbuf *layer1, const struct strbuf *layer2,
+		     const char *annotations, char *ret_id)
+{
+	struct strbuf plain = STRBUF_INIT(TEST_TAR_MAX), gz = STRBUF_INIT(LAYER_MAX);
+	struct strbuf config = STRBUF_INIT(4096), manifest = STRBUF_INIT(4096);
+	struct strbuf index = STRBUF_INIT(4096);
+	char d1[DIGEST_STRING_SIZE], d2[DIGEST_STRING_SIZE], md[DIGEST_STRING_SIZE];
+	char b1[DIGEST_STRING_SIZE], b2[DIGEST_STRING_SIZE];
+	const char *const diffs[] = {d1, d2};
+
+	digest_of(layer1, d1);
+	digest_of(layer2, d2);
+	gzip(&gz, layer1);
+	make_config(&config, diffs, 2);
+	tar_add_file(&plain, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
+	add_blob(&plain, &gz, b1);
+	add_blob(&plain, layer2, b2);
+	add_blob(&plain, &config, ret_id);
+	strbuf_addf(&manifest,
+		    "{\"schemaVersion\":2,\"config\":{\"digest\":\"%s\",\"size\":1},\"layers\":["
+		    "{\"digest\":\"%s\",\"size\":1},{\"digest\":\"%s\",\"size\":1}]}",
+		    ret_id, b1, b2);
+	add_blob(&plain, &manifest, md);
+	strbuf_addf(&index,
+		    "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"%s\",\"size\":1,"
+		    "\"platform\":{\"os\":\"unknown\",\"architecture\":\"unknown\"}},"
+		    "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
+		    "\"digest\":\"%s\",\"size\":1,\"annotations\":{%s}}]}",
+		    d1, md, annotations);
+	tar_add_file(&plain, "index.json", index.s);
+	tar_add_end(&plain);
+	gzip(out, &plain);
+	strbuf_done(&index);
+	strbuf_done(&manifest);
+	strbuf_done(&config);
+	strbuf_done(&gz);
+	strbuf_done(&plain);
+}
+
+static void test_load_oci_layout(void **state)
+{
+	static const struct {
+		const char *annotations, *name;
+	} cases[] = {
+		{"\"io.containerd.image.name\":\"docker.io/library/named:v1\"", "named:v1"},
+		{"\"org.opencontainers.image.ref.name\":\"localhost/x:y\"", "localhost/x:y"},
+		{"\"org.opencontainers.image.ref.name\":\"latest\"", NULL},
+	};
+	struct fixture *f = *state;
+	struct strbuf one = STRBUF_INIT(LAYER_MAX), two = STRBUF_INIT(LAYER_MAX);
+
+	make_layer(&one, "one");
+	tar_add_file(&two, "etc/two", "2");
+	tar_add_entry(&two, .type = TAR_HARDLINK, .path = "linked", .link = "etc/motd");
+	tar_add_end(&two);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct strbuf archive = STRBUF_INIT(TEST_TAR_MAX);
+		struct store_removed_list removed = {0};
+		struct store_loaded_list loaded = {0};
+		struct store_image img = {0};
+		struct error err = {0};
+		char id[DIGEST_STRING_SIZE];
+
+		make_oci(&archive, &one, &two, cases[i].annotations, id);
+		assert_ok(load(f, &archive, &loaded, &err), &err);
+		assert_int_equal(loaded.n, 1);
+		assert_true(str_eq(loaded.v[0].name, cases[i].name));
+		assert_string_equal(loaded.v[0].id, id);
+		assert_ok(store_image_get(f->store, id, &img, &err), &err);
+		assert_int_equal(img.n_layers, 2);
+		/* Both ways back: from the kept blob, and from the tar-split. */
+		check_layer_tar(f, &img.layers[0], &one);
+		check_layer_tar(f, &img.layers[1], &two);
+		assert_int_equal(fixture_count(f, "blobs/sha256"), 1);
+		store_image_done(&img);
+		assert_ok(store_image_remove(f->store, &(struct store_remove_args){.ref = id},
+					     &removed, &err),
+			  &err);
+		assert_int_equal(fixture_count(f, "blobs/sha256"), 0);
+		assert_int_equal(fixture_count(f, "layers"), 2);
+		store_removed_list_done(&removed);
+		store_loaded_list_done(&loaded);
+		strbuf_done(&archive);
+	}
+	strbuf_done(&one);
+	strbuf_done(&two);
+}
+
+/* Two images of one archive that share a layer on different parents. */
+static void test_shared_layer_on_other_parents(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf layers[2] = {STRBUF_INIT(LAYER_MAX), STRBUF_INIT(LAYER_MAX)};
+	struct strbuf archive = STRBUF_INIT(TEST_TAR_MAX), manifest = STRBUF_INIT(4096);
+	char d[2][DIGEST_STRING_SIZE], c[2][DIGEST_STRING_SIZE];
+	struct store_loaded_list loaded = {0};
+	struct error err = {0};
+
+	make_layer(&layers[0], "0");
+	make_layer(&layers[1], "1");
+	strbuf_addc(&manifest, '[');
+	for (int i = 0; i < 2; i++)
+		add_blob(&archive, &layers[i], d[i]);
+	for (int i = 0; i < 2; i++) {
+		const char *const diffs[] = {d[i], d[1 - i]};
+		struct strbuf config = STRBUF_INIT(4096);
+
+		make_config(&config, diffs, 2);
+		add_blob(&archive, &config, c[i]);
+		strbuf_addf(&manifest,
+			    "%s{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"i:%d\"],\"Layers\":["
+			    "\"blobs/sha256/%s\",\"blobs/sha256/%s\"]}",
+			    i ? "," : "", digest_hex(c[i]), i, digest_hex(d[i]),
+			    digest_hex(d[1 - i]));
+		strbuf_done(&config);
+	}
+	strbuf_addc(&manifest, ']');
+	tar_add_file(&archive, "manifest.json", manifest.s);
+	tar_add_end(&archive);
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_int_equal(loaded.n, 2);
+	assert_int_equal(fixture_count(f, "layers"), 6);
+	for (int i = 0; i < 2; i++) {
+		struct store_image img = {0};
+
+		assert_ok(store_image_get(f->store, c[i], &img, &err), &err);
+		check_layer_tar(f, &img.layers[0], &layers[i]);
+		check_layer_tar(f, &img.layers[1], &layers[1 - i]);
+		store_image_done(&img);
+	}
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	store_loaded_list_done(&loaded);
+	strbuf_done(&manifest);
+	strbuf_done(&archive);
+	strbuf_done(&layers[0]);
+	strbuf_done(&layers[1]);
+}
+
+static void test_image_without_layers(void **state)
+{
+	const char *cid = "aa";
+	struct fixture *f = *state;
+	struct strbuf archive = STRBUF_INIT(TEST_TAR_MAX), config = STRBUF_INIT(4096);
+	struct store_loaded_list loaded = {0};
+	struct store_snapshot snap = {0};
+	struct error err = {0};
+
+	make_config(&config, NULL, 0);
+	tar_add_file(&archive, "c.json", config.s);
+	tar_add_file(&archive, "manifest.json", "[{\"Config\":\"c.json\",\"RepoTags\":[\"e:1\"]}]");
+	tar_add_end(&archive);
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_ok(store_snapshot_create(f->store, loaded.v[0].id, cid, &snap, &err), &err);
+	assert_int_equal(snap.lower.n, 1);
+	assert_int_equal(access(snap.lower.v[0], F_OK), 0);
+	store_snapshot_done(&snap);
+	assert_ok(store_snapshot_remove(f->store, cid, &err), &err);
+	store_loaded_list_done(&loaded);
+	strbuf_done(&archive);
+	strbuf_done(&config);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
@@ -553,6 +748,9 @@ int main(void)
 		T(test_resolve),
 		T(test_snapshot),
 		T(test_load_old_layout),
+		T(test_load_oci_layout),
+		T(test_shared_layer_on_other_parents),
+		T(test_image_without_layers),
 		T(test_save_and_load_again),
 		T(test_remove_plain),
 		T(test_remove_conflicts),
