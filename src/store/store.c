@@ -5,7 +5,7 @@
  * tombstone too, which the transaction that adds its rows takes back.  So at any moment a path with
  * neither row nor tombstone is none of ours, and a start after a crash knows what to delete.
  */
-#include "store/store_priv.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/store_priv.h"
 
 static const char *const migrations[] = {
 	"CREATE TABLE layers("

@@ -6,7 +6,7 @@
  * renamed out of the tree in one step: nothing is ever deleted under the parser's feet, and inode
  * numbers stay unique until the end, by which the final pass recognises what it made.
  */
-#include "store/unpack_priv.h"
+#include "store/unpack.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/xattr.h>
 
 #include "base/file.h"
+#include "store/unpack_priv.h"
 
 #define COPY_SIZE (256 * 1024)
 
