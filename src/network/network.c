@@ -335,8 +335,6 @@ static int fill_subnets(const struct network_manager *nm, struct network *net, b
 static int check_request(const struct network_manager *nm, const struct network_request *q,
 			 const struct network_driver *driver, struct error *err)
 {
-	if (!driver)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network driver '%s'", q->driver);
 	if (!name_valid(q->name))
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid network name '%s': only [a-zA-Z0-9][a-zA-Z0-9_.-]* are "
@@ -371,8 +369,11 @@ static int create(struct network_manager *nm, const struct network_request *q, u
 	const struct network_driver *driver = network_driver_find(q->driver ? q->driver : "bridge");
 	__attribute__((cleanup(network_done))) struct network net = {0};
 	struct network_entry *e;
-	int r = check_request(nm, q, driver, err);
+	int r;
 
+	if (!driver)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network driver '%s'", q->driver);
+	r = check_request(nm, q, driver, err);
 	if (r < 0)
 		return r;
 	network_id_random(net.id);
