@@ -130,11 +130,17 @@ static int lock_data_root(struct engine *e, struct error *err)
 	return 0;
 }
 
+/* Layers and volumes hold set-id programs that containers have put there; the host's users must not
+ * reach them (CVE-2021-41091). */
+#define DATA_ROOT_MODE 0710
+
 static int open_dirs(struct engine *e, struct error *err)
 {
 	static const char *const data_dirs[] = {"containers", "volumes", "seccomp", "tmp"};
-	int r = open_root(e->data_root, 0711, &e->data_fd, err);
+	int r = open_root(e->data_root, DATA_ROOT_MODE, &e->data_fd, err);
 
+	if (r >= 0 && fchmod(e->data_fd, DATA_ROOT_MODE) < 0)
+		r = error_set(err, ERROR_INTERNAL, errno, "close '%s' to others", e->data_root);
 	r = r < 0 ? r : open_root(e->exec_root, 0711, &e->exec_fd, err);
 	r = r < 0 ? r : lock_data_root(e, err);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(data_dirs); i++)

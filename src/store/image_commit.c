@@ -21,6 +21,31 @@ struct commit {
 
 /* ---- finishing the trees ---- */
 
+/* The same content again, on other layers, from the finished stage of the first. */
+static int copy_stage(struct commit *c, const struct layer_stage *from, struct layer_stage **ret,
+		      struct error *err)
+{
+	autolayer_tar struct layer_tar *t = NULL;
+	char name[STORE_NAME_SIZE];
+	struct stream_reader in;
+	int dir, blob = -EBADF, r;
+
+	dir = openat(from->tmp_fd, from->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0 && from->blob_digest[0])
+		blob = openat(dir, "blob", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || (from->blob_digest[0] && blob < 0)) {
+		r = error_set(err, ERROR_INTERNAL, errno, "open 'tmp/%s'", from->name);
+		fd_close(&dir);
+		return r;
+	}
+	r = layer_tar_open(dir, blob, &t, err);
+	if (r < 0)
+		return r;
+	in = layer_tar_reader(t);
+	store_tmp_name(c->pins->s, name);
+	return layer_stage_new(from->tmp_fd, name, &in, ret, err);
+}
+
 /* The layers below number `i`, top first. */
 static int finish_layer(struct commit *c, size_t i, const int *diff_fds, struct error *err)
 {
@@ -40,9 +65,15 @@ static int finish_layers(struct commit *c, struct error *err)
 	for (size_t i = 0; i < img->n_layers; i++)
 		fds[i] = -EBADF;
 	for (size_t i = 0; i < img->n_layers && r >= 0; i++) {
-		const struct layer_stage *l = img->stages[i];
-		autofree char *path = xasprintf("%s/diff", l ? l->name : digest_hex(c->chain[i]));
+		const struct layer_stage *l;
+		autofree char *path = NULL;
 
+		if (img->copy_of && img->copy_of[i])
+			r = copy_stage(c, img->stages[img->copy_of[i] - 1], &img->stages[i], err);
+		if (r < 0)
+			break;
+		l = img->stages[i];
+		path = xasprintf("%s/diff", l ? l->name : digest_hex(c->chain[i]));
 		if (l)
 			r = finish_layer(c, i, fds, err);
 		fds[i] = openat(l ? l->tmp_fd : c->pins->s->layers_fd, path,

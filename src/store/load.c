@@ -29,6 +29,7 @@ struct plan {
 	struct arena *arena; /* owned */
 	struct candidate *v; /* owned */
 	size_t n, cap;
+	uint64_t parsed; /* bytes of documents, each as often as it is referred to */
 };
 
 static void plan_done(struct plan *p)
@@ -43,7 +44,9 @@ static void plan_done(struct plan *p)
 
 /* ---- members ---- */
 
-static int find_text(const struct plan *p, const char *path, const struct archive_member **ret,
+/* A document that is to be parsed.  Indexes that name each other, or one config a thousand times, grow
+ * exponentially: what counts is how much is parsed, not how much there is. */
+static int find_text(struct plan *p, const char *path, const struct archive_member **ret,
 		     struct error *err)
 {
 	const struct archive_member *m = archive_find(p->a, path);
@@ -52,6 +55,10 @@ static int find_text(const struct plan *p, const char *path, const struct archiv
 		return error_set(err, ERROR_INVALID, 0, "the archive has no member '%s'", path);
 	if (!m->text)
 		return error_set(err, ERROR_INVALID, 0, "member '%s' is no JSON document", path);
+	p->parsed += m->text_len;
+	if (p->parsed > ARCHIVE_MAX_TEXT)
+		return error_set(err, ERROR_INVALID, 0,
+				 "the archive's documents refer to each other too often");
 	*ret = m;
 	return 0;
 }
@@ -289,8 +296,15 @@ static int stage_again(struct store_pins *pins, const char *diff_id, struct laye
 	return layer_stage_new(pins->s->tmp_fd, name, &in, ret, err);
 }
 
-static int take_layers(struct candidate *c, struct store_pins *pins, struct layer_stage **stages,
-		       char (*diff_ids)[DIGEST_STRING_SIZE], struct error *err)
+/* What store_new_image wants to know of each layer. */
+struct taken {
+	struct layer_stage **stages;
+	char (*diff_ids)[DIGEST_STRING_SIZE];
+	size_t *copy_of;
+};
+
+static int take_layers(struct candidate *c, struct store_pins *pins, const struct taken *t,
+		       struct error *err)
 {
 	char chain[DIGEST_STRING_SIZE] = "";
 
@@ -298,13 +312,16 @@ static int take_layers(struct candidate *c, struct store_pins *pins, struct laye
 		struct store_layer_row row;
 		int r;
 
-		memcpy(diff_ids[i], c->layers[i]->diff_id, sizeof(diff_ids[i]));
-		layer_chain_id(chain, diff_ids[i], chain);
+		memcpy(t->diff_ids[i], c->layers[i]->diff_id, sizeof(t->diff_ids[i]));
+		layer_chain_id(chain, t->diff_ids[i], chain);
 		r = store_pin(pins, chain, &row, err);
+		for (size_t k = 0; r == 0 && k < i && !t->copy_of[i]; k++)
+			if (t->stages[k] && c->layers[k] == c->layers[i])
+				t->copy_of[i] = k + 1;
 		if (r == 0 && c->layers[i]->stage)
-			stages[i] = TAKE_PTR(c->layers[i]->stage);
-		else if (r == 0)
-			r = stage_again(pins, diff_ids[i], &stages[i], err);
+			t->stages[i] = TAKE_PTR(c->layers[i]->stage);
+		else if (r == 0 && !t->copy_of[i])
+			r = stage_again(pins, t->diff_ids[i], &t->stages[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -315,20 +332,23 @@ static int commit_candidate(struct plan *p, struct candidate *c, struct store_lo
 			    struct error *err)
 {
 	autofree struct layer_stage **stages = xnew0n(struct layer_stage *, c->n_layers);
+	autofree size_t *copy_of = xnew0n(size_t, c->n_layers);
 	char(*diff_ids)[DIGEST_STRING_SIZE] =
 		arena_alloc(p->arena, (c->n_layers + 1) * DIGEST_STRING_SIZE);
 	struct store_new_image img = {.config = c->config->text,
 				      .config_len = c->config->text_len,
 				      .names = (const char *const *)c->names.v,
 				      .stages = stages,
+				      .copy_of = copy_of,
 				      .diff_ids = (const char(*)[DIGEST_STRING_SIZE])diff_ids,
 				      .n_layers = c->n_layers};
+	const struct taken taken = {stages, diff_ids, copy_of};
 	autostore_pins struct store_pins pins = {0};
 	char id[DIGEST_STRING_SIZE];
 	int r;
 
 	store_pins_init(p->s, &pins);
-	r = take_layers(c, &pins, stages, diff_ids, err);
+	r = take_layers(c, &pins, &taken, err);
 	if (r >= 0)
 		r = store_image_commit(&pins, &img, id, err);
 	for (size_t i = 0; i < c->n_layers; i++)

@@ -87,6 +87,9 @@ struct store_new_image {
 	const char *const *names; /* normalised, with tag or digest; NULL-terminated; may be NULL */
 	/* One a layer, bottom first; NULL: exists already and is pinned.  Emptied. */
 	struct layer_stage **stages;
+	/* One a layer: 0, or 1 + the number of a lower one with the same content, which is staged;
+	 * this one's stage is then NULL and made of that.  NULL: all 0. */
+	const size_t *copy_of;
 	const char (*diff_ids)[DIGEST_STRING_SIZE];
 	size_t n_layers;
 };
