@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,17 +22,25 @@ int rootfs_open_in(int root_fd, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int read_regular(int fd, const char *path, size_t max, char **ret, struct error *err)
+/* What it is, is known before it is opened: an image may hold a FIFO, or a device node, and opening
+ * that here, outside of all device cgroups, would reach the host's device (/dev/watchdog, say). */
+static int read_regular(int path_fd, const char *path, size_t max, char **ret, struct error *err)
 {
 	autofree char *text = NULL;
+	autoclose int fd = -EBADF;
+	char proc[64];
 	struct stat st;
 	int n;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(path_fd, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "stat '%s' of the image", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_INVALID, 0, "'%s' of the image is no regular file",
 				 path);
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path_fd);
+	fd = open(proc, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s' of the image", path);
 	if ((uint64_t)st.st_size > max)
 		return error_set(err, ERROR_INVALID, E2BIG, "'%s' of the image", path);
 	text = xcalloc((size_t)st.st_size + 1, 1);
@@ -42,8 +51,8 @@ static int read_regular(int fd, const char *path, size_t max, char **ret, struct
 	return 0;
 }
 
-/* 1: found (fd), 0: not in this layer, -ENOENT: deleted here (an overlay whiteout). */
-static int open_in_layer(const char *dir, const char *path, int *ret_fd)
+/* 1: found (an O_PATH fd), 0: not in this layer, -ENOENT: deleted here (an overlay whiteout). */
+static int find_in_layer(const char *dir, const char *path, int *ret_fd)
 {
 	autoclose int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
@@ -59,8 +68,7 @@ static int open_in_layer(const char *dir, const char *path, int *ret_fd)
 		if (whiteout)
 			return -ENOENT;
 	}
-	/* NONBLOCK: a container may have put a FIFO there. */
-	fd = rootfs_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = rootfs_open_in(root, path, O_PATH);
 	if (fd < 0)
 		return 0;
 	*ret_fd = fd;
@@ -72,7 +80,7 @@ int rootfs_file_read(const struct rootfs_dirs *dirs, const char *path, size_t ma
 {
 	for (size_t i = 0; i < dirs->n; i++) {
 		autoclose int fd = -EBADF;
-		int r = open_in_layer(dirs->v[i], path, &fd);
+		int r = find_in_layer(dirs->v[i], path, &fd);
 
 		if (r < 0)
 			break;
