@@ -21,16 +21,16 @@ enum lifecycle_state {
 };
 
 enum lifecycle_event {
-	LIFECYCLE_EV_CREATED,	   /* runtime_create succeeded */
+	LIFECYCLE_EV_CREATED, /* runtime_create succeeded */
 	LIFECYCLE_EV_CREATE_FAILED,
 	LIFECYCLE_EV_DAEMON_GONE, /* end of file on the first connection */
-	LIFECYCLE_EV_ABORT,	   /* op abort */
-	LIFECYCLE_EV_START,	   /* op start */
-	LIFECYCLE_EV_STARTED,	   /* runtime_start succeeded */
+	LIFECYCLE_EV_ABORT,       /* op abort */
+	LIFECYCLE_EV_START,       /* op start */
+	LIFECYCLE_EV_STARTED,     /* runtime_start succeeded */
 	LIFECYCLE_EV_START_FAILED,
-	LIFECYCLE_EV_PAUSE,  /* op pause */
-	LIFECYCLE_EV_RESUME, /* op resume */
-	LIFECYCLE_EV_DIED,   /* process 1 is reaped */
+	LIFECYCLE_EV_PAUSE,   /* op pause */
+	LIFECYCLE_EV_RESUME,  /* op resume */
+	LIFECYCLE_EV_DIED,    /* process 1 is reaped */
 	LIFECYCLE_EV_RELEASE, /* op release */
 	LIFECYCLE_EVENT_COUNT,
 };

@@ -31,7 +31,7 @@
  *   namespaces {"pid":N,"ports":[{port as in the configuration, HostPort filled in}]}  + fd: network namespace
  *              (an owned one, or the joined one; no fd when it is the host's)
  *   created    {"pid":N}
- *   failed     {"error":{}}
+ *   failed     {"error":{}}         errnum as for start: most programs that cannot be executed are known here
  *   oom        {}
  *   exit       {"code":N,"oom":bool,"started_at":ns,"finished_at":ns}     code: 128+signal if killed by one
  *   exec_exit  {"id":"...","code":N}               sent before the exec's client sees the end of the stream
@@ -67,17 +67,18 @@
 #include "base/json_decode.h"
 
 #define SHIM_MESSAGE_MAX 65536
-#define SHIM_MAX_FDS	 4
+#define SHIM_MAX_FDS     4
 
 /* Descriptors in a freshly spawned shim. */
-#define SHIM_CONFIG_FD	3 /* memfd: the configuration, JSON (struct shim_config) */
+#define SHIM_CONFIG_FD  3 /* memfd: the configuration, JSON (struct shim_config) */
 #define SHIM_CONTROL_FD 4 /* first connection */
-#define SHIM_INIT_FD	5 /* optional O_PATH fd of vessel-init */
-#define SHIM_LOCK_FD	6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */
+#define SHIM_INIT_FD    5 /* optional O_PATH fd of vessel-init */
+#define SHIM_LOCK_FD    6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */
 
 #define SHIM_SOCKET_NAME "shim.sock" /* in RuntimeDir */
-#define SHIM_LOCK_NAME	 "lock"	     /* in RuntimeDir */
-#define SHIM_EXIT_NAME	 "exit.json" /* in StateDir: {"ExitCode":N,"OOMKilled":bool,"StartedAt":ns,"FinishedAt":ns} */
+#define SHIM_LOCK_NAME   "lock"      /* in RuntimeDir */
+#define SHIM_EXIT_NAME \
+	"exit.json" /* in StateDir: {"ExitCode":N,"OOMKilled":bool,"StartedAt":ns,"FinishedAt":ns} */
 
 /* A published port.  With HostPort 0 the shim picks one; entries of one Group (IPv4 and IPv6 of one
  * publication) get the same. */
@@ -85,39 +86,41 @@ struct shim_port {
 	const char *proto;   /* "tcp" or "udp" */
 	const char *host_ip; /* numeric; "0.0.0.0", "::" for any */
 	uint32_t host_port;
-	uint32_t host_port_end; /* last of a range tried in order; 0: just host_port */
+	uint32_t host_port_end;   /* last of a range tried in order; 0: just host_port */
 	const char *container_ip; /* numeric, same family as host_ip where there is one */
 	uint32_t container_port;
 	uint32_t group;
 };
 
 struct shim_log {
-	const char *type; /* "json-file" or "none" */
-	const char *path; /* absolute */
-	uint64_t max_size; /* bytes a file; 0: no limit */
-	uint32_t max_file; /* files kept, at least 1 */
+	const char *type;         /* "json-file" or "none" */
+	const char *path;         /* absolute */
+	uint64_t max_size;        /* bytes a file; 0: no limit */
+	uint32_t max_file;        /* files kept, at least 1 */
 	const struct json *attrs; /* object of strings for every line, or NULL */
 };
 
 /* Decoded with shim_config_parse; JSON names are the members' in Docker's capitals. */
 struct shim_config {
-	const char *id;		      /* "Id": 64 hex */
-	const char *runtime_dir;      /* "RuntimeDir": exec-root/containers/<id>; exists */
-	const char *state_dir;	      /* "StateDir": data-root/containers/<id>; exists */
-	const char *seccomp_cache;    /* "SeccompCache": directory */
-	const char *seccomp_helper;   /* "SeccompHelper": program */
-	const char *init_path;	      /* "InitPath": vessel-init for --init, or NULL */
-	const struct json *spec;      /* "Spec": OCI runtime-spec config */
-	struct json_strings lower;    /* "Lower": overlay layers, top first; empty: Spec.root.path */
-	const char *upper, *work;     /* "Upper", "Work" */
-	bool tty;		      /* "Tty" */
-	bool open_stdin;	      /* "OpenStdin" */
-	bool stdin_once;	      /* "StdinOnce" */
-	uint32_t rows, cols;	      /* "Rows", "Cols": first size of the terminal, 0: unset */
-	struct shim_log log;	      /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
-	struct json_objects ports;    /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
-	const char *detach_keys;      /* "DetachKeys": default sequence */
-	const char *cgroup;	      /* "ShimCgroup": where the shim puts itself, relative to each controller's
+	const char *id;             /* "Id": 64 hex */
+	const char *runtime_dir;    /* "RuntimeDir": exec-root/containers/<id>; exists */
+	const char *state_dir;      /* "StateDir": data-root/containers/<id>; exists */
+	const char *seccomp_cache;  /* "SeccompCache": directory */
+	const char *seccomp_helper; /* "SeccompHelper": program */
+	const char *init_path;      /* "InitPath": vessel-init for --init, or NULL */
+	const struct json *spec;    /* "Spec": OCI runtime-spec config */
+	struct json_strings lower;  /* "Lower": overlay layers, top first; empty: Spec.root.path */
+	const char *upper, *work;   /* "Upper", "Work" */
+	bool tty;                   /* "Tty" */
+	bool open_stdin;            /* "OpenStdin" */
+	bool stdin_once;            /* "StdinOnce" */
+	uint32_t rows, cols;        /* "Rows", "Cols": first size of the terminal, 0: unset */
+	struct shim_log log;        /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
+	struct json_objects
+		ports; /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
+	const char *detach_keys; /* "DetachKeys": default sequence */
+	const char
+		*cgroup; /* "ShimCgroup": where the shim puts itself, relative to each controller's
 					 root (e.g. "/docker/<id>" 's parent); NULL: stays */
 };
 
@@ -135,9 +138,9 @@ int shim_connect(const char *runtime_dir, int *ret, struct error *err);
 /* One message, either direction.  fds are owned by the receiver of the struct. */
 struct shim_message {
 	const struct json *body; /* in the caller's arena */
-	const char *op;		 /* request, else NULL */
-	const char *ev;		 /* event, else NULL */
-	uint64_t seq;		 /* of a request or (re) of a reply; 0 for events */
+	const char *op;          /* request, else NULL */
+	const char *ev;          /* event, else NULL */
+	uint64_t seq;            /* of a request or (re) of a reply; 0 for events */
 	bool is_reply;
 	int fds[SHIM_MAX_FDS];
 	size_t fd_count;

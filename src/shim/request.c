@@ -148,7 +148,7 @@ static int op_attach(struct request *rq, struct error *err)
 	autostrbuf struct strbuf early = STRBUF_INIT(SCRATCH_SIZE);
 	const char *keys = json_get_string(rq->m->body, "detach_keys");
 	struct streams_attach_args args = {
-		.in = flag(rq, "stdin"),
+		.in = flag(rq, "stdin") && rq->s->open_stdin,
 		.out = flag(rq, "stdout"),
 		.err = flag(rq, "stderr"),
 		.stream = flag(rq, "stream"),

@@ -358,12 +358,10 @@ static int move_into(const struct cgroup_layout *layout, const char *path, struc
 	return r < 0 ? r : cgroup_attach(cg, getpid(), err);
 }
 
-/* Out of the daemon's cgroup, whose processes end with its service.  On cgroup v2 a group that
- * passes controllers on to its children has no processes of its own: there we need a child. */
+/* Out of the daemon's cgroup, whose processes end with its service. */
 static int move_to_cgroup(const char *path, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
-	autofree char *child = NULL;
 	int r;
 
 	if (str_empty(path))
@@ -371,9 +369,7 @@ static int move_to_cgroup(const char *path, struct error *err)
 	r = cgroup_layout_detect(&layout, err);
 	if (r < 0)
 		return r;
-	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2)
-		child = xasprintf("%s/vessel-shims", str_eq(path, "/") ? "" : path);
-	r = move_into(layout, child ? child : path, err);
+	r = move_into(layout, path, err);
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
 }
 
@@ -475,9 +471,7 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 	autoclose int runtime_dir = -EBADF;
 	int r;
 
-	s->tty = c->tty;
 	s->open_stdin = c->open_stdin;
-	s->stdin_once = c->stdin_once;
 	s->detach_keys = xstrdup(c->detach_keys);
 	r = move_to_cgroup(c->cgroup, err);
 	if (r >= 0)

@@ -38,7 +38,7 @@ struct shim {
 	struct oci_spec spec;
 	struct runtime_container *container;
 	pid_t pid; /* process 1; 0 before, and when it has been reaped */
-	bool tty, open_stdin, stdin_once;
+	bool open_stdin;
 	char *detach_keys;               /* owned */
 	int64_t started_at, finished_at; /* ns since 1970 */
 	int exit_code;
