@@ -1,0 +1,119 @@
+/* Paths below a root that tries everything to lead out of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../base/tmpdir.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "linux/root.h"
+
+static void clean_paths(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"/a/b", "a/b"}, {"a//b/", "a/b"},         {"/a/./b/../c", "a/c"}, {"/", "."},
+		{"", "."},       {"../../x", "x"},         {"/a/../../b", "b"},    {"a/..", "."},
+		{"/...", "..."}, {"/a/b/../../../c", "c"}, {"..a/b..", "..a/b.."},
+	};
+	char out[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(root_clean_path(cases[i].in, out, sizeof(out)), 0);
+		assert_string_equal(out, cases[i].out);
+	}
+	assert_int_equal(root_clean_path("/abcdefgh", out, 4), -ENAMETOOLONG);
+}
+
+static bool same(int fd, int dirfd, const char *path)
+{
+	struct stat a, b;
+
+	return fd >= 0 && fstat(fd, &a) == 0 && fstatat(dirfd, path, &b, 0) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static void links_resolve_within(void **state)
+{
+	autotmpdir struct tmpdir dir = tmpdir_new();
+	autoclose int root = -EBADF;
+
+	(void)state;
+	assert_int_equal(mkdirat(dir.fd, "root", 0755), 0);
+	assert_int_equal(mkdirat(dir.fd, "root/etc", 0755), 0);
+	assert_int_equal(mkdirat(dir.fd, "outside", 0755), 0);
+	assert_int_equal(symlinkat("/etc", dir.fd, "root/absolute"), 0);
+	assert_int_equal(symlinkat("../../../../etc", dir.fd, "root/up"), 0);
+	assert_int_equal(symlinkat("../outside", dir.fd, "root/out"), 0);
+	assert_int_equal(symlinkat("loop", dir.fd, "root/loop"), 0);
+	root = openat(dir.fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	{
+		static const char *const to_etc[] = {"absolute", "/absolute", "up", "/etc/../etc",
+						     "../../etc"};
+
+		for (size_t i = 0; i < ARRAY_SIZE(to_etc); i++) {
+			autoclose int fd = root_open(root, to_etc[i], O_PATH, 0);
+
+			assert_true(same(fd, dir.fd, "root/etc"));
+		}
+	}
+	assert_int_equal(root_open(root, "out", O_PATH, 0), -ENOENT);
+	assert_int_equal(root_open(root, "loop", O_PATH, 0), -ELOOP);
+	assert_int_equal(root_open(root, "absolute", O_PATH, ROOT_NO_SYMLINKS), -ELOOP);
+	assert_int_equal(root_open(root, "nothing", O_PATH, 0), -ENOENT);
+}
+
+static void directories_are_made_within(void **state)
+{
+	autotmpdir struct tmpdir dir = tmpdir_new();
+	autoclose int root = -EBADF, fd = -EBADF, again = -EBADF, file = -EBADF, existing = -EBADF;
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(mkdirat(dir.fd, "root", 0755), 0);
+	assert_int_equal(mkdirat(dir.fd, "outside", 0755), 0);
+	assert_int_equal(symlinkat("../outside/made", dir.fd, "root/dangling"), 0);
+	assert_int_equal(symlinkat("/real", dir.fd, "root/link"), 0);
+	assert_int_equal(mkdirat(dir.fd, "root/real", 0755), 0);
+	root = openat(dir.fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	fd = root_mkdir_p(root, "/link/a/b", 0755, 0, &err);
+	assert_true(same(fd, dir.fd, "root/real/a/b"));
+	again = root_mkdir_p(root, "link/a/b", 0755, 0, &err);
+	assert_true(same(again, dir.fd, "root/real/a/b"));
+	/* a link to nowhere is not followed and nothing is made behind it */
+	assert_true(root_mkdir_p(root, "dangling/x", 0755, 0, &err) < 0);
+	error_done(&err);
+	assert_int_equal(faccessat(dir.fd, "outside/made", F_OK, 0), -1);
+
+	file = root_create_file(root, "link/sub/file", 0640, &err);
+	assert_true(same(file, dir.fd, "root/real/sub/file"));
+	existing = root_create_file(root, "real/sub/file", 0600, &err);
+	assert_true(same(existing, dir.fd, "root/real/sub/file"));
+	assert_true(root_mkdir_p(root, "real/sub/file", 0755, 0, &err) < 0);
+	assert_int_equal(err.errnum, ENOTDIR);
+	error_done(&err);
+	assert_true(root_create_file(root, "dangling", 0600, &err) < 0);
+	error_done(&err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clean_paths),
+		cmocka_unit_test(links_resolve_within),
+		cmocka_unit_test(directories_are_made_within),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

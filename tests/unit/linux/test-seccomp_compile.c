@@ -1,0 +1,183 @@
+/* Compiled filters, judged by the kernel: a child loads one and tries. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "linux/seccomp.h"
+#include "linux/seccomp_compile.h"
+#include "linux/seccomp_priv.h"
+#include "linux/sys.h"
+
+static struct seccomp_program compile(const char *profile)
+{
+	struct seccomp_program program = {0};
+	struct seccomp_header header;
+	autofree char *data = NULL;
+	struct error err = {0};
+	size_t len = 0;
+
+	if (seccomp_compile(profile, strlen(profile), &data, &len, &err) < 0)
+		fail_msg("%s", error_msg(&err));
+	memcpy(&header, data, sizeof(header));
+	assert_int_equal(len, sizeof(header) + header.count * sizeof(uint64_t));
+	program.insns = xmemdup(data + sizeof(header), header.count * sizeof(uint64_t));
+	program.count = header.count;
+	program.flags = header.flags;
+	return program;
+}
+
+/* What the child got for its system call: its errno, or 256 + the signal. */
+static int attempt(struct seccomp_program *program, long nr, long a, long b)
+{
+	struct sys_clone_args args = {.exit_signal = SIGCHLD};
+	pid_t pid = sys_clone3(&args);
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (seccomp_program_load(program, NULL) < 0)
+			_exit(255);
+		_exit(syscall(nr, a, b, 0, 0) < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+#define ESSENTIAL "\"exit_group\",\"exit\",\"rt_sigreturn\""
+
+static void default_deny_and_enosys(void **state)
+{
+	struct seccomp_program p = compile(
+		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"architectures\":["
+		"\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"],\"syscalls\":[{"
+		"\"names\":[" ESSENTIAL
+		",\"getpid\",\"no_such_call\",\"openat2\"],\"action\":\"SCMP_ACT_ALLOW\"}]}");
+
+	(void)state;
+	assert_int_equal(attempt(&p, SYS_getpid, 0, 0), 0);
+	assert_int_equal(attempt(&p, SYS_getuid, 0, 0), EPERM);
+	/* older than the newest that the profile names (openat2, 437): refused as such */
+	assert_int_equal(attempt(&p, SYS_pidfd_open, 1, 0), EPERM);
+	/* newer: a program may fall back */
+	assert_int_equal(attempt(&p, SYS_mount_setattr, 0, 0), ENOSYS);
+	assert_int_equal(attempt(&p, 1000, 0, 0), ENOSYS);
+	/* an x32 call is libseccomp's business: refused */
+	assert_int_equal(attempt(&p, 0x40000000L + 39, 0, 0) == 0, 0);
+	seccomp_program_done(&p);
+}
+
+static void calls_newer_than_libseccomp(void **state)
+{
+	struct seccomp_program p =
+		compile("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[" ESSENTIAL
+			",\"mseal\",\"fchmodat2\"],\"action\":\"SCMP_ACT_ALLOW\"},{\"names\":["
+			"\"statmount\"],"
+			"\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":71}]}");
+
+	(void)state;
+	/* let through: the kernel's own answer to nonsense */
+	assert_int_not_equal(attempt(&p, 452, -1, 0), EPERM);
+	assert_int_equal(attempt(&p, 457, 0, 0), EPROTO);
+	assert_int_equal(attempt(&p, 461, 0, 0), EPERM);
+	assert_int_equal(attempt(&p, 469, 0, 0), ENOSYS);
+	seccomp_program_done(&p);
+}
+
+static void conditions_and_actions(void **state)
+{
+	struct seccomp_program p = compile(
+		"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":["
+		"{\"names\":[\"getpriority\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":95,"
+		"\"args\":["
+		"{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_EQ\"}]},"
+		"{\"names\":[\"getsid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":96,\"args\":["
+		"{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_EQ\"},{\"index\":0,\"value\":8,\"op\":"
+		"\"SCMP_CMP_EQ\"}]},"
+		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":97,"
+		"\"args\":["
+		"{\"index\":0,\"value\":240,\"valueTwo\":16,\"op\":\"SCMP_CMP_MASKED_EQ\"}]},"
+		"{\"names\":[\"sync\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"}]}");
+
+	(void)state;
+	assert_int_equal(attempt(&p, SYS_getpriority, 5, 0), EOPNOTSUPP);
+	assert_int_equal(attempt(&p, SYS_getpriority, 0, 0), 0);
+	/* two conditions on one argument: either */
+	assert_int_equal(attempt(&p, SYS_getsid, 7, 0), 96);
+	assert_int_equal(attempt(&p, SYS_getsid, 8, 0), 96);
+	assert_int_equal(attempt(&p, SYS_getsid, 0, 0), 0);
+	assert_int_equal(attempt(&p, SYS_personality, 0x15, 0), 97);
+	assert_int_equal(attempt(&p, SYS_personality, 0xffffffff, 0), 0);
+	assert_int_equal(attempt(&p, SYS_sync, 0, 0), 256 + SIGSYS);
+	/* a permissive profile leaves new calls alone */
+	assert_int_not_equal(attempt(&p, SYS_mount_setattr, -1, 0), 0);
+	seccomp_program_done(&p);
+}
+
+static void refusals(void **state)
+{
+	static const struct {
+		const char *profile, *message;
+		enum error_kind kind;
+	} cases[] = {
+		{"{}", "defaultAction", ERROR_INVALID},
+		{"{\"defaultAction\":\"X\"}", "'X'", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "SCMP_ACT_NOTIFY",
+		 ERROR_NOT_IMPLEMENTED},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_PDP11\"]}",
+		 "SCMP_ARCH_PDP11", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}", "listenerPath",
+		 ERROR_NOT_IMPLEMENTED},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_WAIT_"
+		 "KILLABLE_RECV\"]}",
+		 "WAIT_KILLABLE", ERROR_NOT_IMPLEMENTED},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+		 "\"action\":"
+		 "\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":6,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]"
+		 "}",
+		 "syscalls[0]", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+		 "\"action\":"
+		 "\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"==\"}]}]}",
+		 "'=='", ERROR_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct error err = {0};
+		char *data = NULL;
+		size_t len = 0;
+
+		assert_true(seccomp_compile(cases[i].profile, strlen(cases[i].profile), &data, &len,
+					    &err) < 0);
+		assert_int_equal(err.kind, cases[i].kind);
+		if (!strstr(err.msg, cases[i].message))
+			fail_msg("'%s' is not in '%s'", cases[i].message, err.msg);
+		error_done(&err);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(default_deny_and_enosys),
+		cmocka_unit_test(calls_newer_than_libseccomp),
+		cmocka_unit_test(conditions_and_actions),
+		cmocka_unit_test(refusals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
