@@ -69,7 +69,10 @@ struct archive_member *archive_find(const struct archive *a, const char *path)
 
 	for (unsigned links = 0; want && links <= MAX_LINKS; links++) {
 		const struct archive_member key = {.path = want};
-		struct archive_member *m = bsearch(&key, a->v, a->n, sizeof(key), compare_members);
+		struct archive_member *m = NULL;
+
+		if (a->n > 0)
+			m = bsearch(&key, a->v, a->n, sizeof(key), compare_members);
 
 		if (!m || !m->target)
 			return m;
@@ -286,6 +289,8 @@ static int read_member(const struct reading *rd, const struct tar_entry *e, stru
 
 static int check_members(struct archive *a, struct error *err)
 {
+	if (a->n == 0)
+		return 0;
 	qsort(a->v, a->n, sizeof(*a->v), compare_members);
 	for (size_t i = 1; i < a->n; i++)
 		if (str_eq(a->v[i - 1].path, a->v[i].path))

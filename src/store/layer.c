@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "store/compress.h"
+#include "store/hasher.h"
 #include "store/tarsplit.h"
 
 #define PAYLOAD_SIZE (256 * 1024)
@@ -37,7 +38,7 @@ static ssize_t tee_read(void *data, void *buf, size_t size, struct error *err)
 
 	if (n <= 0)
 		return n;
-	sha256_update(t->sha, buf, (size_t)n);
+	hasher_update(t->hash, buf, (size_t)n);
 	t->size += n;
 	if (t->fd >= 0) {
 		r = fd_write_full(t->fd, buf, (size_t)n);
@@ -139,11 +140,11 @@ static int open_blob(struct layer_stage *l, struct layer_tee *blob, int *ret_fd,
 
 static int run_pass(struct layer_stage *l, const struct stream_reader *in, struct error *err)
 {
-	autosha256 struct sha256 *blob_sha = sha256_new(), *diff_sha = sha256_new();
-	struct layer_tee blob = {.in = in, .sha = blob_sha, .fd = -1};
+	autohasher struct hasher *blob_hash = hasher_new(), *diff_hash = hasher_new();
+	struct layer_tee blob = {.in = in, .hash = blob_hash, .fd = -1};
 	struct stream_reader blob_in = layer_tee_reader(&blob), plain, diff_in;
 	autotarsplit_writer struct tarsplit_writer *split = NULL;
-	struct layer_tee diff = {.sha = diff_sha, .fd = -1};
+	struct layer_tee diff = {.hash = diff_hash, .fd = -1};
 	autodecompress struct decompress *d = NULL;
 	struct pass pass = {.l = l};
 	autotar struct tar *tar = NULL;
@@ -176,9 +177,9 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	if (r < 0)
 		return r;
 
-	sha256_digest(blob_sha, compressed ? l->blob_digest : l->diff_id);
+	hasher_digest(blob_hash, compressed ? l->blob_digest : l->diff_id);
 	if (compressed) {
-		sha256_digest(diff_sha, l->diff_id);
+		hasher_digest(diff_hash, l->diff_id);
 		l->blob_size = blob.size;
 	}
 	l->tar_size = compressed ? diff.size : blob.size;

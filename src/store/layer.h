@@ -18,6 +18,8 @@
 #include "store/stream.h"
 #include "store/unpack.h"
 
+struct hasher;
+
 struct layer_stage {
 	char *name;               /* owned: below tmp/; NULL once renamed away */
 	int tmp_fd;               /* borrowed: tmp/ */
@@ -54,7 +56,7 @@ DEFINE_CLEANUP(struct layer_tar, layer_tar_free);
 /* A reader that hashes and, with fd >= 0, copies to a file what passes through it. */
 struct layer_tee {
 	const struct stream_reader *in; /* borrowed */
-	struct sha256 *sha;             /* owned */
+	struct hasher *hash;            /* borrowed */
 	int64_t size;
 	int fd; /* borrowed */
 };

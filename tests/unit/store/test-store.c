@@ -1,6 +1,8 @@
 /* Images in, containers' file systems on them, images out. */
 #include "fixture.h"
 
+#include <pthread.h>
+
 #include <isa-l/igzip_lib.h>
 
 #include "base/sha256.h"
@@ -740,6 +742,97 @@ static void test_image_without_layers(void **state)
 	strbuf_done(&config);
 }
 
+/* ---- many at once ---- */
+
+#define WORKERS 4
+#define ROUNDS  20
+
+struct worker {
+	struct fixture *f;
+	const struct strbuf *tar;
+	unsigned number;
+	int unexpected;
+	struct error err;
+};
+
+/* Imports, uses and removes the same layer as all the others; conflicts and vanished images are part
+ * of it, anything else is not. */
+static void *worker_main(void *data)
+{
+	struct worker *w = data;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct store_removed_list removed = {0};
+		struct store_snapshot snap = {0};
+		char id[DIGEST_STRING_SIZE], cid[17], name[16];
+		struct error err = {0};
+		int r;
+
+		(void)snprintf(cid, sizeof(cid), "%016x", w->number);
+		(void)snprintf(name, sizeof(name), "n%u:x", w->number % 2);
+		r = import(w->f, w->tar, name, id, &err);
+		if (r >= 0)
+			r = store_snapshot_create(w->f->store, id, cid, &snap, &err);
+		if (r >= 0 && access(snap.lower.v[0], F_OK) < 0)
+			r = error_set(&err, ERROR_INTERNAL, errno, "look at the layer");
+		if (r >= 0)
+			r = store_image_remove(
+				w->f->store,
+				&(struct store_remove_args){
+					.ref = id, .force = true, .is_running = runs, .data = NULL},
+				&removed, &err);
+		if (r >= 0 && access(snap.lower.v[0], F_OK) < 0)
+			r = error_set(&err, ERROR_INTERNAL, errno, "look at the layer again");
+		if (r < 0 && err.kind != ERROR_NOT_FOUND && err.kind != ERROR_CONFLICT) {
+			w->unexpected++;
+			(void)error_move(&w->err, &err, r);
+		}
+		error_done(&err);
+		if (store_snapshot_remove(w->f->store, cid, &w->err) < 0)
+			w->unexpected++;
+		store_removed_list_done(&removed);
+		store_snapshot_done(&snap);
+	}
+	return NULL;
+}
+
+static void test_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX);
+	struct store_image_list list = {0};
+	struct worker w[WORKERS];
+	pthread_t threads[WORKERS];
+	struct error err = {0};
+
+	make_layer(&tar, "shared");
+	for (unsigned i = 0; i < WORKERS; i++) {
+		w[i] = (struct worker){.f = f, .tar = &tar, .number = i};
+		assert_int_equal(pthread_create(&threads[i], NULL, worker_main, &w[i]), 0);
+	}
+	for (unsigned i = 0; i < WORKERS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		if (w[i].unexpected)
+			fail_msg("%s", error_msg(&w[i].err));
+	}
+	assert_ok(store_image_list(f->store, &list, &err), &err);
+	for (size_t i = 0; i < list.n; i++) {
+		struct store_removed_list removed = {0};
+
+		assert_ok(store_image_remove(
+				  f->store,
+				  &(struct store_remove_args){.ref = list.v[i].id, .force = true},
+				  &removed, &err),
+			  &err);
+		store_removed_list_done(&removed);
+	}
+	store_image_list_done(&list);
+	assert_int_equal(fixture_count(f, "layers"), 2);
+	assert_int_equal(fixture_count(f, "containers"), 0);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+	strbuf_done(&tar);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
@@ -756,6 +849,7 @@ int main(void)
 		T(test_remove_conflicts),
 		T(test_bad_archives_leave_nothing),
 		T(test_leftovers_are_cleaned),
+		T(test_many_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,21 @@
+/* store/hasher.h - SHA-256 on a thread of its own: hashing a layer costs about as much as unpacking it.
+ *
+ * The thread starts with the first full chunk, so small inputs are hashed in place.  One thread may use
+ * a hasher.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/mem.h"
+#include "base/sha256.h"
+
+struct hasher;
+
+struct hasher *hasher_new(void);
+void hasher_update(struct hasher *h, const void *p, size_t len);
+/* Waits; the hasher may only be freed afterwards. */
+void hasher_digest(struct hasher *h, char ret[static DIGEST_STRING_SIZE]);
+struct hasher *hasher_free(struct hasher *h);
+DEFINE_CLEANUP(struct hasher, hasher_free);
+#define autohasher __attribute__((cleanup(hasher_freep_)))
