@@ -126,6 +126,11 @@ struct netlink_batch *netlink_batch_free(struct netlink_batch *b)
 	return NULL;
 }
 
+void netlink_batch_clear(struct netlink_batch *b)
+{
+	batch_reset(b);
+}
+
 size_t netlink_batch_count(const struct netlink_batch *b)
 {
 	return b->n;
@@ -335,65 +340,93 @@ int netlink_batch_run_atomic(struct netlink *nl, struct netlink_batch *b, struct
 	return run(nl, b, true, err);
 }
 
-/* A dump ends with NLMSG_DONE; a get asked with NLM_F_ACK ends with its acknowledgement. */
-static int query(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
-		 struct error *err)
+/* State of waiting for the answers to a query: a dump ends with NLMSG_DONE, a get that was asked for
+ * with NLM_F_ACK with its acknowledgement. */
+struct query {
+	netlink_dump_fn fn;
+	void *data;
+	const struct request *request;
+	uint32_t seq;
+	bool done;
+	bool interrupted; /* the list changed meanwhile: objects may be missing or double */
+	int r;
+};
+
+static void take_object(struct query *q, const struct nlmsghdr *nlh, struct error *err)
 {
-	bool done = false, interrupted = false;
-	uint32_t seq = nl->seq + 1;
+	if (nlh->nlmsg_seq != q->seq)
+		return;
+	q->interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+	if (nlh->nlmsg_type == NLMSG_DONE) {
+		q->done = true;
+	} else if (nlh->nlmsg_type == NLMSG_ERROR) {
+		q->done = true;
+		if (q->r == 0 && ack_errno(nlh) != 0)
+			q->r = request_failed(q->request, nlh, err);
+	} else if (q->r == 0) {
+		q->r = q->fn(nlh, q->data, err);
+	}
+}
+
+static int run_query(struct netlink *nl, struct netlink_batch *b, struct query *q,
+		     struct error *err)
+{
 	int r = send_batch(nl, b, err);
 
-	nl->seq++;
 	if (r < 0)
-		done = true;
-
-	while (!done) {
+		return r;
+	q->request = &b->requests[0];
+	q->seq = ++nl->seq;
+	q->done = q->interrupted = false;
+	while (!q->done) {
 		ssize_t n = receive(nl, 0);
 		int left = (int)n;
 
-		if (n < 0) {
-			r = error_set(err, ERROR_INTERNAL, (int)-n, "%s: receive netlink answer",
-				      b->requests[0].label);
-			break;
-		}
+		if (n < 0)
+			return error_set(err, ERROR_INTERNAL, (int)-n, "%s: receive netlink answer",
+					 q->request->label);
 		for (const struct nlmsghdr *nlh = (const void *)nl->buf; mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left)) {
-			if (nlh->nlmsg_seq != seq)
-				continue;
-			interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-			if (nlh->nlmsg_type == NLMSG_DONE) {
-				done = true;
-			} else if (nlh->nlmsg_type == NLMSG_ERROR) {
-				done = true;
-				if (r == 0 && ack_errno(nlh) != 0)
-					r = request_failed(&b->requests[0], nlh, err);
-			} else if (r == 0) {
-				r = fn(nlh, data, err);
-			}
-		}
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			take_object(q, nlh, err);
 	}
-	if (r == 0 && interrupted)
+	return q->r;
+}
+
+#define DUMP_TRIES 32 /* a busy host changes its links all the time */
+
+int netlink_dump(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
+		 struct error *err)
+{
+	struct query q = {.fn = fn, .data = data, .interrupted = true};
+	int r = 0;
+
+	batch_settle(b);
+	assert(b->n == 1);
+	request_header(b, 0)->nlmsg_flags |= NLM_F_DUMP;
+	for (int i = 0; r == 0 && q.interrupted && i < DUMP_TRIES; i++) {
+		if (i > 0)
+			r = fn(NULL, data, err);
+		if (r == 0)
+			r = run_query(nl, b, &q, err);
+	}
+	if (r == 0 && q.interrupted)
 		r = error_set(err, ERROR_INTERNAL, EINTR, "%s", b->requests[0].label);
 	batch_reset(b);
 	return r;
 }
 
-int netlink_dump(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
-		 struct error *err)
-{
-	batch_settle(b);
-	assert(b->n == 1);
-	request_header(b, 0)->nlmsg_flags |= NLM_F_DUMP;
-	return query(nl, b, fn, data, err);
-}
-
 int netlink_get(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
 		struct error *err)
 {
+	struct query q = {.fn = fn, .data = data};
+	int r;
+
 	batch_settle(b);
 	assert(b->n == 1);
 	request_header(b, 0)->nlmsg_flags |= NLM_F_ACK;
-	return query(nl, b, fn, data, err);
+	r = run_query(nl, b, &q, err);
+	batch_reset(b);
+	return r;
 }
 
 int netlink_subscribe(struct netlink *nl, unsigned group, struct error *err)

@@ -53,6 +53,7 @@ struct nlmsghdr *netlink_request(struct netlink_batch *b, uint16_t type, uint16_
 				 const char *label, ...) __attribute__((format(printf, 4, 5)));
 /* The last request may fail with this errno (positive), e.g. EEXIST or ENODEV. */
 void netlink_request_tolerate(struct netlink_batch *b, int errnum);
+void netlink_batch_clear(struct netlink_batch *b); /* drop its requests */
 size_t netlink_batch_count(const struct netlink_batch *b);
 /* Send all and wait for every answer; the batch is empty afterwards. */
 int netlink_batch_run(struct netlink *nl, struct netlink_batch *b, struct error *err);
@@ -61,10 +62,11 @@ int netlink_batch_run(struct netlink *nl, struct netlink_batch *b, struct error 
 int netlink_batch_run_atomic(struct netlink *nl, struct netlink_batch *b, struct error *err);
 
 /* Send the batch's only request as a dump; fn is called for each answer; < 0 from it stops the
- * calls and is returned (err must be filled).  -EINTR: the dump was inconsistent, try again. */
+ * calls and is returned (err must be filled).  When the list changed while it was read, fn(NULL)
+ * says so, and the list begins again: forget what was told. */
 typedef int (*netlink_dump_fn)(const struct nlmsghdr *nlh, void *data, struct error *err);
 int netlink_dump(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
 		 struct error *err);
-/* The same for a request that is answered by one object, not a list. */
+/* The same for a request that is answered by one object, not a list; never fn(NULL). */
 int netlink_get(struct netlink *nl, struct netlink_batch *b, netlink_dump_fn fn, void *data,
 		struct error *err);

@@ -111,6 +111,7 @@ int nft_has_set(const struct nft_table *t, const char *set, struct error *err);
 /* Whether an event of NFNLGRP_NFTABLES is the deletion of this table. */
 bool nft_event_deletes(const struct nlmsghdr *nlh, const struct nft_table *t);
 
+/* For each element; (NULL) as in netlink_dump. */
 typedef int (*nft_element_fn)(const struct nft_element *e, void *data, struct error *err);
 int nft_elements(const struct nft_table *t, const char *set, nft_element_fn fn, void *data,
 		 struct error *err);
@@ -125,6 +126,7 @@ struct nft_chain {
 	uint32_t hook, policy; /* NF_INET_*, NF_DROP or NF_ACCEPT; base chains only */
 	const char *type;
 };
+/* For each chain; (NULL) as in netlink_dump. */
 typedef int (*nft_chain_fn)(const struct nft_chain *c, void *data, struct error *err);
 int nft_chains(struct netlink *nl, nft_chain_fn fn, void *data, struct error *err); /* all */
 

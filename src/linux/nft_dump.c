@@ -133,6 +133,8 @@ static int on_elements(const struct nlmsghdr *nlh, void *data, struct error *err
 	const struct element_call *c = data;
 	const struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1] = {0}, *attr;
 
+	if (!nlh)
+		return c->fn(NULL, c->data, err);
 	(void)mnl_attr_parse(nlh, sizeof(struct nfgenmsg), collect_attr,
 			     &(struct attrs){.v = tb, .max = NFTA_SET_ELEM_LIST_MAX});
 	if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
@@ -207,10 +209,12 @@ struct chain_call {
 static int on_chain(const struct nlmsghdr *nlh, void *data, struct error *err)
 {
 	const struct chain_call *c = data;
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nfgenmsg *nfg = nlh ? mnl_nlmsg_get_payload(nlh) : NULL;
 	const struct nlattr *tb[NFTA_CHAIN_MAX + 1] = {0}, *hook[NFTA_HOOK_MAX + 1] = {0};
 	struct nft_chain chain = {0};
 
+	if (!nlh)
+		return c->fn(NULL, c->data, err);
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*nfg))
 		return 0;
 	(void)mnl_attr_parse(nlh, sizeof(*nfg), collect_attr,
@@ -259,6 +263,10 @@ static int on_rule(const struct nlmsghdr *nlh, void *data, struct error *err)
 	const struct nlattr *tb[NFTA_RULE_MAX + 1] = {0}, *attr;
 
 	(void)err;
+	if (!nlh) {
+		s->found = false;
+		return 0;
+	}
 	(void)mnl_attr_parse(nlh, sizeof(struct nfgenmsg), collect_attr,
 			     &(struct attrs){.v = tb, .max = NFTA_RULE_MAX});
 	/* The kernel filters by table and chain since 4.12; do not rely on it. */

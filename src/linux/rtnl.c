@@ -88,6 +88,8 @@ static int on_link(const struct nlmsghdr *nlh, void *data, struct error *err)
 	const struct link_call *c = data;
 	struct rtnl_link link;
 
+	if (!nlh)
+		return c->fn(NULL, c->data, err);
 	return parse_link(nlh, &link) ? c->fn(&link, c->data, err) : 0;
 }
 
@@ -156,10 +158,12 @@ struct address_call {
 static int on_address(const struct nlmsghdr *nlh, void *data, struct error *err)
 {
 	const struct address_call *c = data;
-	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	const struct ifaddrmsg *ifa = nlh ? mnl_nlmsg_get_payload(nlh) : NULL;
 	const struct nlattr *tb[IFA_MAX + 1] = {0};
 	struct rtnl_address a = {0};
 
+	if (!nlh)
+		return c->fn(NULL, c->data, err);
 	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa))
 		return 0;
 	(void)mnl_attr_parse(nlh, sizeof(*ifa), collect_attr,
@@ -191,10 +195,12 @@ struct route_call {
 static int on_route(const struct nlmsghdr *nlh, void *data, struct error *err)
 {
 	const struct route_call *c = data;
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct rtmsg *rtm = nlh ? mnl_nlmsg_get_payload(nlh) : NULL;
 	const struct nlattr *tb[RTA_MAX + 1] = {0};
 	struct rtnl_route r = {0};
 
+	if (!nlh)
+		return c->fn(NULL, c->data, err);
 	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm))
 		return 0;
 	(void)mnl_attr_parse(nlh, sizeof(*rtm), collect_attr,

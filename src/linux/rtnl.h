@@ -25,6 +25,7 @@ struct rtnl_link {
 
 /* By name: -ENODEV (ERROR_NOT_FOUND) if there is none. */
 int rtnl_link_get(struct netlink *nl, const char *name, struct rtnl_link *ret, struct error *err);
+/* Functions that are called for each object of a list: (NULL) as in netlink_dump. */
 typedef int (*rtnl_link_fn)(const struct rtnl_link *link, void *data, struct error *err);
 int rtnl_links(struct netlink *nl, rtnl_link_fn fn, void *data, struct error *err);
 

@@ -329,6 +329,10 @@ static int check_link(const struct rtnl_link *link, void *data, struct error *er
 	const struct stale_search *s = data;
 
 	(void)err;
+	if (!link) {
+		netlink_batch_clear(s->batch);
+		return 0;
+	}
 	if (link->master != s->bridge || !is_endpoint_link(link))
 		return 0;
 	for (size_t i = 0; i < s->restore->ep_count; i++)

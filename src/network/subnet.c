@@ -31,19 +31,36 @@ void subnet_list_done(struct subnet_list *l)
 	*l = (struct subnet_list){0};
 }
 
+/* What a dump adds begins here. */
+struct dump {
+	struct subnet_list *list;
+	size_t base;
+};
+
 static int add_route(const struct rtnl_route *r, void *data, struct error *err)
 {
+	const struct dump *d = data;
+
 	(void)err;
+	if (!r) {
+		d->list->n = d->base;
+		return 0;
+	}
 	/* A default route covers everything and says nothing; so do /1 halves of VPNs. */
 	if (netaddr_is_set(&r->dst.addr) && r->dst.len > 1 && r->type != RTN_MULTICAST)
-		subnet_list_add(data, &r->dst);
+		subnet_list_add(d->list, &r->dst);
 	return 0;
 }
 
 static int add_address(const struct rtnl_address *a, void *data, struct error *err)
 {
+	const struct dump *d = data;
+
 	(void)err;
-	subnet_list_add(data, &a->addr);
+	if (a)
+		subnet_list_add(d->list, &a->addr);
+	else
+		d->list->n = d->base;
 	return 0;
 }
 
@@ -54,10 +71,10 @@ int subnet_list_host(struct subnet_list *l, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = rtnl_routes(nl, add_route, l, err);
+	r = rtnl_routes(nl, add_route, &(struct dump){.list = l, .base = l->n}, err);
 	if (r < 0)
 		return r;
-	return rtnl_addresses(nl, add_address, l, err);
+	return rtnl_addresses(nl, add_address, &(struct dump){.list = l, .base = l->n}, err);
 }
 
 static bool is_clear(const struct subnet_list *used, const struct netaddr_prefix *p)

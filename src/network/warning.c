@@ -29,12 +29,18 @@ struct suspects {
 	size_t n, cap;
 };
 
-static void suspects_done(struct suspects *s)
+static void suspects_forget(struct suspects *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->v[i].table);
 		free(s->v[i].chain);
 	}
+	s->n = 0;
+}
+
+static void suspects_done(struct suspects *s)
+{
+	suspects_forget(s);
 	free(s->v);
 }
 
@@ -61,6 +67,10 @@ static int collect(const struct nft_chain *c, void *data, struct error *err)
 	struct suspects *s = data;
 
 	(void)err;
+	if (!c) {
+		suspects_forget(s);
+		return 0;
+	}
 	if (!c->is_base || c->hook != NF_INET_FORWARD || !family_name(c->family) ||
 	    (c->family == NFPROTO_INET && strcmp(c->table, s->own_table) == 0))
 		return 0;

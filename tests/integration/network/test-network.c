@@ -20,6 +20,7 @@
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -764,6 +765,82 @@ static void a_flushed_ruleset_is_noticed_and_mended(void **state)
 	reaches(f.outside, "203.0.113.1", 8080, c);
 }
 
+enum { MANY_THREADS = 8, MANY_ROUNDS = 6 };
+
+struct worker {
+	struct network_endpoint ep[MANY_ROUNDS];
+	int ns[MANY_ROUNDS];
+	struct error err;
+	int r;
+};
+
+/* What the engine's workers do, as fast as they can, while the host's lists change all the time. */
+static void *attach_and_detach(void *data)
+{
+	struct worker *w = data;
+
+	for (size_t i = 0; w->r == 0 && i < MANY_ROUNDS; i++) {
+		char *warning = NULL;
+
+		w->r = network_endpoint_attach(f.nm, &w->ep[i], w->ns[i], &w->err);
+		if (w->r == 0)
+			w->r = network_endpoint_publish(f.nm, &w->ep[i], &w->err);
+		if (w->r == 0)
+			w->r = network_forward_warning(f.nm, &warning, &w->err);
+		free(warning);
+		if (w->r == 0 && i % 2)
+			w->r = network_endpoint_detach(f.nm, &w->ep[i], &w->err);
+	}
+	return NULL;
+}
+
+static void many_workers_do_not_disturb_each_other(void **state)
+{
+	static struct worker w[MANY_THREADS];
+	pthread_t threads[MANY_THREADS];
+	autofree char *elements = NULL;
+
+	(void)state;
+	memset(w, 0, sizeof(w));
+	for (size_t t = 0; t < MANY_THREADS; t++) {
+		for (size_t i = 0; i < MANY_ROUNDS; i++) {
+			struct network_endpoint_request q = {.container_id = "m"};
+			struct port_binding b = {.proto = PORTBIND_UDP,
+						 .container_port = 53,
+						 .host = addr("0.0.0.0"),
+						 .host_port =
+							 (uint16_t)(6000 + t * MANY_ROUNDS + i)};
+
+			w[t].ns[i] = new_namespace(true);
+			must(network_endpoint_prepare(f.nm, f.net, &q, &w[t].ep[i], err));
+			network_endpoint_set_ports(&w[t].ep[i], &b, 1);
+		}
+	}
+	for (size_t t = 0; t < MANY_THREADS; t++)
+		assert_int_equal(pthread_create(&threads[t], NULL, attach_and_detach, &w[t]), 0);
+	for (size_t t = 0; t < MANY_THREADS; t++)
+		(void)pthread_join(threads[t], NULL);
+	for (size_t t = 0; t < MANY_THREADS; t++)
+		if (w[t].r < 0)
+			fail_msg("%s", error_msg(&w[t].err));
+	elements = run("nft list map inet vessel publish4_any | grep -o ' : 10' | wc -l;"
+		       "ip -o link show master vessel0 | wc -l");
+	assert_string_equal(elements, "24\n26\n"); /* half of 48, and the two containers */
+	for (size_t t = 0; t < MANY_THREADS; t++) {
+		for (size_t i = 0; i < MANY_ROUNDS; i++) {
+			autoclose int c = server(w[t].ns[i], SOCK_DGRAM, "0.0.0.0", 53);
+			uint16_t port = w[t].ep[i].ports[0].host_port;
+
+			if (i % 2 == 0)
+				udp_reaches(f.outside, "203.0.113.1", port, c);
+			must(network_endpoint_detach(f.nm, &w[t].ep[i], err));
+			network_endpoint_release(f.nm, &w[t].ep[i]);
+			network_endpoint_done(&w[t].ep[i]);
+			(void)close(w[t].ns[i]);
+		}
+	}
+}
+
 static void networks_are_isolated_from_each_other(void **state)
 {
 	struct network_request q = {.name = "other", .enable_ipv6 = true};
@@ -952,6 +1029,7 @@ int main(void)
 		test(restore_mends_what_was_lost_and_sweeps_what_is_stale),
 		test(restore_removes_stale_links),
 		test(a_flushed_ruleset_is_noticed_and_mended),
+		test(many_workers_do_not_disturb_each_other),
 		test(networks_are_isolated_from_each_other),
 		test(ports_without_icc_do_not_see_each_other),
 		test(subnets_avoid_the_hosts_routes),
