@@ -62,7 +62,7 @@ class Scenario:
     def __init__(self, engine, point, busy, transport):
         self.engine, self.point, self.busy, self.transport = engine, point, busy, transport
         self.port = vessel.Engine.free_port()
-        self.readers, self.clients = [], []
+        self.readers, self.clients, self.first = [], [], []
 
     # Steps -------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Scenario:
         self.engine.docker("rm", "box")
 
     def start_and_finish(self):
-        self.readers, self.clients = [], []
+        self.readers, self.clients, self.first = [], [], []
         self.attach_stream()
         self.engine.docker("start", "box", transport=self.transport)
         self.finish(complete=True)
