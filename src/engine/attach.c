@@ -63,6 +63,16 @@ void held_client_add(struct container *c, struct held_client *h_take)
 			  &h_take->source, NULL);
 }
 
+void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_condition condition)
+{
+	struct held_client *h = xnew0(struct held_client);
+
+	h->is_wait = true;
+	h->condition = condition;
+	h->fd = fd_take;
+	held_client_add(c, h);
+}
+
 /* An answer of /wait whose head is out: one chunk and the last one (RFC 9112 section 7.1). */
 void held_client_answer_wait(int fd, int code, const char *error)
 {

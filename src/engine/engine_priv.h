@@ -137,6 +137,7 @@ void engine_emit_network(struct engine *e, const struct container *c,
 
 /* engine/attach.c ------------------------------------------------------------------------------ */
 void held_client_add(struct container *c, struct held_client *h_take);
+void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_condition condition);
 /* Give held clients to the new shim [worker, with the start's operation]. */
 int held_clients_send(struct container *c, struct shim_client *shim, struct error *err);
 /* After the start: forget those the shim has.  After a failed one: close attached clients, answer

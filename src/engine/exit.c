@@ -46,6 +46,9 @@ static void on_event(struct shim_client *shim, struct shim_message *m, void *dat
 		exit_begin(c, &info);
 	} else if (str_eq(m->ev, "exec_exit")) {
 		exec_exited(c, json_get_string(m->body, "id"), (int)json_get_int(m->body, "code"));
+	} else if (str_eq(m->ev, "waiter") && m->fd_count > 0) {
+		held_client_add_wait(c, m->fds[0], ENGINE_WAIT_REMOVED);
+		m->fds[0] = -EBADF;
 	} else if (str_eq(m->ev, "oom")) {
 		engine_emit(c->rt->engine, c, "oom", NULL, 0);
 	} else {

@@ -170,7 +170,7 @@ static int op_wait(struct request *rq, struct error *err)
 	struct shim *s = rq->s;
 	const char *name = json_get_string(rq->m->body, "condition");
 	enum waiter_condition condition;
-	int fd;
+	int fd, r;
 
 	if (waiter_condition_parse(name, &condition) < 0)
 		return error_set(err, ERROR_INVALID, 0, "wait: unknown condition '%s'",
@@ -180,11 +180,11 @@ static int op_wait(struct request *rq, struct error *err)
 	fd = take_fd(rq, 0, err);
 	if (fd < 0)
 		return fd;
-	if (s->state == LIFECYCLE_EXITED && condition == WAITER_NOT_RUNNING) {
-		waiter_answer_fd(fd, s->exit_code);
-		return 0;
-	}
-	return waiters_add(&s->waiters, s->loop, fd, condition, err);
+	r = waiters_add(&s->waiters, s->loop, fd, condition, err);
+	/* The daemon that asks has not recorded the exit yet: its release answers. */
+	if (r >= 0 && s->state == LIFECYCLE_EXITED)
+		shim_answer_waiters_in_time(s);
+	return r;
 }
 
 static int op_exec(struct request *rq, struct error *err)

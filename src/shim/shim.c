@@ -203,7 +203,7 @@ static void answer_late(struct loop_source *timer, void *data)
 	waiters_answer(&s->waiters, s->exit_code, false);
 }
 
-static void answer_waiters_in_time(struct shim *s)
+void shim_answer_waiters_in_time(struct shim *s)
 {
 	if (!conns_any(s->conns))
 		waiters_answer(&s->waiters, s->exit_code, false);
@@ -238,7 +238,7 @@ static void container_exited(struct shim *s, int code)
 	s->container = runtime_free(s->container);
 	s->spec_arena = arena_free(s->spec_arena);
 	streams_close(s->streams);
-	answer_waiters_in_time(s);
+	shim_answer_waiters_in_time(s);
 }
 
 static void container_died(struct shim *s, int code)
@@ -304,7 +304,7 @@ static void daemon_gone(void *data, bool first)
 	if (first && shim_event(s, LIFECYCLE_EV_DAEMON_GONE, NULL) >= 0 && undo)
 		shim_undo(s);
 	else if (s->state == LIFECYCLE_EXITED)
-		answer_waiters_in_time(s);
+		shim_answer_waiters_in_time(s);
 }
 
 static void on_namespaces(void *data, pid_t pid, int netns_fd)

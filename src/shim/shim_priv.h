@@ -59,6 +59,8 @@ void shim_leave_if_idle(void *data);
 void shim_event_begin(struct json_writer *w, struct strbuf *out, const char *name);
 void shim_event_send(struct shim *s, struct json_writer *w);
 void shim_write_exit(const struct shim *s, struct json_writer *w); /* ev exit's members */
+/* After the exit: at once without a daemon, else at its release, but not for ever. */
+void shim_answer_waiters_in_time(struct shim *s);
 /* Pipes for the streams that are wanted.  theirs[i]: -EBADF where not. */
 int shim_pipes(const bool wanted[static 3], int ours[static 3], int theirs[static 3],
 	       struct error *err);

@@ -253,7 +253,7 @@ class Engine:
         """The docker client in the background, output in pipes."""
         return subprocess.Popen([DOCKER, *args], env=self.environment(transport),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
+                                stderr=subprocess.PIPE, bufsize=0)
 
     def connection(self, transport="unix"):
         return Unix(self.socket) if transport == "unix" else \
