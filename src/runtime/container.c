@@ -538,10 +538,38 @@ int runtime_delete(struct runtime_container *c, struct error *err)
 	return 0;
 }
 
+/* Only where the namespaces are: exec joins those that were not the caller's. */
+bool runtime_release_spec(struct runtime_container *c)
+{
+	struct oci_spec *own;
+
+	if (c->own_spec)
+		return true;
+	if (c->spec->hooks.poststop.n > 0)
+		return false;
+	own = xnew0(struct oci_spec);
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++) {
+		const struct oci_namespace *ns = &c->spec->linux_.namespaces[i];
+
+		own->linux_.namespaces[i].present = ns->present;
+		own->linux_.namespaces[i].path = ns->path ? xstrdup(ns->path) : NULL;
+	}
+	c->spec = c->own_spec = own;
+	return true;
+}
+
+static void free_own_spec(struct oci_spec *own)
+{
+	for (size_t i = 0; own && i < OCI_NAMESPACE_COUNT; i++)
+		free((char *)(uintptr_t)own->linux_.namespaces[i].path);
+	free(own);
+}
+
 struct runtime_container *runtime_free(struct runtime_container *c)
 {
 	if (!c)
 		return NULL;
+	free_own_spec(c->own_spec);
 	fd_close(&c->pidfd);
 	fd_close(&c->netns_fd);
 	fd_close(&c->console_fd);

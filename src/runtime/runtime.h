@@ -73,6 +73,10 @@ struct cgroup *runtime_cgroup(struct runtime_container *c); /* borrowed; linux/c
 /* Let process 1 go.  Returns when it has executed its program, or failed to. */
 int runtime_start(struct runtime_container *c, struct error *err);
 
+/* After start: copy the little that exec and delete need of the spec, for a caller that counts its
+ * memory.  True: the spec is not borrowed any more; false: it still is (there are poststop hooks). */
+bool runtime_release_spec(struct runtime_container *c);
+
 struct runtime_exec_args {
 	struct runtime_container *container;
 	const struct oci_process *process; /* borrowed for the call */

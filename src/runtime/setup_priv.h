@@ -152,4 +152,5 @@ struct runtime_container {
 	struct seccomp_program seccomp;
 	bool has_seccomp, has_init;
 	bool poststop_done;
+	struct oci_spec *own_spec; /* owned; what `spec` points to after runtime_release_spec */
 };

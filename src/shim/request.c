@@ -96,6 +96,8 @@ static int op_start(struct request *rq, struct error *err)
 		return r;
 	}
 	s->started_at = clock_realtime_ns();
+	if (runtime_release_spec(s->container))
+		s->spec_arena = arena_free(s->spec_arena);
 	jw_kint(rq->w, "started_at", s->started_at);
 	return shim_event(s, LIFECYCLE_EV_STARTED, err);
 }
