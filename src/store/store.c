@@ -166,10 +166,19 @@ static int forget_job(struct db_tx *tx, void *data, struct error *err)
 	return r;
 }
 
+static void forgotten(void *data, int r, struct error *err)
+{
+	struct strv *paths = data;
+
+	if (r < 0)
+		log_warn("store: %s", error_msg(err)); /* removing them again does no harm */
+	strv_done(paths);
+	free(paths);
+}
+
 void store_bury(struct store *s, struct store_doomed *doomed)
 {
-	autoerror struct error err = {0};
-	struct strv buried = {0}, gone = {0};
+	struct strv *gone = xnew0(struct strv), buried = {0};
 
 	for (size_t i = 0; i < doomed->paths.n; i++) {
 		autofree char *to = NULL;
@@ -177,18 +186,17 @@ void store_bury(struct store *s, struct store_doomed *doomed)
 
 		store_tmp_name(s, name);
 		to = xasprintf("tmp/%s", name);
-		if (renameat(s->root_fd, doomed->paths.v[i], s->root_fd, to) == 0)
+		if (renameat(s->root_fd, doomed->paths.v[i], s->root_fd, to) == 0) {
 			strv_add(&buried, name);
-		else if (errno != ENOENT) {
+		} else if (errno != ENOENT) {
 			/* The tombstone stays: the next start tries again. */
 			log_warn("store: remove '%s': %s", doomed->paths.v[i], strerror(errno));
 			continue;
 		}
-		strv_add(&gone, doomed->paths.v[i]);
+		strv_add(gone, doomed->paths.v[i]);
 	}
-	if (gone.n > 0 && db_run(s->db, forget_job, &gone, DB_NORMAL, &err) < 0)
-		log_warn("store: %s", error_msg(&err));
-	strv_done(&gone);
+	/* Queued before `files` is released, so before anybody who makes such a path anew. */
+	db_post(s->db, forget_job, gone, DB_NORMAL, forgotten);
 	strv_done(&doomed->paths);
 	doomed->paths = buried;
 }
