@@ -42,6 +42,7 @@ struct exec {
 	struct exec_config *config; /* owned */
 	pid_t pid;		    /* 0: not started or gone */
 	bool started, running;
+	bool busy; /* somebody is starting it: it must stay */
 	int exit_code; /* valid when started and not running */
 };
 

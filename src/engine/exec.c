@@ -16,6 +16,7 @@
 #include "engine/shim_client.h"
 
 #define EXEC_BODY_MAX       ((size_t)1 << 20) /* bytes of a process object or configuration */
+#define EXECS_KEPT          256               /* of a container, that have ended */
 #define EXEC_NOT_FOUND      127
 #define EXEC_NOT_EXECUTABLE 126
 #define EXEC_KILLED         137
@@ -132,10 +133,32 @@ static void create_check_on_loop(void *data)
 				    c->id);
 }
 
+/* A health check every few seconds, for years: the oldest that have ended go. */
+static void forget_old(struct engine *e, struct container *c)
+{
+	size_t ended = 0, kept = 0;
+
+	for (size_t i = 0; i < c->exec_count; i++)
+		ended += c->execs[i]->started && !c->execs[i]->running;
+	for (size_t i = 0; i < c->exec_count; i++) {
+		struct exec *x = c->execs[i];
+
+		if (ended > EXECS_KEPT && x->started && !x->running && !x->busy) {
+			ended--;
+			rows_post_exec_delete(e->db, x);
+			(void)exec_free(x);
+		} else {
+			c->execs[kept++] = x;
+		}
+	}
+	c->exec_count = kept;
+}
+
 static void add_on_loop(void *data)
 {
 	struct create_call *call = data;
 
+	forget_old(call->e, call->c);
 	container_add_exec(call->c, call->x);
 	emit(call->c, call->x, "exec_create", true);
 }
@@ -229,7 +252,7 @@ static void start_check_on_loop(void *data)
 	call->tty = x->config->tty;
 	if (!call->claim)
 		return;
-	x->started = x->running = true;
+	x->started = x->running = x->busy = true;
 	container_ref(c);
 	shim_client_ref(c->rt->shim);
 	call->c = c;
@@ -324,6 +347,7 @@ static void end_on_loop(void *data)
 {
 	struct start_call *call = data;
 
+	call->x->busy = false;
 	call->shim = shim_client_unref(call->shim);
 	container_unref(call->c);
 }

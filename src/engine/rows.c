@@ -386,6 +386,21 @@ void rows_post_exec(struct db *db, const struct exec *x)
 	db_post(db, post_exec_job, row, DB_NORMAL, post_exec_done);
 }
 
+static int delete_exec_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct row_exec *x = data;
+
+	return db_exec(tx, err, "DELETE FROM execs WHERE id = ?", "s", x->id);
+}
+
+void rows_post_exec_delete(struct db *db, const struct exec *x)
+{
+	struct row_exec *row = xnew0(struct row_exec);
+
+	row->id = xstrdup(x->id);
+	db_post(db, delete_exec_job, row, DB_NORMAL, post_exec_done);
+}
+
 static int save_network_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct id_call *call = data;

@@ -20,8 +20,8 @@
  *     knows.  The same order holds for ev exec_exit and the exec's client.  Waiters are answered at
  *     op release if a daemon is connected (the reserved ports are closed before that, so the next
  *     container may have them), at once if none is, and at the latest 10 s after ev exit.
- *   - When a start fails the shim closes its waiters' fds without a word (no shutdown): the daemon
- *     has kept duplicates until then, and answers.
+ *   - When a start fails the shim closes its waiters' and clients' fds without a word (no shutdown):
+ *     the daemon has kept duplicates until then, and answers.
  *   - Output that a client is slow to read is still delivered after op release: the shim lingers for
  *     it with everything else undone, without ports, socket and lock.
  *   - The shim holds SHIM_LOCK_FD until its last moment, with everything undone before: whoever gets

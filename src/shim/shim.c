@@ -133,10 +133,11 @@ void shim_undo(struct shim *s)
 	if (s->container && runtime_delete(s->container, &err) < 0)
 		log_error("undo: %s", error_msg(&err));
 	waiters_done(&s->waiters);
-	if (s->streams) {
+	/* Clients are left without a word, as waiters are: the daemon has kept duplicates and
+	 * answers.  Waiting for them to close would be waiting for the daemon, which waits for us. */
+	if (s->streams)
 		streams_finish(s->streams);
-		streams_close(s->streams);
-	}
+	s->streams = streams_free(s->streams);
 	shim_leave(s);
 }
 
