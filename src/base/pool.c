@@ -1,6 +1,7 @@
 /* Worker threads, made on demand. */
 #include "base/pool.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -109,32 +110,54 @@ static bool start_worker(struct pool *p)
 	return r == 0;
 }
 
-void pool_submit(struct pool *p, void (*fn)(void *data), void *data)
+/* Called with the lock held; the job comes back if there is no thread at all. */
+static struct job *find_worker(struct pool *p, unsigned max_threads)
+{
+	if (p->n_queued <= p->n_idle) {
+		(void)pthread_cond_signal(&p->work);
+		return NULL;
+	}
+	if (p->n_threads >= max_threads)
+		return NULL;
+	p->n_threads++;
+	if (!start_worker(p))
+		p->n_threads--;
+	return p->n_threads == 0 ? take_job(p) : NULL;
+}
+
+static void submit(struct pool *p, void (*fn)(void *data), void *data, bool urgent)
 {
 	struct job *j = xnew0(struct job);
 
 	j->fn = fn;
 	j->data = data;
 	(void)pthread_mutex_lock(&p->lock);
-	*p->end = j;
-	p->end = &j->next;
-	p->n_queued++;
-	if (p->n_queued <= p->n_idle) {
-		(void)pthread_cond_signal(&p->work);
-		j = NULL;
-	} else if (p->n_threads >= p->max_threads) {
-		j = NULL;
+	if (urgent) {
+		j->next = p->first;
+		p->first = j;
+		if (!j->next)
+			p->end = &j->next;
 	} else {
-		p->n_threads++;
-		if (!start_worker(p))
-			p->n_threads--;
-		j = p->n_threads == 0 ? take_job(p) : NULL;
+		*p->end = j;
+		p->end = &j->next;
 	}
+	p->n_queued++;
+	j = find_worker(p, urgent ? UINT_MAX : p->max_threads);
 	(void)pthread_mutex_unlock(&p->lock);
 	if (j) {
 		j->fn(j->data);
 		free(j);
 	}
+}
+
+void pool_submit(struct pool *p, void (*fn)(void *data), void *data)
+{
+	submit(p, fn, data, false);
+}
+
+void pool_submit_urgent(struct pool *p, void (*fn)(void *data), void *data)
+{
+	submit(p, fn, data, true);
 }
 
 struct pool *pool_free(struct pool *p)

@@ -14,6 +14,9 @@ struct pool;
 
 struct pool *pool_new(unsigned max_threads);
 void pool_submit(struct pool *p, void (*fn)(void *data), void *data);
+/* Ahead of all that are queued, and in a thread beyond max_threads if all are busy: for jobs that
+ * running ones may be waiting for. */
+void pool_submit_urgent(struct pool *p, void (*fn)(void *data), void *data);
 /* Waits for running and queued jobs; accepts NULL.  Not for the thread of a loop that these jobs
  * call into, nor for a job. */
 struct pool *pool_free(struct pool *p);

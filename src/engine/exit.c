@@ -96,7 +96,8 @@ void exit_begin(struct container *c, const struct exit_info *info)
 		return; /* the start's last step comes back to it */
 	emit_die(c, info);
 	container_ref(c);
-	engine_work(rt->engine, exit_job, c);
+	/* Workers may all be waiting for exits. */
+	pool_submit_urgent(rt->engine->args.pool, exit_job, c);
 }
 
 /* ---- steps [worker, with the operation] ------------------------------------------------------- */

@@ -78,6 +78,33 @@ static void test_as_many_threads_as_needed_and_allowed(void **state)
 	(void)sem_destroy(&s.leave);
 }
 
+static void let_go(void *data)
+{
+	struct shared *s = data;
+
+	(void)sem_post(&s->leave);
+	(void)sem_post(&s->leave);
+}
+
+/* The only thread waits for what the second, which is queued, will not bring either. */
+static void test_urgent_jobs_pass_the_limit_and_the_queue(void **state)
+{
+	struct shared s = {0};
+	struct pool *p = pool_new(1);
+
+	(void)state;
+	assert_int_equal(sem_init(&s.entered, 0, 0), 0);
+	assert_int_equal(sem_init(&s.leave, 0, 0), 0);
+	pool_submit(p, meet, &s);
+	(void)sem_wait(&s.entered);
+	pool_submit(p, meet, &s);
+	pool_submit_urgent(p, let_go, &s);
+	p = pool_free(p); /* returns only if it ran */
+	assert_int_equal(atomic_load(&s.inside), 0);
+	(void)sem_destroy(&s.entered);
+	(void)sem_destroy(&s.leave);
+}
+
 struct numbered {
 	struct shared *s;
 	int number;
@@ -188,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_jobs_run),
 		cmocka_unit_test(test_as_many_threads_as_needed_and_allowed),
+		cmocka_unit_test(test_urgent_jobs_pass_the_limit_and_the_queue),
 		cmocka_unit_test(test_one_thread_keeps_the_order),
 		cmocka_unit_test(test_idle_workers_are_found),
 		cmocka_unit_test(test_workers_are_small_and_deaf),
