@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "linux/mount.h"
@@ -95,9 +94,7 @@ static int op_start(struct request *rq, struct error *err)
 		rq->undo = true;
 		return r;
 	}
-	s->started_at = clock_realtime_ns();
-	if (runtime_release_spec(s->container))
-		s->spec_arena = arena_free(s->spec_arena);
+	shim_started(s);
 	jw_kint(rq->w, "started_at", s->started_at);
 	return shim_event(s, LIFECYCLE_EV_STARTED, err);
 }

@@ -28,6 +28,7 @@
 #include "shim/shim_priv.h"
 
 #define CONFIG_MAX        ((size_t)16 << 20)
+#define JOIN_DELAY_MS     50
 #define ANSWER_TIMEOUT_MS 10000 /* waiters get their answer without a daemon */
 
 void shim_close_all(int *fds, size_t n)
@@ -346,23 +347,24 @@ static void disarm_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int move_into(const struct cgroup_layout *layout, const char *path, struct error *err)
+static void trim_memory(void *data)
 {
-	autocgroup struct cgroup *cg = NULL;
-	int r = cgroup_open(layout, path, &cg, NULL);
+	struct shim *s = data;
 
-	if (r < 0) {
-		r = cgroup_create(layout, path, &cg, err);
-		if (r < 0) /* another shim was faster */
-			r = cgroup_open(layout, path, &cg, err);
-	}
-	return r < 0 ? r : cgroup_attach(cg, getpid(), err);
+	logfile_trim(s->log);
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
 }
 
-/* Out of the daemon's cgroup, whose processes end with its service. */
+/* Out of the daemon's cgroup, whose processes end with its service: at once in the v1 hierarchies,
+ * where a thread that joins by itself waits for nobody, and in the unified one later, for there it
+ * may have to wait for a grace period, and starting a container must not. */
 static int move_to_cgroup(const char *path, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	autofree char *child = NULL;
 	int r;
 
 	if (str_empty(path))
@@ -370,8 +372,55 @@ static int move_to_cgroup(const char *path, struct error *err)
 	r = cgroup_layout_detect(&layout, err);
 	if (r < 0)
 		return r;
-	r = move_into(layout, path, err);
+	if (cgroup_join(layout, path, NULL) >= 0)
+		return 0;
+	/* It may be missing in some hierarchies only, and in use in others: the one that is made and
+	 * removed again is a child of our own, for the sake of its parents. */
+	child = xasprintf("%s/vessel-shim-%d", str_eq(path, "/") ? "" : path, (int)getpid());
+	r = cgroup_create(layout, child, &cg, err);
+	if (r >= 0)
+		r = cgroup_destroy(cg, err);
+	if (r >= 0)
+		r = cgroup_join(layout, path, err);
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
+}
+
+static int join_unified(const char *path, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	int r = cgroup_layout_detect(&layout, err);
+
+	if (r < 0 || cgroup_layout_mode(layout) == CGROUP_MODE_V1)
+		return r;
+	if (cgroup_open(layout, path, &cg, NULL) < 0 || cgroup_clone_fd(cg) < 0) {
+		cg = cgroup_free(cg);
+		r = cgroup_create_unified(layout, path, &cg, err);
+		if (r == -EEXIST) /* another shim was faster */
+			r = cgroup_open(layout, path, &cg, err);
+	}
+	return r < 0 ? r : file_write_value(cgroup_clone_fd(cg), "cgroup.procs", "0", err);
+}
+
+static void join_later(struct loop_source *timer, void *data)
+{
+	struct shim *s = data;
+	autoerror struct error err = {0};
+
+	if (join_unified(s->cgroup, &err) < 0)
+		log_warn("move the shim to cgroup '%s': %s", s->cgroup, error_msg(&err));
+	s->cgroup_timer = loop_remove(timer);
+	free(TAKE_PTR(s->cgroup));
+	trim_memory(s);
+}
+
+void shim_started(struct shim *s)
+{
+	s->started_at = clock_realtime_ns();
+	if (runtime_release_spec(s->container))
+		s->spec_arena = arena_free(s->spec_arena);
+	if (!str_empty(s->cgroup))
+		(void)loop_add_timer(s->loop, JOIN_DELAY_MS, join_later, s, &s->cgroup_timer, NULL);
 }
 
 static int open_directory(const char *path, int *ret, struct error *err)
@@ -474,6 +523,7 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 
 	s->open_stdin = c->open_stdin;
 	s->detach_keys = xstrdup(c->detach_keys);
+	s->cgroup = c->cgroup ? xstrdup(c->cgroup) : NULL;
 	r = move_to_cgroup(c->cgroup, err);
 	if (r >= 0)
 		r = open_directory(c->runtime_dir, &runtime_dir, err);
@@ -507,16 +557,6 @@ static int read_config(struct arena *a, struct shim_config *ret, struct error *e
 		return error_set(err, ERROR_INTERNAL, n < 0 ? errno : EIO,
 				 "the shim's configuration");
 	return shim_config_parse(a, text, (size_t)n, ret, err);
-}
-
-static void trim_memory(void *data)
-{
-	struct shim *s = data;
-
-	logfile_trim(s->log);
-#ifdef __GLIBC__
-	(void)malloc_trim(0);
-#endif
 }
 
 static int open_loop(struct shim *s, struct error *err)
@@ -558,6 +598,7 @@ static void shim_done(struct shim *s)
 	s->loop = loop_free(s->loop);
 	s->spec_arena = arena_free(s->spec_arena);
 	free(s->detach_keys);
+	free(s->cgroup);
 	fd_close(&s->oom_fd);
 	fd_close(&s->state_dir_fd);
 	fd_close(&s->lock_fd);

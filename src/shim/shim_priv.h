@@ -39,7 +39,9 @@ struct shim {
 	struct runtime_container *container;
 	pid_t pid; /* process 1; 0 before, and when it has been reaped */
 	bool open_stdin;
-	char *detach_keys;               /* owned */
+	char *detach_keys; /* owned */
+	char *cgroup;      /* owned; to join later; NULL: none, or done */
+	struct loop_source *cgroup_timer;
 	int64_t started_at, finished_at; /* ns since 1970 */
 	int exit_code;
 	bool oom;
@@ -50,6 +52,8 @@ struct shim {
 
 /* Move on; an event that the state refuses is ERROR_CONFLICT. */
 int shim_event(struct shim *s, enum lifecycle_event e, struct error *err);
+/* The container runs: note the time, give back what only its creation needed. */
+void shim_started(struct shim *s);
 /* Nothing has been started, or starting failed: undo everything and leave. */
 void shim_undo(struct shim *s);
 /* Give up ports, socket and lock, and end when the last client has its output. */
