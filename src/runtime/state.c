@@ -277,11 +277,16 @@ int state_create_container(struct state *s, const struct runtime_create_args *ar
 	return 0;
 }
 
+#define EXIT_TIMEOUT_MS 10000
+
 int state_start_container(const struct state *s, struct error *err)
 {
 	autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	enum state_status status = state_status(s);
+	autoclose int pidfd = open_process(s);
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	struct sockaddr_un address;
+	int r;
 
 	if (status != STATE_CREATED)
 		return error_set(err, ERROR_CONFLICT, 0, "cannot start a container that has %s",
@@ -290,7 +295,11 @@ int state_start_container(const struct state *s, struct error *err)
 	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "reach the container's process");
 	(void)unlinkat(s->dir_fd, START_SOCKET, 0); /* ENOENT: removed meanwhile */
-	return launch_go(sock, err);
+	r = launch_go(sock, err);
+	/* It tells first and exits then: whoever looks next must find it stopped. */
+	if (r < 0 && pidfd >= 0)
+		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+	return r;
 }
 
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err)
@@ -314,8 +323,6 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 		return cgroup_freeze(cg, false, err);
 	return 0;
 }
-
-#define EXIT_TIMEOUT_MS 10000
 
 int state_destroy_container(const struct state *s, struct error *err)
 {
