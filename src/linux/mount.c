@@ -367,6 +367,14 @@ static int overlay_legacy(const struct mount_overlay *overlay, int *fds, struct 
 /* Fixed features: a layer must mean the same to whoever reads it later (diff, commit, export). */
 static const char *const overlay_features[] = {"index", "metacopy", "redirect_dir"};
 
+static void overlay_set_features(int fs_fd)
+{
+	(void)sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "source", "overlay", 0); /* a label */
+	for (size_t i = 0; i < ARRAY_SIZE(overlay_features); i++)
+		(void)sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, overlay_features[i], "off",
+				   0); /* kernels that lack one have it off */
+}
+
 static int overlay_create(const struct mount_overlay *overlay, int *fds, struct error *err)
 {
 	autoclose int fs_fd = sys_fsopen("overlay", FSOPEN_CLOEXEC);
@@ -375,10 +383,7 @@ static int overlay_create(const struct mount_overlay *overlay, int *fds, struct 
 
 	if (fs_fd < 0)
 		return error_set(err, ERROR_UNAVAILABLE, errno, "open file system type 'overlay'");
-	(void)sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "source", "overlay", 0); /* a label */
-	for (size_t i = 0; i < ARRAY_SIZE(overlay_features); i++)
-		(void)sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, overlay_features[i], "off",
-				   0); /* kernels that lack one have it off */
+	overlay_set_features(fs_fd);
 	for (size_t i = 0; i < n; i++) {
 		r = overlay_add(fs_fd, "lowerdir+", overlay->lower[i], &fds[i], err);
 		if (r < 0)
@@ -426,6 +431,106 @@ int mount_new_overlay(const struct mount_overlay *overlay, struct error *err)
 			fd_close(&fds[i]);
 		r = overlay_legacy(overlay, fds, err);
 	}
+	for (size_t i = 0; i < n; i++)
+		fd_close(&fds[i]);
+	return r;
+}
+
+/* -- overlay for user namespaces ----------------------------------------------------------- */
+
+static int clone_idmapped(const char *path, int userns_fd, struct error *err)
+{
+	struct sys_mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP,
+				      .userns_fd = (uint64_t)userns_fd};
+	autoclose int fd = mount_clone(AT_FDCWD, path, false, err);
+
+	if (fd < 0)
+		return fd;
+	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
+		return error_set(err, ERROR_UNAVAILABLE, errno, "map the owners of '%s'", path);
+	return TAKE_FD(fd);
+}
+
+static int overlay_set_fd(int fs_fd, const char *key, int fd, struct error *err)
+{
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FD, key, NULL, fd) < 0)
+		return error_set(err, ERROR_UNAVAILABLE, errno,
+				 "overlay %s by descriptor (needs Linux 6.13)", key);
+	return 0;
+}
+
+/* The kernel wants both below one mount: that of their parent.  *ret_parent is to stay open. */
+static int overlay_set_upper(int fs_fd, const struct mount_overlay *overlay, int userns_fd,
+			     int *ret_parent, struct error *err)
+{
+	const char *upper = str_basename(overlay->upper), *work = str_basename(overlay->work);
+	autofree char *parent = xstrndup(overlay->upper, (size_t)(upper - overlay->upper));
+	autoclose int upper_fd = -EBADF, work_fd = -EBADF;
+	int r;
+
+	if (strlen(parent) != (size_t)(work - overlay->work) ||
+	    strncmp(parent, overlay->work, strlen(parent)) != 0)
+		return error_set(err, ERROR_INVALID, 0, "'%s' and '%s' are not side by side",
+				 overlay->upper, overlay->work);
+	*ret_parent = clone_idmapped(parent, userns_fd, err);
+	if (*ret_parent < 0)
+		return *ret_parent;
+	upper_fd = openat(*ret_parent, upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	work_fd = openat(*ret_parent, work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (upper_fd < 0 || work_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", overlay->upper);
+	r = overlay_set_fd(fs_fd, "upperdir", upper_fd, err);
+	return r < 0 ? r : overlay_set_fd(fs_fd, "workdir", work_fd, err);
+}
+
+/* `fds`: room for the layers and the upper one's parent.  A detached mount goes with its fd, so they
+ * are open until the file system exists. */
+static int overlay_create_idmapped(const struct mount_overlay *overlay, int userns_fd, int *fds,
+				   struct error *err)
+{
+	autoclose int fs_fd = sys_fsopen("overlay", FSOPEN_CLOEXEC);
+	size_t n = overlay->lower_count;
+	int fd, r;
+
+	if (fs_fd < 0)
+		return error_set(err, ERROR_UNAVAILABLE, errno, "open file system type 'overlay'");
+	overlay_set_features(fs_fd);
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = clone_idmapped(overlay->lower[i], userns_fd, err);
+		r = fds[i] < 0 ? fds[i] : overlay_set_fd(fs_fd, "lowerdir+", fds[i], err);
+		if (r < 0)
+			return r;
+	}
+	r = overlay->upper ? overlay_set_upper(fs_fd, overlay, userns_fd, &fds[n], err) : 0;
+	if (r < 0)
+		return r;
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_CREATE, NULL, NULL, 0) < 0)
+		return context_error(fs_fd, errno, "create overlay", err);
+	fd = sys_fsmount(fs_fd, FSMOUNT_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "mount overlay");
+	return fd;
+}
+
+int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_fd,
+			       struct error *err)
+{
+	size_t n = overlay->lower_count + 1;
+	autofree int *fds = NULL;
+	int r;
+
+	if (overlay->lower_count == 0 || !overlay->upper != !overlay->work)
+		return error_set(err, ERROR_INVALID, 0, "overlay without layers");
+	if (overlay->lower_count == 1 && !overlay->upper) {
+		autoclose int lower = clone_idmapped(overlay->lower[0], userns_fd, err);
+
+		r = lower < 0 ? lower : mount_set_readonly(lower, false, err);
+		return r < 0 ? r : TAKE_FD(lower);
+	}
+	fds = xnew0n(int, n);
+	for (size_t i = 0; i < n; i++)
+		fds[i] = -EBADF;
+	r = overlay_create_idmapped(overlay, userns_fd, fds, err);
 	for (size_t i = 0; i < n; i++)
 		fd_close(&fds[i]);
 	return r;

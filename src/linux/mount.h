@@ -55,3 +55,8 @@ struct mount_overlay {
  * 6.7), are served through /proc/self/fd.  A single lower directory without an upper one becomes a
  * read-only bind.  Returns the fd. */
 int mount_new_overlay(const struct mount_overlay *overlay, struct error *err);
+/* The same for a container in a user namespace (Linux 6.13): the layers belong to the host's users
+ * and are shown through userns_fd's id mappings, so that they need not be copied.  Made in the
+ * namespaces of the caller, who is root on the host; `upper` and `work` share a parent directory. */
+int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_fd,
+			       struct error *err);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -72,6 +73,60 @@ int ns_write_map(int proc_fd, pid_t pid, const char *file, const struct ns_mappi
 	if (r == -EINVAL && err)
 		err->kind = ERROR_INVALID;
 	return r;
+}
+
+size_t ns_map_add_root(struct ns_mapping *map, size_t n)
+{
+	uint64_t free_id = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t end = (uint64_t)map[i].inside + map[i].count;
+
+		if (map[i].outside == 0 && map[i].count > 0)
+			return n;
+		free_id = end > free_id ? end : free_id;
+	}
+	/* (uint32_t)-1 is no id; a map that reaches it leaves no room, and mounting will tell. */
+	if (free_id >= UINT32_MAX)
+		return n;
+	map[n] = (struct ns_mapping){.inside = (uint32_t)free_id, .outside = 0, .count = 1};
+	return n + 1;
+}
+
+/* A process lives in it only until we hold an fd. */
+int ns_new_user(int proc_fd, const struct ns_mapping *uids, size_t n_uids,
+		const struct ns_mapping *gids, size_t n_gids, struct error *err)
+{
+	struct sys_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	int gate[2], fd = -EBADF, r;
+	pid_t pid;
+	char byte;
+
+	if (pipe2(gate, O_CLOEXEC) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "create a pipe");
+	pid = sys_clone3(&args);
+	if (pid == 0) {
+		(void)close(gate[1]);
+		_exit(read(gate[0], &byte, 1) < 0); /* until the other end is closed */
+	}
+	fd_close(&gate[0]);
+	if (pid < 0) {
+		r = error_set(err, ERROR_INTERNAL, errno, "create a user namespace");
+		fd_close(&gate[1]);
+		return r;
+	}
+	r = ns_write_map(proc_fd, pid, "uid_map", uids, n_uids, err);
+	if (r == 0)
+		r = ns_write_map(proc_fd, pid, "gid_map", gids, n_gids, err);
+	if (r == 0) {
+		fd = ns_open_pid(proc_fd, pid, "user");
+		if (fd < 0)
+			r = error_set(err, ERROR_INTERNAL, -fd, "open a user namespace");
+	}
+	fd_close(&gate[1]);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r < 0 ? r : fd;
 }
 
 int ns_unshare_time(int proc_fd, const struct ns_clock_offset *monotonic,

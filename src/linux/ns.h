@@ -21,6 +21,12 @@ int ns_open_pid(int proc_fd, pid_t pid, const char *name);
 /* Write uid_map or gid_map of a process in a new user namespace; from outside, as root. */
 int ns_write_map(int proc_fd, pid_t pid, const char *file, const struct ns_mapping *map, size_t n,
 		 struct error *err);
+/* Add an entry to a map (which has room for it) so that the host's id 0 is in it too, under an id that
+ * nothing else has; returns the number of entries. */
+size_t ns_map_add_root(struct ns_mapping *map, size_t n);
+/* An fd of a new user namespace that nobody is in, for idmapped mounts. */
+int ns_new_user(int proc_fd, const struct ns_mapping *uids, size_t n_uids,
+		const struct ns_mapping *gids, size_t n_gids, struct error *err);
 /* Put the calling process into a new time namespace with these offsets (unset: NULL). */
 struct ns_clock_offset {
 	int64_t secs;

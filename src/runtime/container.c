@@ -73,9 +73,6 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "linux.namespaces: running without a new mount namespace is not "
 				 "implemented");
-	if (spec->linux_.namespaces[OCI_NAMESPACE_USER].path &&
-	    !spec->linux_.namespaces[OCI_NAMESPACE_PID].present)
-		return 0;
 	return 0;
 }
 
@@ -95,6 +92,7 @@ static void creation_done(struct creation *cr)
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		fd_close(&cr->setup.join_fds[i]);
 	fd_close(&cr->setup.proc_fd);
+	fd_close(&cr->setup.prepared_root_fd);
 	fd_close(&cr->child_sync_fd);
 	(void)arena_free(cr->arena);
 }
@@ -185,6 +183,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .target_pidfd = -EBADF,
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
+			    .prepared_root_fd = -EBADF,
 			    .root_fd = -EBADF,
 			    .devpts_fd = -EBADF,
 			    .console_fd = -EBADF,
@@ -198,6 +197,10 @@ static int prepare(struct creation *cr, struct error *err)
 	r = plan_make(cr->arena, args->spec, args->init_path, &cr->plan, err);
 	if (r == 0)
 		r = open_namespaces(args->spec, s, &c->ns_flags, err);
+	if (r == 0 && args->rootfs && s->join_fds[OCI_NAMESPACE_USER] >= 0)
+		r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+			      "linux.namespaces: layers in a user namespace given by path are not "
+			      "implemented");
 	if (r == 0)
 		r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
@@ -209,6 +212,44 @@ static int prepare(struct creation *cr, struct error *err)
 	return 0;
 }
 
+static size_t convert_map(struct creation *cr, const struct json_objects *list,
+			  struct ns_mapping **ret)
+{
+	struct ns_mapping *map = arena_new0n(cr->arena, struct ns_mapping, list->n + 1);
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct oci_id_mapping *m = oci_at(list, struct oci_id_mapping, i);
+
+		map[i] = (struct ns_mapping){m->container_id, m->host_id, m->size};
+	}
+	*ret = map; /* with room for one more */
+	return list->n;
+}
+
+/* In its user namespace the process may not show others' files as its own; we may: its root is an
+ * overlay of ours on idmapped layers.  overlayfs also creates files as ourselves, so their mapping
+ * has one more entry, for root. */
+static int make_mapped_root(struct creation *cr, struct error *err)
+{
+	const struct runtime_rootfs *rootfs = cr->args->rootfs;
+	const struct mount_overlay overlay = {.lower = rootfs->lower,
+					      .lower_count = rootfs->lower_count,
+					      .upper = rootfs->upper,
+					      .work = rootfs->work};
+	const struct oci_linux *l = &cr->args->spec->linux_;
+	struct ns_mapping *uids, *gids;
+	size_t n_uids = convert_map(cr, &l->uid_mappings, &uids);
+	size_t n_gids = convert_map(cr, &l->gid_mappings, &gids);
+	autoclose int userns_fd = -EBADF;
+
+	n_uids = ns_map_add_root(uids, n_uids);
+	n_gids = ns_map_add_root(gids, n_gids);
+	userns_fd = ns_new_user(cr->setup.proc_fd, uids, n_uids, gids, n_gids, err);
+	if (userns_fd < 0)
+		return userns_fd;
+	return mount_new_overlay_idmapped(&overlay, userns_fd, err);
+}
+
 static int write_maps(struct creation *cr, struct error *err)
 {
 	const struct oci_linux *l = &cr->args->spec->linux_;
@@ -216,25 +257,24 @@ static int write_maps(struct creation *cr, struct error *err)
 		const char *file;
 		const struct json_objects *list;
 	} maps[] = {{"uid_map", &l->uid_mappings}, {"gid_map", &l->gid_mappings}};
+	autoclose int root_fd = -EBADF;
 
 	if (!(cr->setup.clone_flags & CLONE_NEWUSER))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
-		struct ns_mapping *map = arena_new0n(cr->arena, struct ns_mapping, maps[i].list->n);
-		int r;
+		struct ns_mapping *map;
+		size_t n = convert_map(cr, maps[i].list, &map);
+		int r = ns_write_map(cr->setup.proc_fd, cr->c->pid, maps[i].file, map, n, err);
 
-		for (size_t j = 0; j < maps[i].list->n; j++) {
-			const struct oci_id_mapping *m =
-				oci_at(maps[i].list, struct oci_id_mapping, j);
-
-			map[j] = (struct ns_mapping){m->container_id, m->host_id, m->size};
-		}
-		r = ns_write_map(cr->setup.proc_fd, cr->c->pid, maps[i].file, map, maps[i].list->n,
-				 err);
 		if (r < 0)
 			return r;
 	}
-	return sync_send(cr->c->sync_fd, SYNC_MAPPED, -EBADF) < 0
+	if (cr->args->rootfs) {
+		root_fd = make_mapped_root(cr, err);
+		if (root_fd < 0)
+			return root_fd;
+	}
+	return sync_send(cr->c->sync_fd, SYNC_MAPPED, root_fd) < 0
 		       ? error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process")
 		       : 0;
 }
@@ -357,7 +397,10 @@ static bool id_is_valid(const char *id)
 int runtime_create_listening(const struct runtime_create_args *args, int listen_fd,
 			     struct runtime_container **ret, struct error *err)
 {
-	struct creation cr = {.args = args, .child_sync_fd = -EBADF, .setup.proc_fd = -EBADF};
+	struct creation cr = {.args = args,
+			      .child_sync_fd = -EBADF,
+			      .setup.proc_fd = -EBADF,
+			      .setup.prepared_root_fd = -EBADF};
 	autoruntime struct runtime_container *c = xnew0(struct runtime_container);
 	int r;
 

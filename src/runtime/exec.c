@@ -54,6 +54,7 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 		.cgroup_layout = c->cgroups,
 		.cgroup_path = cgroup_path(c->cgroup),
 		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
+		.prepared_root_fd = -EBADF,
 		.root_fd = -EBADF,
 		.devpts_fd = -EBADF,
 		.console_fd = -EBADF,

@@ -135,7 +135,8 @@ static int mount_overlay_root(struct setup *s, struct error *err)
 	/* Any directory serves as the place to hang it until pivot_root; this one hides nothing
 	 * that a bind mount could name. */
 	const char *at = overlay.work ? overlay.work : overlay.lower[0];
-	autoclose int mount_fd = mount_new_overlay(&overlay, err);
+	autoclose int mount_fd = s->prepared_root_fd >= 0 ? TAKE_FD(s->prepared_root_fd)
+							  : mount_new_overlay(&overlay, err);
 	autoclose int at_fd = -EBADF;
 	int r;
 

@@ -5,7 +5,7 @@
  *
  *     caller                          process
  *     clone3                      ->  stages ...
- *     MAPPED (id maps written)    ->  only with a new user namespace
+ *     MAPPED [+ the root's mount] ->  only with a new user namespace: id maps are written
  *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
  *                                 <-  HOOKS (mounts are made)        } only with hooks to run
  *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
@@ -86,6 +86,7 @@ struct setup {
 
 	/* of the process, while it works */
 	int null_fd;           /* the host's null device, for streams that are not given */
+	int prepared_root_fd;  /* user namespaces: the root's mount, made by the caller */
 	int root_fd;           /* the root file system's mount, attached */
 	int devpts_fd;         /* the container's devpts, if it was mounted; else -EBADF */
 	int console_fd;        /* the terminal's master */

@@ -918,6 +918,35 @@ static void user_namespace(void **state)
 	assert_true(str_has_suffix(result.out, "65534\n"));
 }
 
+/* The layers are the host root's; in the container they are its root's, and so is what it writes. */
+static void user_namespace_on_layers(void **state)
+{
+	autofree char *root = xasprintf("%s/bundle/rootfs", box_dir);
+	autofree char *dir = xasprintf("%s/tmp/mapped", box_dir);
+	autofree char *upper = xasprintf("%s/upper", dir), *work = xasprintf("%s/work", dir);
+	autofree char *other = xasprintf("%s/other", dir), *file = xasprintf("%s/upper/new", dir);
+	const char *lower[] = {other, root};
+	const struct runtime_rootfs rootfs = {
+		.lower = lower, .lower_count = 2, .upper = upper, .work = work};
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(mkdir(upper, 0755), 0);
+	assert_int_equal(mkdir(work, 0755), 0);
+	assert_int_equal(mkdir(other, 0755), 0);
+	box_run(&(struct box){.namespaces = BOX_NAMESPACES ",{\"type\":\"user\"}",
+			      .linux_ = BOX_MAPPINGS,
+			      .rootfs = &rootfs,
+			      .script =
+				      "stat -c %u /bin/busybox; echo x >/new; stat -c %u:%g /new; "
+				      "chmod 700 /etc && echo copied"},
+		&result);
+	assert_string_equal(result.out, "0\n0:0\ncopied\n");
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+}
+
 static void sysctls(void **state)
 {
 	struct error err;
@@ -1038,6 +1067,7 @@ int main(void)
 		cmocka_unit_test(join_by_path),
 		cmocka_unit_test(netns_is_handed_over_early),
 		cmocka_unit_test(user_namespace),
+		cmocka_unit_test(user_namespace_on_layers),
 		cmocka_unit_test(sysctls),
 		cmocka_unit_test(hooks_run_in_order),
 		cmocka_unit_test(init_runs_in_front),
