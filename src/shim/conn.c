@@ -128,6 +128,7 @@ static void conn_ready(struct loop_source *src, int fd, uint32_t events, void *d
 static int add(struct conns *l, int fd_take, bool first, struct error *err)
 {
 	struct conn *c = xnew0(struct conn), **end = &l->first;
+	const int size = 2 * SHIM_MESSAGE_MAX;
 	int r;
 
 	c->list = l;
@@ -137,6 +138,9 @@ static int add(struct conns *l, int fd_take, bool first, struct error *err)
 	while (*end)
 		end = &(*end)->next;
 	*end = c;
+	/* A packet has to fit: unix(7).  Without privilege the largest ones do not. */
+	if (setsockopt(fd_take, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd_take, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	r = fd_set_nonblock(fd_take, true);
 	if (r < 0)
 		r = error_set(err, ERROR_INTERNAL, -r, "daemon's connection");
