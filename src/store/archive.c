@@ -142,9 +142,7 @@ static int source_peek(struct source *s, struct error *err)
 /* JSON documents, and the words in VERSION and oci-layout, are text; the rest may be layers. */
 static bool is_text(const struct source *s)
 {
-	static const char *const layers[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "BZh",
-					     "\xfd"
-					     "7zXZ"};
+	static const char *const layers[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "BZh", "\3757zXZ"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(layers); i++)
 		if (s->peeked >= strlen(layers[i]) &&

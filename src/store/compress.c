@@ -169,9 +169,7 @@ static int sniff(struct decompress *d, struct error *err)
 		{"\x1f\x8b\x08", 3, NULL, COMPRESS_GZIP},
 		{"\x28\xb5\x2f\xfd", 4, NULL, COMPRESS_ZSTD},
 		{"BZh", 3, "bzip2", COMPRESS_NONE},
-		{"\xfd"
-		 "7zXZ\0",
-		 6, "xz", COMPRESS_NONE},
+		{"\3757zXZ\0", 6, "xz", COMPRESS_NONE},
 	};
 	ssize_t n = stream_read_full(d->in, d->buf, PEEK_SIZE, err);
 

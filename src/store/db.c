@@ -464,8 +464,7 @@ static int set_up(struct db *db, struct error *err)
 		"PRAGMA temp_store=MEMORY",
 		"PRAGMA cache_size=-1024",
 		"PRAGMA trusted_schema=OFF",
-		"CREATE TABLE IF NOT EXISTS migrations(module TEXT PRIMARY KEY, version INTEGER "
-		"NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS migrations(module TEXT PRIMARY KEY, version INTEGER)",
 	};
 	int r = 0;
 

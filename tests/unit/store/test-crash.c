@@ -1,7 +1,7 @@
-/* The store killed before each system call that changes something, and opened again.
+/* The store killed, or refused, at each system call that changes something, and opened again.
  *
  * The test runs itself as a child that imports an image, makes and removes a container's file system
- * and removes the image; ptrace kills it at the Nth changing call, for every third N.  After each kill
+ * and removes the image; ptrace kills it at the Nth changing call, or makes that call fail, for every third N.  After each kill
  * everything that is visible must be whole, and nothing else may be there.
  */
 #include "fixture.h"
@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 #include <isa-l/igzip_lib.h>
@@ -131,9 +132,27 @@ static bool changes_something(long nr)
 	return false;
 }
 
-/* Run the child; kill it before its Nth changing call (0: never).  Returns the number of changing calls
+enum harm { HARM_KILL, HARM_FAIL };
+
+/* The call that tid is about to make does not happen: ENOSPC. */
+static void fail_call(pid_t tid)
+{
+#ifdef __x86_64__
+	int status;
+
+	(void)ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), -1L);
+	(void)ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+	if (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status))
+		(void)ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax),
+			     -(long)ENOSPC);
+#else
+	(void)tid;
+#endif
+}
+
+/* Run the child; harm it before its Nth changing call (0: never).  Returns the number of changing calls
  * seen, -1 if tracing is not allowed here. */
-static int run_child(const char *path, int kill_at)
+static int run_child(const char *path, enum harm harm, int harm_at)
 {
 	const char *const argv[] = {"test-crash", "child", path, NULL};
 	const struct spawn_args args = {.path = "/proc/self/exe", .exec_fd = -1, .argv = argv};
@@ -160,14 +179,22 @@ static int run_child(const char *path, int kill_at)
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			if (tid != pid)
 				continue;
-			assert_true(kill_at ? WIFSIGNALED(status) : WEXITSTATUS(status) == 0);
+			if (harm == HARM_KILL && harm_at && seen >= harm_at)
+				assert_true(WIFSIGNALED(status));
+			else /* a refused call may fail the work, not the program */
+				assert_true(WIFEXITED(status) &&
+					    WEXITSTATUS(status) <= (harm_at > 0));
 			return seen;
 		}
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
 			if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) > 0 &&
 			    info.op == PTRACE_SYSCALL_INFO_ENTRY &&
-			    changes_something((long)info.entry.nr) && ++seen == kill_at)
-				(void)kill(pid, SIGKILL);
+			    changes_something((long)info.entry.nr) && ++seen == harm_at) {
+				if (harm == HARM_KILL)
+					(void)kill(pid, SIGKILL);
+				else
+					fail_call(tid);
+			}
 		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
 			sig = WSTOPSIG(status);
 		}
@@ -184,7 +211,7 @@ static int null_write(void *data, const void *p, size_t len, struct error *err)
 	return 0;
 }
 
-static void check_invariants(struct fixture *f, int kill_at)
+static void check_invariants(struct fixture *f, int harm_at)
 {
 	const struct stream_writer nowhere = {.write = null_write};
 	struct store_image_list list = {0};
@@ -202,7 +229,7 @@ static void check_invariants(struct fixture *f, int kill_at)
 	if (fixture_count(f, "layers") != 2 + list.n || fixture_count(f, "tmp") != 0 ||
 	    fixture_count(f, "layers/l") != list.n || fixture_count(f, "blobs/sha256") > list.n ||
 	    fixture_count(f, "containers") > snapshots.n || fixture_count(f, "aside") != 0)
-		fail_msg("residue after a kill at changing call %d", kill_at);
+		fail_msg("residue after harm at changing call %d", harm_at);
 	strv_done(&snapshots);
 	store_image_list_done(&list);
 }
@@ -225,13 +252,12 @@ static void remove_images(struct fixture *f)
 	store_image_list_done(&list);
 }
 
-static void test_kill_at_every_change(void **state)
+static void sweep(struct fixture *f, enum harm harm)
 {
-	struct fixture *f = *state;
 	int total;
 
 	fixture_close(f);
-	total = run_child(f->path, 0);
+	total = run_child(f->path, harm, 0);
 	if (total < 0) {
 		fixture_open(f);
 		print_message("needs ptrace(2)\n");
@@ -240,7 +266,7 @@ static void test_kill_at_every_change(void **state)
 	assert_true(total > 50);
 	for (int n = 1; n <= total; n += STRIDE) {
 		/* The second time the database exists, so the count is lower than the first time's. */
-		int seen = run_child(f->path, n);
+		int seen = run_child(f->path, harm, n);
 
 		if (seen < n)
 			break;
@@ -248,17 +274,33 @@ static void test_kill_at_every_change(void **state)
 		check_invariants(f, n);
 		remove_images(f);
 		if (work(f->store) < 0)
-			fail_msg("no work possible after a kill at changing call %d", n);
+			fail_msg("no work possible after harm at changing call %d", n);
 		check_invariants(f, n);
 		fixture_close(f);
 	}
 	fixture_open(f);
 }
 
+static void test_kill_at_every_change(void **state)
+{
+	sweep(*state, HARM_KILL);
+}
+
+static void test_no_space_at_every_change(void **state)
+{
+#ifndef __x86_64__
+	print_message("makes calls fail by x86-64's registers\n");
+	skip();
+#endif
+	sweep(*state, HARM_FAIL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kill_at_every_change, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_no_space_at_every_change, fixture_setup,
 						fixture_teardown),
 	};
 
