@@ -6,8 +6,10 @@
 #include "base/str.h"
 #include "oci/image_spec.h"
 #include "store/compress.h"
+#include "store/hasher.h"
 #include "store/store_priv.h"
 
+#define COPY_SIZE       (256 * 1024)
 #define PEEK_SIZE       TAR_BLOCK_SIZE
 #define MAX_LINKS       8
 #define PROGRESS_STEP   (1 << 20) /* bytes between two reports */
@@ -177,14 +179,55 @@ static int read_text(struct archive *a, struct archive_member *m, struct source 
 	return 0;
 }
 
-static int read_layer(struct store *st, struct archive_member *m, struct source *s,
+/* "blobs/sha256/<hex>", in any folder: the digest that the member claims; "" if none. */
+static void claimed_digest(const char *path, char ret[static DIGEST_STRING_SIZE])
+{
+	const char *base = str_basename(path);
+
+	ret[0] = '\0';
+	if (strlen(base) == 64 && str_is_hex(base, 64))
+		(void)snprintf(ret, DIGEST_STRING_SIZE, "sha256:%s", base);
+}
+
+/* The store has a layer of the digest that the name claims: only the claim is left to check. */
+static int hash_layer(struct archive_member *m, struct source *s, const struct store_layer_row *row,
+		      struct error *err)
+{
+	autohasher struct hasher *hash = hasher_new();
+	autofree char *buf = xcalloc(1, COPY_SIZE);
+	char claimed[DIGEST_STRING_SIZE];
+	ssize_t n;
+
+	while ((n = source_read(s, buf, COPY_SIZE, err)) > 0)
+		hasher_update(hash, buf, (size_t)n);
+	if (n < 0)
+		return (int)n;
+	hasher_digest(hash, m->digest);
+	claimed_digest(m->path, claimed);
+	if (str_eq(m->digest, claimed)) {
+		memcpy(m->diff_id, row->diff_id, sizeof(m->diff_id));
+		return 0;
+	}
+	m->bad = xasprintf("its digest is '%s'", m->digest);
+	m->bad_kind = ERROR_INVALID;
+	return 0;
+}
+
+static int read_layer(struct store_pins *pins, struct archive_member *m, struct source *s,
 		      struct error *err)
 {
 	struct stream_reader in = {.read = source_read, .data = s};
 	autoerror struct error inner = {0};
-	char name[STORE_NAME_SIZE];
-	int r;
+	char name[STORE_NAME_SIZE], claimed[DIGEST_STRING_SIZE];
+	struct store *st = pins->s;
+	struct store_layer_row row;
+	int r = 0;
 
+	claimed_digest(m->path, claimed);
+	if (claimed[0])
+		r = store_pin_content(pins, claimed, &row, err);
+	if (r != 0)
+		return r < 0 ? r : hash_layer(m, s, &row, err);
 	store_tmp_name(st, name);
 	r = layer_stage_new(st->tmp_fd, name, &in, &m->stage, &inner);
 	if (r >= 0) {
@@ -207,7 +250,7 @@ static int read_layer(struct store *st, struct archive_member *m, struct source 
 
 /* What reading goes on with. */
 struct reading {
-	struct store *store; /* borrowed, as all here */
+	struct store_pins *pins; /* borrowed, as all here */
 	const struct store_progress *progress;
 	struct archive *a;
 	struct tar *tar;
@@ -242,7 +285,7 @@ static int read_file(const struct reading *rd, struct archive_member *m, const s
 	r = source_peek(&s, err);
 	if (r < 0)
 		return r;
-	return is_text(&s) ? read_text(rd->a, m, &s, err) : read_layer(rd->store, m, &s, err);
+	return is_text(&s) ? read_text(rd->a, m, &s, err) : read_layer(rd->pins, m, &s, err);
 }
 
 static int add_member(struct archive *a, const struct tar_entry *e, struct archive_member **ret,
@@ -297,7 +340,7 @@ static int check_members(struct archive *a, struct error *err)
 	return 0;
 }
 
-int archive_read(struct store *s, const struct stream_reader *in,
+int archive_read(struct store_pins *pins, const struct stream_reader *in,
 		 const struct store_progress *progress, struct archive *ret, struct error *err)
 {
 	autodecompress struct decompress *d = NULL;
@@ -313,7 +356,7 @@ int archive_read(struct store *s, const struct stream_reader *in,
 		return r;
 	plain = decompress_reader(d);
 	t = tar_new(&plain, NULL, NULL);
-	rd = (struct reading){.store = s, .progress = progress, .a = &a, .tar = t};
+	rd = (struct reading){.pins = pins, .progress = progress, .a = &a, .tar = t};
 	while ((r = tar_next(t, &e, err)) > 0) {
 		r = read_member(&rd, e, err);
 		if (r < 0)

@@ -14,12 +14,14 @@
 #define ARCHIVE_MAX_MEMBERS 65536
 #define ARCHIVE_MAX_TEXT    (64 << 20) /* bytes of all texts together */
 
+struct store_pins;
+
 struct archive_member {
 	char *path;   /* owned, normalised */
 	char *target; /* owned: of a link, normalised; else NULL */
 	char *text;   /* owned: a small member's content; else NULL */
 	size_t text_len;
-	struct layer_stage *stage; /* owned; NULL once taken */
+	struct layer_stage *stage; /* owned; NULL once taken, or if the store has the layer */
 	char *bad;                 /* owned: why it is no layer; else NULL */
 	enum error_kind bad_kind;
 	char digest[DIGEST_STRING_SIZE];  /* of its bytes; "" for links */
@@ -32,8 +34,9 @@ struct archive {
 	size_t text_total;
 };
 
-/* Read a whole archive, plain or compressed. */
-int archive_read(struct store *s, const struct stream_reader *in,
+/* Read a whole archive, plain or compressed.  Members that are named by the digest of a layer in the
+ * store are not unpacked again; those layers are pinned. */
+int archive_read(struct store_pins *pins, const struct stream_reader *in,
 		 const struct store_progress *progress, struct archive *ret, struct error *err);
 void archive_done(struct archive *a);
 #define autoarchive __attribute__((cleanup(archive_done)))

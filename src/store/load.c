@@ -23,9 +23,8 @@ struct candidate {
 };
 
 struct plan {
-	struct store *s; /* borrowed, as the next two */
+	struct store_pins *pins; /* borrowed, as the next */
 	struct archive *a;
-	const struct store_progress *progress;
 	struct arena *arena; /* owned */
 	struct candidate *v; /* owned */
 	size_t n, cap;
@@ -85,7 +84,7 @@ static int find_layer(const struct plan *p, const char *path, const char *diff_i
 		return error_set(err, ERROR_INVALID, 0, "the archive has no member '%s'", path);
 	if (m->bad)
 		return error_set(err, m->bad_kind, 0, "layer '%s': %s", path, m->bad);
-	if (!m->stage)
+	if (!m->diff_id[0])
 		return error_set(err, ERROR_INVALID, 0, "member '%s' is no layer", path);
 	if (!str_eq(m->diff_id, diff_id))
 		return error_set(err, ERROR_INVALID, 0,
@@ -283,7 +282,7 @@ static int stage_again(struct store_pins *pins, const char *diff_id, struct laye
 	char name[STORE_NAME_SIZE];
 	struct store_layer_row row;
 	struct stream_reader in;
-	int r = store_pin_diff(pins, diff_id, &row, err);
+	int r = store_pin_content(pins, diff_id, &row, err);
 
 	if (r == 0)
 		r = error_set(err, ERROR_INTERNAL, 0, "layer '%s' has vanished", diff_id);
@@ -343,14 +342,12 @@ static int commit_candidate(struct plan *p, struct candidate *c, struct store_lo
 				      .diff_ids = (const char(*)[DIGEST_STRING_SIZE])diff_ids,
 				      .n_layers = c->n_layers};
 	const struct taken taken = {stages, diff_ids, copy_of};
-	autostore_pins struct store_pins pins = {0};
 	char id[DIGEST_STRING_SIZE];
 	int r;
 
-	store_pins_init(p->s, &pins);
-	r = take_layers(c, &pins, &taken, err);
+	r = take_layers(c, p->pins, &taken, err);
 	if (r >= 0)
-		r = store_image_commit(&pins, &img, id, err);
+		r = store_image_commit(p->pins, &img, id, err);
 	for (size_t i = 0; i < c->n_layers; i++)
 		(void)layer_stage_free(stages[i]);
 	if (r < 0)
@@ -372,11 +369,13 @@ int store_load(struct store *s, const struct stream_reader *in,
 	       struct error *err)
 {
 	autostore_loaded_list struct store_loaded_list loaded = {0};
+	autostore_pins struct store_pins pins = {0};
 	autoarchive struct archive a = {0};
-	struct plan p = {.s = s, .a = &a, .progress = progress};
+	struct plan p = {.pins = &pins, .a = &a};
 	int r;
 
-	r = archive_read(s, in, progress, &a, err);
+	store_pins_init(s, &pins);
+	r = archive_read(&pins, in, progress, &a, err);
 	if (r < 0)
 		return r;
 	p.arena = arena_new();

@@ -88,20 +88,29 @@ void store_pins_done(struct store_pins *p)
 
 struct pin {
 	int64_t owner;
-	const char *chain_id, *diff_id; /* one of them */
+	const char *chain_id, *content; /* one of them */
 	struct store_layer_row *ret;
 };
+
+static int find_content(struct db_tx *tx, const char *digest, struct store_layer_row *ret,
+			struct error *err)
+{
+	int r = find_layer(tx, "SELECT " LAYER_COLUMNS " FROM layers WHERE diff_id = ? LIMIT 1",
+			   digest, ret, err);
+
+	return r ? r
+		 : find_layer(tx,
+			      "SELECT " LAYER_COLUMNS " FROM layers WHERE blob_digest = ? LIMIT 1",
+			      digest, ret, err);
+}
 
 static int pin_job(struct db_tx *tx, void *data, struct error *err)
 {
 	struct pin *p = data;
 	int r;
 
-	r = p->chain_id
-		    ? store_layer_find(tx, p->chain_id, p->ret, err)
-		    : find_layer(tx,
-				 "SELECT " LAYER_COLUMNS " FROM layers WHERE diff_id = ? LIMIT 1",
-				 p->diff_id, p->ret, err);
+	r = p->chain_id ? store_layer_find(tx, p->chain_id, p->ret, err)
+			: find_content(tx, p->content, p->ret, err);
 	if (r <= 0)
 		return r;
 	r = db_exec(tx, err, "INSERT OR IGNORE INTO layer_pins(owner, layer) VALUES(?, ?)", "ii",
@@ -117,10 +126,10 @@ int store_pin(struct store_pins *p, const char *chain_id, struct store_layer_row
 	return db_run(p->s->db, pin_job, &pin, DB_NORMAL, err);
 }
 
-int store_pin_diff(struct store_pins *p, const char *diff_id, struct store_layer_row *ret,
-		   struct error *err)
+int store_pin_content(struct store_pins *p, const char *digest, struct store_layer_row *ret,
+		      struct error *err)
 {
-	struct pin pin = {.owner = p->owner, .diff_id = diff_id, .ret = ret};
+	struct pin pin = {.owner = p->owner, .content = digest, .ret = ret};
 
 	return db_run(p->s->db, pin_job, &pin, DB_NORMAL, err);
 }

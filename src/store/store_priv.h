@@ -68,9 +68,9 @@ void store_pins_done(struct store_pins *p);
 int store_pin(struct store_pins *p, const char *chain_id, struct store_layer_row *ret,
 	      struct error *err);
 
-/* The same for any layer made of this diff. */
-int store_pin_diff(struct store_pins *p, const char *diff_id, struct store_layer_row *ret,
-		   struct error *err);
+/* The same for any layer whose tar, or whose compressed blob, has this digest. */
+int store_pin_content(struct store_pins *p, const char *digest, struct store_layer_row *ret,
+		      struct error *err);
 /* Make layers/l/<row id in hex>; existing is fine. */
 int store_layer_link(struct store *s, int64_t row_id, const char *chain_id, struct error *err);
 

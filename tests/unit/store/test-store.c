@@ -321,6 +321,36 @@ static void test_save_and_load_again(void **state)
 	strbuf_done(&tar);
 }
 
+/* A layer that the store has is not unpacked again, but its claim is checked. */
+static void test_known_layers(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX), archive = STRBUF_INIT(TEST_TAR_MAX);
+	struct stream_writer out = strbuf_writer(&archive);
+	const char *const refs[] = {"demo"};
+	struct store_loaded_list loaded = {0};
+	struct error err = {0};
+	char id[DIGEST_STRING_SIZE], *motd;
+
+	make_layer(&tar, "known text");
+	assert_ok(import(f, &tar, "demo", id, &err), &err);
+	assert_ok(store_save(f->store, refs, 1, &out, &err), &err);
+	assert_ok(load(f, &archive, &loaded, &err), &err);
+	assert_string_equal(loaded.v[0].id, id);
+	store_loaded_list_done(&loaded);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+
+	motd = memmem(archive.s, archive.len, "known text", 10);
+	assert_non_null(motd);
+	motd[0] ^= 1;
+	assert_true(load(f, &archive, &loaded, &err) < 0);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	assert_non_null(strstr(error_msg(&err), "its digest is"));
+	error_done(&err);
+	strbuf_done(&archive);
+	strbuf_done(&tar);
+}
+
 /* ---- removing ---- */
 
 static bool runs(void *data, const char *container)
@@ -845,6 +875,7 @@ int main(void)
 		T(test_shared_layer_on_other_parents),
 		T(test_image_without_layers),
 		T(test_save_and_load_again),
+		T(test_known_layers),
 		T(test_remove_plain),
 		T(test_remove_conflicts),
 		T(test_bad_archives_leave_nothing),
