@@ -18,11 +18,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "linux/cgroup.h"
+#include "linux/self.h"
 #include "linux/signals.h"
 #include "oci/runtime_spec.h"
 #include "runtime/foreground.h"
 #include "runtime/runtime.h"
-#include "runtime/self.h"
 #include "runtime/state.h"
 
 #define DEFAULT_ROOT  "/run/vessel-runtime"

@@ -1,4 +1,4 @@
-/* vessel-seccomp: an OCI seccomp object on stdin, a compiled filter on stdout (linux/seccomp.h). */
+/* vessel-seccomp: an OCI seccomp object on stdin, a compiled filter on stdout (linux/seccomp_program.h). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>

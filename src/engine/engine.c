@@ -16,7 +16,7 @@
 #include "engine/engine_priv.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
-#include "runtime/self.h"
+#include "linux/self.h"
 
 struct loop *engine_loop(struct engine *e)
 {

@@ -1,3 +1,4 @@
+/* Capability names and sets, on the system calls themselves: libcap is not in the static programs. */
 #include "linux/caps.h"
 
 #include <errno.h>

@@ -4,6 +4,8 @@
  * cgroup as it dies is announced by its pidfd, so the survivors' pidfds are polled, not the
  * directory.
  */
+#include "linux/cgroup.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>

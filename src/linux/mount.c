@@ -1,3 +1,4 @@
+/* Mounts by file descriptors: options to attributes, and overlay on every kernel back to 5.15. */
 #include "linux/mount.h"
 
 #include <errno.h>

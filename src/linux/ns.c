@@ -1,3 +1,4 @@
+/* Entering, mapping and preparing namespaces. */
 #include "linux/ns.h"
 
 #include <errno.h>

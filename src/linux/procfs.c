@@ -1,3 +1,4 @@
+/* procfs, reached through one verified descriptor. */
 #include "linux/procfs.h"
 
 #include <errno.h>

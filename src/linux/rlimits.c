@@ -1,3 +1,4 @@
+/* Resource limit names. */
 #include "linux/rlimits.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Path resolution inside a root file system: openat2(2), and creation below what it has resolved. */
 #include "linux/root.h"
 
 #include <errno.h>

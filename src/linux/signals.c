@@ -1,3 +1,4 @@
+/* Signal names: one table, and the real-time range by arithmetic. */
 #include "linux/signals.h"
 
 #include <errno.h>

@@ -191,7 +191,7 @@ struct oci_linux {
 	struct json_strings masked_paths, readonly_paths;
 	const char *mount_label;
 	struct json_string_map sysctl;
-	const struct json *seccomp; /* NULL: none; see linux/seccomp.h */
+	const struct json *seccomp; /* NULL: none; see linux/seccomp_program.h */
 };
 
 struct oci_spec {

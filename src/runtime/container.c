@@ -20,9 +20,9 @@
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
+#include "linux/self.h"
 #include "linux/sys.h"
 #include "runtime/launch_priv.h"
-#include "runtime/self.h"
 #include "runtime/setup_priv.h"
 
 #define SECCOMP_HELPER "vessel-seccomp"
@@ -146,7 +146,7 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 	r = find_helper(cr, &cache.helper, err);
 	if (r < 0)
 		return r;
-	r = seccomp_get(&cache, profile, &cr->c->seccomp, err);
+	r = seccomp_program_get(&cache, profile, &cr->c->seccomp, err);
 	if (r < 0)
 		return r;
 	cr->c->has_seccomp = true;

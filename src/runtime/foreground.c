@@ -1,3 +1,4 @@
+/* `run` without --detach: a poll loop around one container. */
 #include "runtime/foreground.h"
 
 #include <fcntl.h>

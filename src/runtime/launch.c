@@ -1,3 +1,4 @@
+/* Cloning a process into its namespaces and talking to it until it executes; for create and exec. */
 #include "runtime/launch_priv.h"
 
 #include <fcntl.h>

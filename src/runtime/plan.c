@@ -1,3 +1,4 @@
+/* The spec turned into a list of things to do. */
 #include "runtime/plan.h"
 
 #include <limits.h>

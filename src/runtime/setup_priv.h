@@ -24,7 +24,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "linux/seccomp.h"
+#include "linux/seccomp_program.h"
 #include "oci/runtime_spec.h"
 #include "runtime/plan.h"
 #include "runtime/runtime.h"

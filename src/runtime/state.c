@@ -1,3 +1,4 @@
+/* Records of containers on disk, and what can be done to a container by its record. */
 #include "runtime/state.h"
 
 #include <fcntl.h>

@@ -297,7 +297,7 @@ static void cwd_cannot_leave(void **state)
 
 static void no_descriptor_leaks(void **state)
 {
-	int leak = open("/", O_RDONLY | O_DIRECTORY); /* not CLOEXEC, on purpose */
+	int leak = fcntl(STDIN_FILENO, F_DUPFD, 10); /* not CLOEXEC, on purpose */
 
 	(void)state;
 	assert_true(leak >= 0);

@@ -16,9 +16,9 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "linux/seccomp.h"
 #include "linux/seccomp_compile.h"
 #include "linux/seccomp_priv.h"
+#include "linux/seccomp_program.h"
 #include "linux/sys.h"
 
 static struct seccomp_program compile(const char *profile)

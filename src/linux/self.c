@@ -1,4 +1,5 @@
-#include "runtime/self.h"
+/* Our own program in a sealed memfd. */
+#include "linux/self.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* runtime/self.h - running from a sealed copy of our own program.
+/* linux/self.h - running from a sealed copy of our own program.
  *
  * A container whose entrypoint is /proc/self/exe makes the runtime execute itself inside the
  * container, where its binary can then be opened for writing through /proc (CVE-2019-5736).  Run

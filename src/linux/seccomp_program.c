@@ -1,4 +1,5 @@
-#include "linux/seccomp.h"
+/* Compiled seccomp filters: fetched from the cache or from the helper, and loaded. */
+#include "linux/seccomp_program.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -168,8 +169,8 @@ static int compile(const char *helper, const struct strbuf *profile, struct secc
 			 "linux.seccomp: %s", text_len ? text : "the compiler failed");
 }
 
-int seccomp_get(const struct seccomp_cache *cache, const struct json *profile,
-		struct seccomp_program *ret, struct error *err)
+int seccomp_program_get(const struct seccomp_cache *cache, const struct json *profile,
+			struct seccomp_program *ret, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT(PROFILE_MAX),
 				 key = STRBUF_INIT(PROFILE_MAX + 512);

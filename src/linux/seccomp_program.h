@@ -1,4 +1,4 @@
-/* linux/seccomp.h - seccomp filters: the cache of compiled programs, and loading one.
+/* linux/seccomp_program.h - seccomp filters: the cache of compiled programs, and loading one.
  *
  * Compiling takes libseccomp and tens of milliseconds, so it is left to a helper program
  * (vessel-seccomp: the OCI seccomp object on stdin, BPF on stdout) that runs when the cache has no
@@ -25,8 +25,8 @@ struct seccomp_cache {
 };
 
 /* Get the program for a profile (the `linux.seccomp` object), compiling it if need be. */
-int seccomp_get(const struct seccomp_cache *cache, const struct json *profile,
-		struct seccomp_program *ret, struct error *err);
+int seccomp_program_get(const struct seccomp_cache *cache, const struct json *profile,
+			struct seccomp_program *ret, struct error *err);
 /* Load into the calling thread; needs no_new_privs or CAP_SYS_ADMIN. */
 int seccomp_program_load(const struct seccomp_program *program, struct error *err);
 void seccomp_program_done(struct seccomp_program *program);
