@@ -456,11 +456,10 @@ def daemon_dies_after_start():
     state = later.ask("state")
     assert state["status"] == "exited" and state["exit"]["code"] == 4, state
     late = shim.wait_client(daemon=later)
-    assert read_end(late) == chunk(4)
     assert later.call("kill", signal=9)["error"]["kind"] == "conflict"
     removed = shim.wait_client("removed", daemon=later)
     later.ask("release", removed=True)
-    assert read_end(removed) == chunk(4)
+    assert read_end(removed) == chunk(4) and read_end(late) == chunk(4)
     later.close()
     shim.ended(0)
 
