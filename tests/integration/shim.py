@@ -274,9 +274,9 @@ def signal_codes():
     client = shim.attach()
     shim.ask("start")
     assert client.recv(100).endswith(b"ready\n")
+    client.close()
     shim.ask("kill", signal=int(signal.SIGTERM))
     shim.finish(9)
-    client.close()
 
 
 def stdin_half_close():

@@ -300,21 +300,23 @@ class Engine:
 
 def read_frames(sock):
     """Everything on a multiplexed stream until its end: (stdout, stderr)."""
-    out = {1: b"", 2: b""}
-    buffer = b""
+    out = {1: bytearray(), 2: bytearray()}
+    buffer = bytearray()
     while True:
-        data = sock.recv(65536)
+        data = sock.recv(1 << 20)
         if not data:
             break
         buffer += data
-        while len(buffer) >= 8:
-            stream, size = buffer[0], struct.unpack(">I", buffer[4:8])[0]
-            if len(buffer) < 8 + size:
+        at = 0
+        while len(buffer) - at >= 8:
+            stream, size = buffer[at], struct.unpack_from(">I", buffer, at + 4)[0]
+            if len(buffer) - at < 8 + size:
                 break
-            out[stream] += buffer[8:8 + size]
-            buffer = buffer[8 + size:]
+            out[stream] += buffer[at + 8:at + 8 + size]
+            at += 8 + size
+        del buffer[:at]
     assert not buffer, "half a frame at the end"
-    return out[1], out[2]
+    return bytes(out[1]), bytes(out[2])
 
 
 class Tap:
