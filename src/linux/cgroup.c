@@ -692,15 +692,19 @@ static int wait_processes(const struct cgroup *cg)
 	size_t n = 0;
 	int fd = process_dir(cg);
 
-	if (fd < 0 || cgroup_pids(cg, &pids, &n, NULL) < 0)
-		return 0;
+	if (fd >= 0 && cgroup_pids(cg, &pids, &n, NULL) < 0)
+		n = 0;
+	/* Nobody is listed, and the directory is busy all the same: a task is on its way out, of
+	 * which v1 tells nobody. */
+	if (n == 0)
+		(void)poll(NULL, 0, 1);
 	for (size_t i = 0; i < n; i++) {
 		autoclose int pidfd = sys_pidfd_open(pids[i], 0);
 		struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
 		if (pidfd < 0)
 			continue;
-		(void)kill(pids[i], SIGKILL); /* born since cgroup_kill */
+		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* born since cgroup_kill */
 		if (poll(&p, 1, DESTROY_TIMEOUT_MS) == 0)
 			return -ETIMEDOUT;
 	}

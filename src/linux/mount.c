@@ -320,6 +320,9 @@ static int overlay_add(int fs_fd, const char *key, const char *path, int *fd, st
 	return 0;
 }
 
+/* Fixed features: a layer must mean the same to whoever reads it later (diff, commit, export). */
+static const char *const overlay_features[] = {"index", "metacopy", "redirect_dir"};
+
 /* Before Linux 6.7: one lowerdir= string of all layers, named by fd to stay within fsconfig's 255
  * bytes (up to some 10 layers) or mount(2)'s page (up to 127). */
 static int overlay_legacy_options(const struct mount_overlay *overlay, int *fds,
@@ -334,6 +337,8 @@ static int overlay_legacy_options(const struct mount_overlay *overlay, int *fds,
 	}
 	if (overlay->upper)
 		strbuf_addf(options, ",upperdir=%s,workdir=%s", overlay->upper, overlay->work);
+	for (size_t i = 0; i < ARRAY_SIZE(overlay_features); i++)
+		strbuf_addf(options, ",%s=off", overlay_features[i]);
 	if (strbuf_error(options) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "overlay of %zu layers",
 				 overlay->lower_count);
@@ -364,9 +369,6 @@ static int overlay_legacy(const struct mount_overlay *overlay, int *fds, struct 
 		return r;
 	return overlay_mount_legacy(overlay, options.s, err);
 }
-
-/* Fixed features: a layer must mean the same to whoever reads it later (diff, commit, export). */
-static const char *const overlay_features[] = {"index", "metacopy", "redirect_dir"};
 
 static void overlay_set_features(int fs_fd)
 {

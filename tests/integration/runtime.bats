@@ -248,3 +248,40 @@ PY
 	[ "$status" -ne 0 ]
 	runtime delete -f "$ID"
 }
+
+@test "hooks see the state, in order" {
+	config '["true"]' '.hooks = ({prestart: "creating", createRuntime: "creating", poststart: "running", poststop: "stopped"}
+		| map_values([{path: "/bin/sh", args: ["sh", "-c", "jq -r .status >>'"$WORK"'/hooks"], env: ["PATH=/usr/bin:/bin"]}]))'
+	runtime run -b "$WORK/bundle" "$ID"
+	[ "$(tr '\n' ' ' <"$WORK/hooks")" = "creating creating running stopped " ]
+	rm "$WORK/hooks"
+	config '["true"]' '.hooks.poststop = [{path: "/bin/sh", args: ["sh", "-c", "echo gone >>'"$WORK"'/hooks"]}]'
+	runtime create -b "$WORK/bundle" "$ID"
+	runtime start "$ID"
+	wait_stopped
+	[ ! -e "$WORK/hooks" ]
+	runtime delete "$ID"
+	[ "$(cat "$WORK/hooks")" = gone ]
+}
+
+@test "a terminal in the foreground" {
+	config '["sh", "-c", "readlink /proc/self/fd/1; read line; echo got $line; exit 4"]' '.process.terminal = true'
+	run script -qec "'$BIN/vessel-runtime' --root '$WORK/state' run -b '$WORK/bundle' $ID" /dev/null <<<"typed"
+	[ "$status" -eq 4 ]
+	[[ "$output" == *"/dev/pts/0"* ]]
+	[[ "$output" == *"got typed"* ]]
+}
+
+@test "cgroup v2 alone: membership, device policy, freezer" {
+	config '["sh", "-c", "cat /proc/self/cgroup | grep ^0::; : </dev/zero && echo zero; : </dev/tun"]' \
+		'.linux.devices = [{path: "/dev/tun", type: "c", major: 10, minor: 200}]
+		| .linux.resources.devices = [{allow: false, access: "rwm"}]'
+	run unshare -m bash -c '
+		for hierarchy in /sys/fs/cgroup/*; do
+			if mountpoint -q "$hierarchy" && [ "${hierarchy##*/}" != unified ]; then umount "$hierarchy"; fi
+		done
+		"$1" --root "$2/state" run -b "$2/bundle" "$3"' - "$BIN/vessel-runtime" "$WORK" "$ID"
+	[[ "$output" == *"0::/vessel-runtime-cli/$ID"* ]]
+	[[ "$output" == *zero* ]]
+	[[ "$output" == *"/dev/tun: Operation not permitted"* ]]
+}
