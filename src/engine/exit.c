@@ -297,6 +297,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	crash_point(CRASH_EXIT_RECORDED);
 	if (c->rt->removing ||
 	    (c->spec->host.auto_remove && !call.will_restart && !c->rt->restarting)) {
+		crash_point(CRASH_REMOVE_BEGIN);
 		removed = remove_locked(e, c, c->rt->remove_volumes || c->spec->host.auto_remove,
 					&err) >= 0;
 		if (!removed)

@@ -28,8 +28,12 @@ exit 7
 """
 IDLE = """
 httpd -p 80 -h /www
-while [ ! -e /tmp/stop ]; do usleep 20000; done
-echo "end 0"
+i=0
+while [ ! -e /tmp/stop ]; do
+	if [ -e /tmp/say ]; then rm /tmp/say; echo "line $i"; i=$((i + 1)); fi
+	usleep 20000
+done
+echo "end $i"
 exit 7
 """
 
@@ -85,13 +89,14 @@ class Scenario:
             self.clients.append(self.engine.docker_start("attach", "--sig-proxy=false", "--no-stdin",
                                                          "box", transport=transport))
         self.attach_stream()
-        # A busy container's output tells that the client is attached; of an idle one the engine knows.
-        if self.busy:
-            self.first = [client.stdout.readline() for client in self.clients]
-        else:
-            self.first = [b"", b""]
+        # docker attach looks at the container once more after it is attached: only its output tells
+        # that it needs the daemon no more.  An idle container speaks when asked.
+        if not self.busy:
             vessel.wait_until("clients attached", lambda: self.engine.log_text().count(
                 "attached a client") >= self.attached_before + 3)
+            vessel.wait_until("container serves", self.reachable)
+            self.page("/cgi-bin/say")
+        self.first = [client.stdout.readline() for client in self.clients]
 
     def begin(self):
         self.attached_before = self.engine.log_text().count("attached a client")

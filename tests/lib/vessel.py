@@ -85,6 +85,8 @@ def busybox_tar():
     text("www/index.html", "hello\n")
     text("www/cgi-bin/stop", "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nstopping\\n'\n"
          ": >/tmp/stop\n", 0o755)
+    text("www/cgi-bin/say", "#!/bin/sh\n: >/tmp/say\n"
+         "printf 'Content-Type: text/plain\\r\\n\\r\\nsaying\\n'\n", 0o755)
     tar.close()
     return out.getvalue()
 
