@@ -20,11 +20,16 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "store/checkpoint.h"
 
 #define DB_GROUP_MAX       64           /* jobs a transaction */
 #define DB_CACHE_MAX       192          /* prepared statements kept */
 #define DB_STACK_SIZE      (512 * 1024) /* bytes; SQLite's own deepest use is far below */
 #define DB_BUSY_TIMEOUT_MS 5000         /* somebody looks with the sqlite3 shell */
+
+/* Pages of 4 KiB in the write-ahead log: when to copy it, and when commits must wait for that. */
+#define DB_LOG_PAGES     1000
+#define DB_LOG_MAX_PAGES 20000
 
 struct db_job {
 	db_fn fn;
@@ -57,7 +62,8 @@ struct db_tx {
 struct db {
 	char *path; /* owned */
 	struct db_tx tx;
-	enum db_sync sync; /* what the connection is set to */
+	enum db_sync sync;             /* what the connection is set to */
+	struct checkpoint *checkpoint; /* owned */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards the queue and `finished` */
 	pthread_cond_t work, idle;
@@ -425,6 +431,17 @@ void db_post(struct db *db, db_fn fn, void *data, enum db_sync sync, db_done_fn 
 	(void)pthread_mutex_unlock(&db->lock);
 }
 
+static int log_grew(void *data, sqlite3 *sql, const char *name, int pages)
+{
+	struct db *db = data;
+
+	if (pages >= DB_LOG_MAX_PAGES)
+		(void)sqlite3_wal_checkpoint_v2(sql, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	else if (pages >= DB_LOG_PAGES)
+		checkpoint_start(db->checkpoint);
+	return SQLITE_OK;
+}
+
 /* ---- opening ---- */
 
 static int dir_path(int dirfd, const char *name, char **ret, struct error *err)
@@ -471,7 +488,11 @@ static int set_up(struct db *db, struct error *err)
 	(void)sqlite3_busy_timeout(db->tx.sql, DB_BUSY_TIMEOUT_MS);
 	for (size_t i = 0; i < ARRAY_SIZE(pragmas) && r >= 0; i++)
 		r = sql_run(db->tx.sql, pragmas[i], err);
-	return r < 0 ? r : check_file(db, err);
+	if (r < 0)
+		return r;
+	db->checkpoint = checkpoint_new(db->path);
+	(void)sqlite3_wal_hook(db->tx.sql, log_grew, db);
+	return check_file(db, err);
 }
 
 static int start_thread(struct db *db, struct error *err)
@@ -545,6 +566,7 @@ struct db *db_free(struct db *db)
 		free(db->tx.cache[i]);
 	}
 	free(db->tx.active);
+	(void)checkpoint_free(db->checkpoint);
 	(void)sqlite3_close(db->tx.sql);
 	(void)pthread_cond_destroy(&db->idle);
 	(void)pthread_cond_destroy(&db->work);

@@ -209,6 +209,35 @@ static void test_same_query_nests(void **state)
 	assert_int_equal(pairs, 9);
 }
 
+/* More rows than fit the log: it is copied meanwhile, nothing is lost, and the log does not grow on. */
+static void test_long_log(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	char *value = xcalloc(1, 40001);
+	int64_t expect = 0;
+	struct stat st;
+
+	memset(value, 'v', 40000);
+	assert_ok(db_run(f->db, create_job, NULL, DB_FULL, &err), &err);
+	for (int64_t i = 0; i < 1000; i++) {
+		struct row row = {value, i};
+
+		(void)snprintf(value, 16, "%08d", (int)i);
+		value[8] = 'v';
+		expect += i;
+		assert_ok(db_run(f->db, insert_job, &row, DB_NORMAL, &err), &err);
+	}
+	assert_int_equal(sum(f->db), expect);
+	fixture_close(f);
+	assert_int_equal(fstatat(f->fd, "vessel.db", &st, 0), 0);
+	assert_true(st.st_size > 1000 * 40000);
+	assert_int_equal(fstatat(f->fd, "vessel.db-wal", &st, 0), -1);
+	fixture_open(f);
+	assert_int_equal(sum(f->db), expect);
+	free(value);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +251,7 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_file_is_told_and_kept, fixture_setup,
 						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_long_log, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_same_query_nests, fixture_setup,
 						fixture_teardown),
 	};
