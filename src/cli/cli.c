@@ -120,28 +120,43 @@ static void print_help(const struct command *c, const char *group)
 
 static int bad_usage(const struct command *c, const char *group, struct error *err)
 {
+	int code = err->kind == ERROR_CONFLICT ? 1 : CLI_EXIT_REFUSED;
+
 	(void)fprintf(stderr, "%s\n\n", error_msg(err));
 	print_usage(stderr, c, group);
-	(void)fprintf(stderr, "\nRun 'vessel %s%s%s --help' for more information\n",
+	(void)fprintf(stderr, "\n%s 'vessel %s%s%s --help' for more information\n",
+		      c->min_args > 0 && c->max_args < 0 && err->kind == ERROR_CONFLICT ? "See"
+											: "Run",
 		      group ? group : "", group ? " " : "", c->name);
 	error_done(err);
-	return CLI_EXIT_REFUSED;
+	return code;
 }
 
-static int check_args(const struct command *c, int n, struct error *err)
+/* ERROR_CONFLICT, which no flag's error is: their number is wrong. */
+static int check_args(const struct command *c, const char *group, int n, struct error *err)
 {
-	const char *plural = c->min_args == 1 ? "" : "s";
+	const char *gap = group ? " " : "";
+	int count = n < c->min_args ? c->min_args : c->max_args;
+	const char *plural = count == 1 ? "" : "s";
 
+	group = group ? group : "";
 	if (n >= c->min_args && (c->max_args < 0 || n <= c->max_args))
 		return 0;
-	if (c->min_args == c->max_args && c->min_args == 0)
-		return error_set(err, ERROR_INVALID, 0, "'vessel %s' accepts no arguments",
+	if (c->max_args == 0)
+		return error_set(err, ERROR_CONFLICT, 0,
+				 "vessel: 'vessel %s%s%s' accepts no arguments", group, gap,
 				 c->name);
-	return error_set(err, ERROR_INVALID, 0, "'vessel %s' requires %s%d argument%s", c->name,
+	if (c->min_args > 0 && c->max_args > c->min_args)
+		return error_set(
+			err, ERROR_CONFLICT, 0,
+			"vessel: 'vessel %s%s%s' requires at least %d and at most %d arguments",
+			group, gap, c->name, c->min_args, c->max_args);
+	return error_set(err, ERROR_CONFLICT, 0, "vessel: 'vessel %s%s%s' requires %s%d argument%s",
+			 group, gap, c->name,
 			 c->min_args == c->max_args ? ""
 			 : n < c->min_args          ? "at least "
 						    : "at most ",
-			 n < c->min_args ? c->min_args : c->max_args, plural);
+			 count, plural);
 }
 
 static void free_options(const struct command *c, void *options)
@@ -167,7 +182,7 @@ static int run_command(struct cli *cli, const struct command *c, const char *gro
 		return 0;
 	}
 	if (r == 0)
-		r = check_args(c, in.parsed.arg_count, &err);
+		r = check_args(c, group, in.parsed.arg_count, &err);
 	if (r < 0) {
 		free_options(c, in.options);
 		return bad_usage(c, group, &err);

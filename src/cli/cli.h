@@ -71,6 +71,8 @@ int cli_connect(struct cli *cli, struct error *err);    /* also negotiates */
 
 /* --filter KEY=VALUE items as the API's {"KEY":["VALUE",...]}, percent-encoded for a query. */
 int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, struct error *err);
+/* For flags of such items: is it KEY=VALUE? */
+int cli_check_filter(const char *value, struct error *err);
 /* A body that is a stream of JSON documents, one a line: `fn` for each as it comes, until it fails. */
 typedef int (*cli_line_fn)(const struct json *line, void *data, struct error *err);
 int cli_each_line(struct http_response *response, cli_line_fn fn, void *data, struct error *err);

@@ -179,6 +179,8 @@ static int run_detached(struct cli *cli, const struct container_options *o, cons
 	if (start(cli, id, err) < 0) {
 		int code = start_exit_code(err);
 
+		printf("%s\n", id); /* as Docker's: the container is there, unless --rm */
+		(void)fflush(stdout);
 		if (o->rm)
 			remove_quietly(cli, id);
 		(void)refused(cli, err);
@@ -248,10 +250,11 @@ static int cmd_run(struct cli *cli, const struct invocation *in, struct error *e
 	const char *id;
 	int r;
 
-	if (o->tty && !o->detach && container_options_streams(o).in && !isatty(STDIN_FILENO)) {
-		(void)error_set(err, ERROR_INVALID, 0, "the input device is not a TTY");
-		return refused(cli, err);
-	}
+	if (o->detach && o->attach.n)
+		return error_set(err, ERROR_INVALID, 0,
+				 "conflicting options: cannot specify both --attach and --detach");
+	if (o->tty && !o->detach && container_options_streams(o).in && !isatty(STDIN_FILENO))
+		return error_set(err, ERROR_INVALID, 0, "the input device is not a TTY");
 	if (create(cli, in, &id, err) < 0)
 		return refused(cli, err);
 	streams = container_options_streams(o);
@@ -353,7 +356,7 @@ static int cmd_attach(struct cli *cli, const struct invocation *in, struct error
 static int cmd_start(struct cli *cli, const struct invocation *in, struct error *err)
 {
 	const struct attach_options *o = in->options;
-	int failed = 0;
+	autostrbuf struct strbuf failed = STRBUF_INIT(1 << 20);
 
 	if (o->attach || o->interactive) {
 		if (in->parsed.arg_count > 1)
@@ -364,12 +367,15 @@ static int cmd_start(struct cli *cli, const struct invocation *in, struct error 
 	for (int i = 0; i < in->parsed.arg_count; i++) {
 		if (start(cli, cli_escape(cli, in->parsed.args[i]), err) < 0) {
 			cli_complain(err);
-			failed = 1;
+			strbuf_addf(&failed, "%s%s", failed.len ? ", " : "", in->parsed.args[i]);
 		} else {
 			printf("%s\n", in->parsed.args[i]);
 		}
 	}
-	return failed;
+	if (failed.len)
+		return error_set(err, ERROR_CONFLICT, 0, "Error: failed to start containers: %s",
+				 failed.s);
+	return 0;
 }
 
 const struct command container_commands[] = {

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "http/client.h"
+#include "oci/image_ref.h"
 
 /* Uploads and progress ---------------------------------------------------------------------- */
 
@@ -189,6 +190,14 @@ static int cmd_tag(struct cli *cli, const struct invocation *in, struct error *e
 	const char *repo =
 		colon ? arena_strndup(cli->arena, target, (size_t)(colon - target)) : target;
 
+	autoimage_ref struct image_ref ref = {0};
+	autoerror struct error why = {0};
+
+	if (image_ref_parse(target, &ref, &why) < 0)
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"Error parsing reference: \"%s\" is not a valid repository/tag: %s", target,
+			error_msg(&why));
 	return cli_json(cli, "POST",
 			cli_path(cli, "/images/%s/tag?repo=%s&tag=%s",
 				 cli_escape(cli, in->parsed.args[0]), cli_escape(cli, repo),
@@ -245,8 +254,8 @@ struct list_options {
 static const struct flag images_flags[] = {
 	FLAG(struct list_options, "all", 'a', FLAG_BOOL, all, "Show all images"),
 	FLAG(struct list_options, "digests", 0, FLAG_BOOL, digests, "Show digests"),
-	FLAG(struct list_options, "filter", 'f', FLAG_LIST, filter,
-	     "Filter output based on conditions provided"),
+	FLAG_CHECKED(struct list_options, "filter", 'f', FLAG_LIST, filter, cli_check_filter,
+		     "Filter output based on conditions provided"),
 	FLAG(struct list_options, "format", 0, FLAG_STRING, format,
 	     "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or "
 	     "TEMPLATE"),
@@ -263,13 +272,17 @@ static const struct output_column images_columns[] = {
 	{"CreatedSince", "CREATED"},
 	{"CreatedAt", "CREATED AT"},
 	{"Size", "SIZE"},
+	{"VirtualSize", "SIZE"},
+	{"Containers", "CONTAINERS"},
+	{"SharedSize", "SHARED SIZE"},
+	{"UniqueSize", "UNIQUE SIZE"},
 	{0},
 };
 
 static void images_row(struct cli *cli, const struct list_options *o, const struct json *image,
 		       const char *reference, struct json_writer *w)
 {
-	autostrbuf struct strbuf size = STRBUF_INIT(64);
+	autostrbuf struct strbuf size = STRBUF_INIT(64), full_size = STRBUF_INIT(64);
 	const char *colon = strrchr(reference, ':');
 	const char *digest = json_string(json_at(json_get(image, "RepoDigests"), 0));
 
@@ -285,6 +298,15 @@ static void images_row(struct cli *cli, const struct list_options *o, const stru
 			       : output_short_id(cli, json_get_string(image, "Id"), false));
 	output_age(json_get_int(image, "Created"), "CreatedSince", w);
 	jw_kstring(w, "Size", size.s);
+	output_size((double)json_get_int(image, "Size"), 4, &full_size);
+	jw_kstring(w, "VirtualSize", full_size.s);
+	jw_key(w, "Containers");
+	if (json_get_int(image, "Containers") < 0)
+		jw_string(w, "N/A");
+	else
+		jw_stringf(w, "%lld", (long long)json_get_int(image, "Containers"));
+	jw_kstring(w, "SharedSize", "N/A");
+	jw_kstring(w, "UniqueSize", "N/A");
 	jw_object_end(w);
 }
 

@@ -5,10 +5,14 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/template.h"
 
-/* One request for each argument; the argument is printed when it went well. */
-static int for_each(struct cli *cli, const struct invocation *in, const char *method,
-		    const char *suffix)
+#define EXIT_BAD_TEMPLATE 64 /* inspect, as Docker's */
+
+/* One request for each argument; the argument is printed when it went well.  `missing_ok`: what is not
+ * there is told and forgiven. */
+static int for_each_but(struct cli *cli, const struct invocation *in, const char *method,
+			const char *suffix, bool missing_ok)
 {
 	autoerror struct error err = {0};
 	int failed = 0;
@@ -18,13 +22,20 @@ static int for_each(struct cli *cli, const struct invocation *in, const char *me
 		const char *path = cli_path(cli, "/containers/%s%s", cli_escape(cli, name), suffix);
 
 		if (cli_json(cli, method, path, NULL, NULL, &err) < 0) {
+			if (!missing_ok || err.kind != ERROR_NOT_FOUND)
+				failed = 1;
 			cli_complain(&err);
-			failed = 1;
 		} else {
 			printf("%s\n", name);
 		}
 	}
 	return failed;
+}
+
+static int for_each(struct cli *cli, const struct invocation *in, const char *method,
+		    const char *suffix)
+{
+	return for_each_but(cli, in, method, suffix, false);
 }
 
 struct stop_options {
@@ -117,17 +128,26 @@ static int cmd_rm(struct cli *cli, const struct invocation *in, struct error *er
 	const struct rm_options *o = in->options;
 
 	(void)err;
-	return for_each(cli, in, "DELETE",
-			cli_path(cli, "?force=%d&v=%d&link=%d", o->force, o->volumes, o->link));
+	return for_each_but(cli, in, "DELETE",
+			    cli_path(cli, "?force=%d&v=%d&link=%d", o->force, o->volumes, o->link),
+			    o->force);
 }
 
 static int cmd_rename(struct cli *cli, const struct invocation *in, struct error *err)
 {
-	return cli_json(cli, "POST",
-			cli_path(cli, "/containers/%s/rename?name=%s",
-				 cli_escape(cli, in->parsed.args[0]),
-				 cli_escape(cli, in->parsed.args[1])),
-			NULL, NULL, err);
+	int r = cli_json(cli, "POST",
+			 cli_path(cli, "/containers/%s/rename?name=%s",
+				  cli_escape(cli, in->parsed.args[0]),
+				  cli_escape(cli, in->parsed.args[1])),
+			 NULL, NULL, err);
+
+	if (r < 0) {
+		cli_complain(err);
+		(void)fprintf(stderr, "Error: failed to rename container named %s\n",
+			      in->parsed.args[0]);
+		return 1;
+	}
+	return 0;
 }
 
 static int cmd_wait(struct cli *cli, const struct invocation *in, struct error *err)
@@ -180,7 +200,8 @@ static int cmd_port(struct cli *cli, const struct invocation *in, struct error *
 	}
 	if (wanted && !found)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-				 "Error: No public port '%s' published for %s", wanted, name);
+				 "Error: No public port '%s' published for %s", in->parsed.args[1],
+				 name);
 	return 0;
 }
 
@@ -196,8 +217,8 @@ struct ps_options {
 static const struct flag ps_flags[] = {
 	FLAG(struct ps_options, "all", 'a', FLAG_BOOL, all,
 	     "Show all containers (default shows just running)"),
-	FLAG(struct ps_options, "filter", 'f', FLAG_LIST, filter,
-	     "Filter output based on conditions provided"),
+	FLAG_CHECKED(struct ps_options, "filter", 'f', FLAG_LIST, filter, cli_check_filter,
+		     "Filter output based on conditions provided"),
 	FLAG(struct ps_options, "format", 0, FLAG_STRING, format,
 	     "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or "
 	     "TEMPLATE"),
@@ -211,21 +232,14 @@ static const struct flag ps_flags[] = {
 };
 
 static const struct output_column ps_columns[] = {
-	{"ID", "CONTAINER ID"},
-	{"Image", "IMAGE"},
-	{"Command", "COMMAND"},
-	{"CreatedAt", "CREATED AT"},
-	{"RunningFor", "CREATED"},
-	{"Ports", "PORTS"},
-	{"State", "STATE"},
-	{"Status", "STATUS"},
-	{"Size", "SIZE"},
-	{"Names", "NAMES"},
-	{"Labels", "LABELS"},
-	{"Mounts", "MOUNTS"},
-	{"Networks", "NETWORKS"},
-	{"LocalVolumes", "LOCAL VOLUMES"},
-	{0},
+	{"ID", "CONTAINER ID"},    {"Image", "IMAGE"},
+	{"Command", "COMMAND"},    {"CreatedAt", "CREATED AT"},
+	{"RunningFor", "CREATED"}, {"Ports", "PORTS"},
+	{"State", "STATE"},        {"Status", "STATUS"},
+	{"Size", "SIZE"},          {"Names", "NAMES"},
+	{"Labels", "LABELS"},      {"Mounts", "MOUNTS"},
+	{"Networks", "NETWORKS"},  {"LocalVolumes", "LOCAL VOLUMES"},
+	{"Platform", "PLATFORM"},  {0},
 };
 
 /* "0.0.0.0:80->8080/tcp, 9000/udp" */
@@ -250,10 +264,12 @@ static void ps_ports(const struct json *ports, struct json_writer *w)
 
 static void ps_command(struct cli *cli, const char *command, bool full, struct json_writer *w)
 {
+	autostrbuf struct strbuf b = STRBUF_INIT(1 << 20);
+
 	if (!full && strlen(command) > 20)
 		command = arena_printf(cli->arena, "%.19s\xe2\x80\xa6", command);
-	jw_key(w, "Command");
-	jw_stringf(w, "\"%s\"", command);
+	output_quote(command, &b);
+	jw_kstring(w, "Command", b.s);
 }
 
 static void ps_names(const struct json *names, struct json_writer *w)
@@ -294,9 +310,11 @@ static void ps_size(const struct json *c, struct json_writer *w)
 	autostrbuf struct strbuf b = STRBUF_INIT(128);
 
 	output_size((double)json_get_int(c, "SizeRw"), 3, &b);
-	strbuf_adds(&b, " (virtual ");
-	output_size((double)json_get_int(c, "SizeRootFs"), 3, &b);
-	strbuf_adds(&b, ")");
+	if (json_get_int(c, "SizeRootFs") > 0) {
+		strbuf_adds(&b, " (virtual ");
+		output_size((double)json_get_int(c, "SizeRootFs"), 3, &b);
+		strbuf_adds(&b, ")");
+	}
 	jw_kstring(w, "Size", b.s);
 }
 
@@ -321,6 +339,9 @@ static void ps_row(struct cli *cli, const struct ps_options *o, const struct jso
 	ps_joined("Mounts", json_get(c, "Mounts"), "Source", w);
 	ps_joined("Networks", json_get(json_get(c, "NetworkSettings"), "Networks"), NULL, w);
 	jw_kstring(w, "LocalVolumes", "0");
+	jw_key(w, "Platform");
+	jw_null(w);
+	jw_kvalue(w, "Label", json_get(c, "Labels"));
 	jw_object_end(w);
 }
 
@@ -423,8 +444,13 @@ static int inspect(struct cli *cli, const struct invocation *in, const char *typ
 	size_t n = 0, count = (size_t)in->parsed.arg_count;
 	const struct json **documents = arena_alloc(cli->arena, count * sizeof(*documents));
 	autostrv struct strv problems = {0};
+	const struct template *unused;
 	int r;
 
+	if (o->format && template_parse(cli->arena, o->format, &unused, err) < 0) {
+		cli_complain(err);
+		return EXIT_BAD_TEMPLATE;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (inspect_one(cli, in->parsed.args[i], type ? type : o->type, &documents[n],
 				err) == 0) {
@@ -435,6 +461,7 @@ static int inspect(struct cli *cli, const struct invocation *in, const char *typ
 		error_done(err);
 	}
 	r = n || !o->format ? output_documents(cli, documents, n, o->format, err) : 0;
+	(void)fflush(stdout); /* before what stderr is told */
 	for (size_t i = 0; i < problems.n; i++)
 		(void)fprintf(stderr, "%s\n", problems.v[i]);
 	return r < 0 ? r : problems.n > 0;

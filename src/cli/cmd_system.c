@@ -171,8 +171,8 @@ static int cmd_info(struct cli *cli, const struct invocation *in, struct error *
 /* Events ------------------------------------------------------------------------------------ */
 
 static const struct flag events_flags[] = {
-	FLAG(struct format_options, "filter", 'f', FLAG_LIST, filter,
-	     "Filter output based on conditions provided"),
+	FLAG_CHECKED(struct format_options, "filter", 'f', FLAG_LIST, filter, cli_check_filter,
+		     "Filter output based on conditions provided"),
 	FLAG(struct format_options, "format", 0, FLAG_STRING, format,
 	     "Format output using a custom template: 'json' or TEMPLATE"),
 	FLAG(struct format_options, "since", 0, FLAG_STRING, since,

@@ -214,6 +214,14 @@ int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, s
 	return 0;
 }
 
+int cli_check_filter(const char *value, struct error *err)
+{
+	if (!strchr(value, '='))
+		return error_set(err, ERROR_INVALID, 0,
+				 "bad format of filter (expected name=value)");
+	return 0;
+}
+
 static int take_lines(struct strbuf *b, cli_line_fn fn, void *data, struct error *err)
 {
 	char *end;

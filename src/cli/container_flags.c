@@ -3,10 +3,14 @@
 
 #define F(name, type, member, help)     FLAG(struct container_options, name, 0, type, member, help)
 #define FS(name, c, type, member, help) FLAG(struct container_options, name, c, type, member, help)
+/* Lists whose items have a grammar. */
+#define FC(name, c, member, check, help) \
+	FLAG_CHECKED(struct container_options, name, c, FLAG_LIST, member, check, help)
 
 /* One list for both tables: run's has a few more rows in front. */
 #define COMMON_FLAGS                                                                               \
-	F("add-host", FLAG_LIST, add_host, "Add a custom host-to-IP mapping (host:ip)"),           \
+	FC("add-host", 0, add_host, container_check_host,                                          \
+	   "Add a custom host-to-IP mapping (host:ip)"),                                           \
 		F("annotation", FLAG_LIST, annotations, "Add an annotation to the container"),     \
 		FS("attach", 'a', FLAG_LIST, attach, "Attach to STDIN, STDOUT or STDERR"),         \
 		F("blkio-weight", FLAG_U16, blkio_weight,                                          \
@@ -44,7 +48,7 @@
 		F("domainname", FLAG_STRING, domainname, "Container NIS domain name"),             \
 		F("entrypoint", FLAG_STRING, entrypoint,                                           \
 		  "Overwrite the default ENTRYPOINT of the image"),                                \
-		FS("env", 'e', FLAG_LIST, env, "Set environment variables"),                       \
+		FC("env", 'e', env, container_check_env, "Set environment variables"),             \
 		F("env-file", FLAG_LIST, env_file, "Read in a file of environment variables"),     \
 		F("expose", FLAG_LIST, expose, "Expose a port or a range of ports"),               \
 		F("group-add", FLAG_LIST, group_add, "Add additional groups to join"),             \
@@ -67,7 +71,7 @@
 		F("ip6", FLAG_STRING, ip6, "IPv6 address"),                                        \
 		F("ipc", FLAG_STRING, ipc, "IPC mode to use"),                                     \
 		F("isolation", FLAG_STRING, isolation, "Container isolation technology"),          \
-		FS("label", 'l', FLAG_LIST, label, "Set meta data on a container"),                \
+		FC("label", 'l', label, container_check_label, "Set meta data on a container"),    \
 		F("label-file", FLAG_LIST, label_file, "Read in a line delimited file of labels"), \
 		F("link", FLAG_LIST, link, "Add link to another container"),                       \
 		F("log-driver", FLAG_STRING, log_driver, "Logging driver for the container"),      \
@@ -78,7 +82,8 @@
 		F("memory-swap", FLAG_BYTES, memory_swap, "Memory plus swap; -1: unlimited swap"), \
 		F("memory-swappiness", FLAG_I64, memory_swappiness,                                \
 		  "Tune memory swappiness (0 to 100)"),                                            \
-		F("mount", FLAG_LIST, mount, "Attach a filesystem mount to the container"),        \
+		FC("mount", 0, mount, container_check_mount,                                       \
+		   "Attach a filesystem mount to the container"),                                  \
 		F("name", FLAG_STRING, name, "Assign a name to the container"),                    \
 		F("network", FLAG_LIST, network, "Connect a container to a network"),              \
 		F("net", FLAG_LIST, network, "Connect a container to a network"),                  \
@@ -112,7 +117,7 @@
 		F("sysctl", FLAG_LIST, sysctl, "Sysctl options"),                                  \
 		F("tmpfs", FLAG_LIST, tmpfs, "Mount a tmpfs directory"),                           \
 		FS("tty", 't', FLAG_BOOL, tty, "Allocate a pseudo-TTY"),                           \
-		F("ulimit", FLAG_LIST, ulimit, "Ulimit options"),                                  \
+		FC("ulimit", 0, ulimit, container_check_ulimit, "Ulimit options"),                 \
 		FS("user", 'u', FLAG_STRING, user,                                                 \
 		   "Username or UID (format: <name|uid>[:<group|gid>])"),                          \
 		F("userns", FLAG_STRING, userns, "User namespace to use"),                         \

@@ -58,10 +58,13 @@ static void map(struct cli *cli, struct json_writer *w, const char *name, const 
 static int read_lines(const char *path, struct strv *out, struct error *err)
 {
 	autofree char *text = NULL;
-	int r = file_read(AT_FDCWD, path, FILE_MAX, &text, NULL, err);
+	autoerror struct error why = {0};
+	int r = file_read(AT_FDCWD, path, FILE_MAX, &text, NULL, &why);
 
+	if (r == -ENOENT)
+		return error_set(err, ERROR_INVALID, 0, "open %s: no such file or directory", path);
 	if (r < 0)
-		return r;
+		return error_set(err, ERROR_INVALID, 0, "%s", error_msg(&why));
 	for (char *p = text; *p;) {
 		size_t len = strcspn(p, "\n");
 		char *end = p + len;
@@ -75,6 +78,29 @@ static int read_lines(const char *path, struct strv *out, struct error *err)
 			strv_add(out, p);
 		p = end + more;
 	}
+	return 0;
+}
+
+int container_check_env(const char *value, struct error *err)
+{
+	if (value[0] == '=' || value[0] == '\0')
+		return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s", value);
+	return 0;
+}
+
+int container_check_label(const char *value, struct error *err)
+{
+	if (value[0] == '=' || value[0] == '\0')
+		return error_set(err, ERROR_INVALID, 0, "invalid label '%s': empty name", value);
+	return 0;
+}
+
+int container_check_host(const char *value, struct error *err)
+{
+	size_t name = strcspn(value, ":=");
+
+	if (!name || !value[name])
+		return error_set(err, ERROR_INVALID, 0, "bad format for add-host: \"%s\"", value);
 	return 0;
 }
 
@@ -97,8 +123,8 @@ static int environment(const struct container_options *o, struct json_writer *w,
 	for (size_t i = 0; i < all.n; i++) {
 		const char *s = all.v[i], *value;
 
-		if (s[0] == '=' || s[0] == '\0')
-			return bad(err, "env", s, "invalid environment variable");
+		if (container_check_env(s, err) < 0)
+			return -EINVAL;
 		if (strchr(s, '='))
 			jw_string(w, s);
 		else if ((value = getenv(s)))
@@ -170,7 +196,7 @@ static int parse_publish(struct cli *cli, const char *spec, struct publication *
 
 		colon = strrchr(head, ':');
 		if (colon && head[0] == '[' && colon[-1] != ']')
-			return bad(err, "publish", spec, "invalid IP address");
+			return error_set(err, ERROR_INVALID, 0, "Invalid ip address: %s", spec);
 		p.host_range = colon ? colon + 1 : head;
 		if (colon) {
 			*colon = '\0';
@@ -182,13 +208,14 @@ static int parse_publish(struct cli *cli, const char *spec, struct publication *
 		}
 	}
 	if (parse_range(container, &p.container) < 0 || p.container.first == 0)
-		return bad(err, "publish", spec, "invalid containerPort");
+		return error_set(err, ERROR_INVALID, 0, "Invalid containerPort: %s", container);
 	if (p.host_range[0] && parse_range(p.host_range, &p.host) < 0)
-		return bad(err, "publish", spec, "invalid hostPort");
+		return error_set(err, ERROR_INVALID, 0, "Invalid hostPort: %s", p.host_range);
 	if (p.host_range[0] && p.container.first != p.container.last &&
 	    p.host.last - p.host.first != p.container.last - p.container.first)
-		return bad(err, "publish", spec,
-			   "invalid ranges specified for container and host Ports");
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid ranges specified for container and host Ports: %s and %s",
+				 container, p.host_range);
 	*ret = p;
 	return 0;
 }
@@ -360,6 +387,35 @@ static int mount_value(const struct mount_option *m, const char *value, struct j
 	return r;
 }
 
+int container_check_mount(const char *value, struct error *err)
+{
+	autostrbuf struct strbuf item = STRBUF_INIT(FILE_MAX);
+	bool target = false;
+	int r = 0;
+
+	for (const char *p = value; r == 0 && p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+		const struct mount_option *m;
+		size_t key;
+
+		strbuf_reset(&item);
+		strbuf_add(&item, p, strcspn(p, ","));
+		key = strcspn(item.s, "=");
+		if (!item.s[key] && !str_eq(item.s, "ro") && !str_eq(item.s, "readonly") &&
+		    !str_eq(item.s, "volume-nocopy") && !str_eq(item.s, "bind-nonrecursive"))
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid field '%s' must be a key=value pair", item.s);
+		if (item.s[key])
+			item.s[key] = '\0';
+		m = find_mount_option(item.s);
+		if (!m)
+			r = error_set(err, ERROR_INVALID, 0, "unknown option '%s' in '%.*s'",
+				      item.s, (int)strcspn(p, ","), p);
+		else
+			target |= str_eq(m->field, "Target");
+	}
+	return r < 0 || target ? r : error_set(err, ERROR_INVALID, 0, "target is required");
+}
+
 /* Write the options of one object (NULL: the mount itself). */
 static int mount_members(struct cli *cli, const char *spec, const char *object,
 			 struct json_writer *w, struct error *err)
@@ -372,16 +428,7 @@ static int mount_members(struct cli *cli, const char *spec, const char *object,
 
 		rest = cut(cli, rest, ',', &item);
 		value = cut(cli, item, '=', &key);
-		m = find_mount_option(key);
-		if (!m)
-			return bad(
-				err, "mount", spec,
-				arena_printf(cli->arena, "unexpected key '%s' in '%s'", key, item));
-		if (!value && m->kind != 'b')
-			return bad(err, "mount", spec,
-				   arena_printf(cli->arena,
-						"invalid field '%s' must be a key=value pair",
-						item));
+		m = find_mount_option(key); /* container_check_mount has seen it */
 		if (str_eq(m->object, object) && mount_value(m, value, w) < 0)
 			return bad(
 				err, "mount", spec,
@@ -415,6 +462,21 @@ static int write_mounts(struct cli *cli, const struct container_options *o, stru
 	}
 	jw_array_end(w);
 	return r;
+}
+
+/* src:dst[:options], and no more; what they mean is the engine's business. */
+static int check_volumes(const struct container_options *o, struct error *err)
+{
+	for (size_t i = 0; i < o->volume.n; i++) {
+		size_t colons = 0;
+
+		for (const char *p = o->volume.v[i]; *p; p++)
+			colons += *p == ':';
+		if (colons > 2)
+			return error_set(err, ERROR_INVALID, 0, "invalid spec: %s: too many colons",
+					 o->volume.v[i]);
+	}
+	return 0;
 }
 
 /* -v: "/path" alone is an anonymous volume, everything else a bind. */
@@ -454,6 +516,43 @@ static void write_volumes(const struct container_options *o, struct json_writer 
 
 /* Resources --------------------------------------------------------------------------------- */
 
+struct ulimit {
+	int64_t soft, hard;
+};
+
+static int parse_ulimit(const char *s, struct ulimit *ret, struct error *err)
+{
+	const char *value = strchr(s, '='), *colon = value ? strchr(value, ':') : NULL;
+	autofree char *soft = NULL;
+	struct ulimit u = {0};
+
+	if (!value || value == s)
+		return error_set(err, ERROR_INVALID, 0, "invalid ulimit argument: %s", s);
+	value++;
+	soft = xstrndup(value, colon ? (size_t)(colon - value) : strlen(value));
+	if (str_parse_i64(soft, &u.soft) < 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "strconv.ParseInt: parsing \"%s\": invalid syntax", soft);
+	if (colon && str_parse_i64(colon + 1, &u.hard) < 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "strconv.ParseInt: parsing \"%s\": invalid syntax", colon + 1);
+	u.hard = colon ? u.hard : u.soft;
+	if (u.hard != -1 && (u.soft > u.hard || u.soft == -1))
+		return error_set(err, ERROR_INVALID, 0,
+				 "ulimit soft limit must be less than or equal to hard limit: "
+				 "%lld > %lld",
+				 (long long)u.soft, (long long)u.hard);
+	*ret = u;
+	return 0;
+}
+
+int container_check_ulimit(const char *value, struct error *err)
+{
+	struct ulimit ignored;
+
+	return parse_ulimit(value, &ignored, err);
+}
+
 static int write_ulimits(struct cli *cli, const struct container_options *o, struct json_writer *w,
 			 struct error *err)
 {
@@ -461,23 +560,17 @@ static int write_ulimits(struct cli *cli, const struct container_options *o, str
 		return 0;
 	jw_karray(w, "Ulimits");
 	for (size_t i = 0; i < o->ulimit.n; i++) {
-		const char *name, *soft_text, *hard_text;
-		const char *value = cut(cli, o->ulimit.v[i], '=', &name);
-		int64_t soft = 0, hard = 0;
+		struct ulimit u = {0};
+		const char *name;
+		int r = parse_ulimit(o->ulimit.v[i], &u, err);
 
-		if (!value)
-			return bad(err, "ulimit", o->ulimit.v[i], "invalid ulimit argument");
-		hard_text = cut(cli, value, ':', &soft_text);
-		if (str_parse_i64(soft_text, &soft) < 0 ||
-		    str_parse_i64(hard_text ? hard_text : soft_text, &hard) < 0)
-			return bad(err, "ulimit", o->ulimit.v[i], "invalid limit");
-		if (soft > hard && hard != -1)
-			return bad(err, "ulimit", o->ulimit.v[i],
-				   "ulimit soft limit must be less than or equal to hard limit");
+		if (r < 0)
+			return r;
+		(void)cut(cli, o->ulimit.v[i], '=', &name);
 		jw_object(w);
 		jw_kstring(w, "Name", name);
-		jw_kint(w, "Soft", soft);
-		jw_kint(w, "Hard", hard);
+		jw_kint(w, "Soft", u.soft);
+		jw_kint(w, "Hard", u.hard);
 		jw_object_end(w);
 	}
 	jw_array_end(w);
@@ -568,6 +661,9 @@ static int write_security(const struct container_options *o, struct json_writer 
 		autofree char *profile = NULL;
 		int r;
 
+		if (!strpbrk(s, "=:") && strcmp(s, "no-new-privileges") != 0)
+			return error_set(err, ERROR_INVALID, 0, "Invalid --security-opt: \"%s\"",
+					 s);
 		if (!str_has_prefix(s, "seccomp=") || strcmp(path, "unconfined") == 0 ||
 		    strcmp(path, "builtin") == 0) {
 			jw_string(w, s);
@@ -711,6 +807,30 @@ static void write_resources(const struct container_options *o, const struct flag
 		jw_kbool(w, "OomKillDisable", o->oom_kill_disable);
 }
 
+/* "net_admin" as CAP_NET_ADMIN, each once; ALL stays as it is. */
+static void write_capabilities(struct cli *cli, const char *key, const struct strv *v,
+			       struct json_writer *w)
+{
+	autostrv struct strv names = {0};
+
+	for (size_t i = 0; i < v->n; i++) {
+		char *name = arena_strdup(cli->arena, v->v[i]);
+
+		for (char *p = name; *p; p++)
+			*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 0x20 : *p);
+		if (strcmp(name, "ALL") != 0 && !str_has_prefix(name, "CAP_"))
+			name = arena_printf(cli->arena, "CAP_%s", name);
+		strv_add(&names, name);
+	}
+	if (names.n)
+		jw_karray(w, key);
+	for (size_t i = 0; i < names.n; i++)
+		if (!seen_before(&names, i))
+			jw_string(w, names.v[i]);
+	if (names.n)
+		jw_array_end(w);
+}
+
 static void write_host_lists(struct cli *cli, const struct container_options *o,
 			     struct json_writer *w)
 {
@@ -718,8 +838,6 @@ static void write_host_lists(struct cli *cli, const struct container_options *o,
 		const char *key;
 		const struct strv *v;
 	} lists[] = {
-		{"CapAdd", &o->cap_add},
-		{"CapDrop", &o->cap_drop},
 		{"Dns", &o->dns},
 		{"DnsOptions", &o->dns_option},
 		{"DnsSearch", &o->dns_search},
@@ -746,6 +864,8 @@ static void write_host_lists(struct cli *cli, const struct container_options *o,
 		{"VolumeDriver", o->volume_driver},
 	};
 
+	write_capabilities(cli, "CapAdd", &o->cap_add, w);
+	write_capabilities(cli, "CapDrop", &o->cap_drop, w);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		list(w, lists[i].key, lists[i].v);
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
@@ -812,14 +932,24 @@ static void write_networks(const struct container_options *o, struct json_writer
 	jw_object_end(w);
 }
 
+static int check_conflicts(const struct container_options *o, struct error *err)
+{
+	if (o->rm && !str_empty(o->restart) && strcmp(o->restart, "no") != 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "conflicting options: cannot specify both --restart and --rm");
+	return 0;
+}
+
 int container_options_body(struct cli *cli, const struct container_options *o,
 			   const struct flags_parsed *parsed, const struct flag *table,
 			   struct strbuf *out, struct error *err)
 {
 	autoports struct ports ports = {0};
 	struct json_writer w;
-	int r = parse_ports(cli, o, &ports, err);
+	int r = check_conflicts(o, err);
 
+	r = r < 0 ? r : check_volumes(o, err);
+	r = r < 0 ? r : parse_ports(cli, o, &ports, err);
 	if (r < 0)
 		return r;
 	json_writer_init(&w, out);

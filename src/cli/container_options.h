@@ -30,6 +30,12 @@ extern const struct flag container_run_flags[]; /* run: those and --detach, --si
 int container_options_body(struct cli *cli, const struct container_options *o,
 			   const struct flags_parsed *parsed, const struct flag *table,
 			   struct strbuf *out, struct error *err);
+/* Grammar of one value of --env, --label, --ulimit, --mount, --add-host. */
+int container_check_env(const char *value, struct error *err);
+int container_check_label(const char *value, struct error *err);
+int container_check_ulimit(const char *value, struct error *err);
+int container_check_mount(const char *value, struct error *err);
+int container_check_host(const char *value, struct error *err);
 /* Which streams are attached: --attach, or what -d and -i imply. */
 struct container_streams {
 	bool in, out, errs;

@@ -216,18 +216,18 @@ static int set_duration(void *field, const char *value)
 static const struct {
 	int (*set)(void *field, const char *value);
 	const char *placeholder;
-	const char *problem; /* what an invalid value is told */
+	const char *before, *after; /* around an invalid value in what it is told */
 } types[] = {
-	[FLAG_BOOL] = {set_bool, "", "strconv.ParseBool: invalid syntax"},
-	[FLAG_STRING] = {set_string, "string", "invalid"},
-	[FLAG_LIST] = {set_list, "list", "invalid"},
-	[FLAG_CSV] = {set_csv, "strings", "invalid"},
-	[FLAG_INT] = {set_int, "int", "strconv.ParseInt: invalid syntax"},
-	[FLAG_I64] = {set_i64, "int", "strconv.ParseInt: invalid syntax"},
-	[FLAG_U16] = {set_u16, "uint16", "strconv.ParseUint: invalid syntax"},
-	[FLAG_BYTES] = {set_bytes, "bytes", "invalid size"},
-	[FLAG_CPUS] = {set_cpus, "decimal", "invalid number of CPUs"},
-	[FLAG_DURATION] = {set_duration, "duration", "time: invalid duration"},
+	[FLAG_BOOL] = {set_bool, "", "strconv.ParseBool: parsing \"", "\": invalid syntax"},
+	[FLAG_STRING] = {set_string, "string", "invalid: ", ""},
+	[FLAG_LIST] = {set_list, "list", "invalid: ", ""},
+	[FLAG_CSV] = {set_csv, "strings", "invalid: ", ""},
+	[FLAG_INT] = {set_int, "int", "strconv.ParseInt: parsing \"", "\": invalid syntax"},
+	[FLAG_I64] = {set_i64, "int", "strconv.ParseInt: parsing \"", "\": invalid syntax"},
+	[FLAG_U16] = {set_u16, "uint16", "strconv.ParseUint: parsing \"", "\": invalid syntax"},
+	[FLAG_BYTES] = {set_bytes, "bytes", "invalid size: '", "'"},
+	[FLAG_CPUS] = {set_cpus, "decimal", "failed to parse ", " as a rational number"},
+	[FLAG_DURATION] = {set_duration, "duration", "time: invalid duration \"", "\""},
 };
 static_assert(ARRAY_SIZE(types) == FLAG_TYPE_COUNT, "a row for each type");
 
@@ -261,19 +261,24 @@ static const struct flag *find_short(const struct flag *table, char c)
 static int set_value(struct parser *p, const struct flag *f, const char *value)
 {
 	int r = types[f->type].set((char *)p->options + f->offset, value);
-	const char *problem = types[f->type].problem;
+	autoerror struct error why = {0};
+	char names[64] = "";
 
 	p->ret->changed[f - p->table] = true;
-	if (r == 0)
+	if (r == 0 && f->check)
+		r = f->check(value, &why);
+	else if (r == -ERANGE)
+		r = error_set(&why, ERROR_INVALID, 0, "value out of range");
+	else if (r < 0)
+		r = error_set(&why, ERROR_INVALID, 0, "%s%s%s", types[f->type].before, value,
+			      types[f->type].after);
+	if (r >= 0)
 		return 0;
-	if (r == -ERANGE)
-		problem = "value out of range";
 	if (f->shorthand)
-		return error_set(p->err, ERROR_INVALID, 0,
-				 "invalid argument \"%s\" for \"-%c, --%s\" flag: %s", value,
-				 f->shorthand, f->name, problem);
-	return error_set(p->err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"--%s\" flag: %s",
-			 value, f->name, problem);
+		(void)snprintf(names, sizeof(names), "-%c, ", f->shorthand);
+	return error_set(p->err, ERROR_INVALID, 0,
+			 "invalid argument \"%s\" for \"%s--%s\" flag: %s", value, names, f->name,
+			 error_msg(&why));
 }
 
 static int parse_long(struct parser *p, const char *arg)

@@ -34,12 +34,20 @@ struct flag {
 	size_t offset; /* of the value in the options struct */
 	const char *help;
 	const char *placeholder; /* in help, NULL: the type's */
+	/* Grammar beyond the type, or NULL: the error is what follows "invalid argument ...: ". */
+	int (*check)(const char *value, struct error *err);
 	bool hidden;
 };
 #define FLAG(st, name_, short_, type_, member, help_)                    \
 	{                                                                \
 		.name = (name_), .shorthand = (short_), .type = (type_), \
 		.offset = offsetof(st, member), .help = (help_)          \
+	}
+
+#define FLAG_CHECKED(st, name_, short_, type_, member, check_, help_)              \
+	{                                                                          \
+		.name = (name_), .shorthand = (short_), .type = (type_),           \
+		.offset = offsetof(st, member), .help = (help_), .check = (check_) \
 	}
 
 #define FLAGS_MAX 128 /* rows in one table */

@@ -13,6 +13,32 @@
 #define COLUMN_MIN     10 /* Docker's tab writer: cells of at least 10, 3 spaces between */
 #define COLUMN_PADDING 3
 
+void output_quote(const char *s, struct strbuf *out)
+{
+	static const struct {
+		char c;
+		const char *text;
+	} escapes[] = {
+		{'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\t', "\\t"}, {'\r', "\\r"},
+		{'\a', "\\a"}, {'\b', "\\b"},  {'\f', "\\f"}, {'\v', "\\v"},
+	};
+
+	strbuf_addc(out, '"');
+	for (; *s; s++) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(escapes) && escapes[i].c != *s)
+			i++;
+		if (i < ARRAY_SIZE(escapes))
+			strbuf_adds(out, escapes[i].text);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			strbuf_addf(out, "\\x%02x", (unsigned char)*s);
+		else
+			strbuf_addc(out, *s);
+	}
+	strbuf_addc(out, '"');
+}
+
 void output_size(double bytes, int digits, struct strbuf *out)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
@@ -151,12 +177,61 @@ static int print_headers(struct cli *cli, const struct output_list *list, const 
 	jw_object(&w);
 	for (const struct output_column *c = list->columns; c->field; c++)
 		jw_kstring(&w, c->field, c->header);
+	jw_kstring(&w, "Label", "");
 	jw_object_end(&w);
 	r = json_parse(cli->arena, b.s, b.len, &headers, err);
 	if (r == 0)
 		r = template_execute(t, headers, out, err);
 	strbuf_addc(out, '\n');
 	return r;
+}
+
+static int by_field(const void *a, const void *b)
+{
+	return strcmp(((const struct output_column *)a)->field,
+		      ((const struct output_column *)b)->field);
+}
+
+/* JSON as Go writes it: what HTML would take for markup is escaped. */
+static void add_escaped(struct strbuf *out, const char *s)
+{
+	for (; *s; s++) {
+		if (strchr("<>&", *s))
+			strbuf_addf(out, "\\u%04x", (unsigned)*s);
+		else
+			strbuf_addc(out, *s);
+	}
+}
+
+/* Format "json": an object a row, of the columns in the order of their names. */
+static int list_json(const struct output_list *list, const struct json *rows, struct error *err)
+{
+	struct output_column columns[COLUMNS_MAX];
+	const struct json *row;
+	size_t n = 0;
+
+	while (list->columns[n].field && n < COLUMNS_MAX) {
+		columns[n] = list->columns[n];
+		n++;
+	}
+	qsort(columns, n, sizeof(*columns), by_field);
+	json_array_foreach(row, rows) {
+		autostrbuf struct strbuf text = STRBUF_INIT(OUTPUT_MAX),
+					 out = STRBUF_INIT(OUTPUT_MAX);
+		struct json_writer w;
+
+		json_writer_init(&w, &text);
+		jw_object(&w);
+		for (size_t i = 0; i < n; i++)
+			if (json_get(row, columns[i].field))
+				jw_kvalue(&w, columns[i].field, json_get(row, columns[i].field));
+		jw_object_end(&w);
+		add_escaped(&out, text.s);
+		if (strbuf_error(&text) < 0 || strbuf_error(&out) < 0)
+			return error_set(err, ERROR_INVALID, E2BIG, "row of a list");
+		printf("%s\n", out.s);
+	}
+	return 0;
 }
 
 int output_list(struct cli *cli, const struct output_list *list, const struct json *rows,
@@ -169,9 +244,9 @@ int output_list(struct cli *cli, const struct output_list *list, const struct js
 	bool table = str_has_prefix(format, "table");
 	int r;
 
-	if (strcmp(format, "json") == 0)
-		format = "{{json .}}";
-	else if (strcmp(format, "table") == 0)
+	if (strcmp(format, "json") == 0 || strcmp(format, "{{json .}}") == 0)
+		return list_json(list, rows, err);
+	if (strcmp(format, "table") == 0)
 		format = list->default_format;
 	if (table)
 		format += strlen("table") + strspn(format + strlen("table"), " ");

@@ -28,6 +28,7 @@ int output_documents(struct cli *cli, const struct json *const *documents, size_
 		     const char *format, struct error *err);
 
 /* Docker's words. */
+void output_quote(const char *s, struct strbuf *out);           /* as Go's %q: "a \"b\"" */
 void output_size(double bytes, int digits, struct strbuf *out); /* "4.27MB" */
 void output_duration(int64_t seconds, struct strbuf *out);      /* "About a minute" */
 /* Members `field` ("3 minutes ago") and "CreatedAt" for a time in seconds since 1970. */

@@ -485,17 +485,17 @@ static int eval_field(struct run *run, const char *field, struct value *v)
 	const struct json *member = NULL;
 
 	if (v->kind == VALUE_JSON && json_is_null(v->json))
-		return error_set(
-			run->err, ERROR_INVALID, 0,
-			"template: :1: executing \"\" at <.%s>: nil data; no entry for key \"%s\"",
-			field, field);
+		return error_set(run->err, ERROR_INVALID, 0,
+				 "template parsing error: template: :1: executing \"\" at <.%s>: "
+				 "nil data; no entry for key \"%s\"",
+				 field, field);
 	if (v->kind == VALUE_JSON && json_type(v->json) == JSON_OBJECT)
 		member = json_get(v->json, field);
 	if (!member)
-		return error_set(
-			run->err, ERROR_INVALID, 0,
-			"template: :1: executing \"\" at <.%s>: map has no entry for key \"%s\"",
-			field, field);
+		return error_set(run->err, ERROR_INVALID, 0,
+				 "template parsing error: template: :1: executing \"\" at <.%s>: "
+				 "map has no entry for key \"%s\"",
+				 field, field);
 	*v = value_of_json(member);
 	return 0;
 }
@@ -544,6 +544,31 @@ static int eval_operand(struct run *run, const struct operand *o, const struct v
 	return r;
 }
 
+/* {{.Label "name"}}, the one method that rows of lists have: a member of the object "Label", or "". */
+static bool is_label_call(const struct operand *o)
+{
+	return o->kind == OPERAND_DOT && o->field_count == 1 &&
+	       strcmp(o->fields[0], "Label") == 0 && o->next && o->next->kind == OPERAND_LITERAL &&
+	       !o->next->next && o->next->literal.kind == VALUE_STRING;
+}
+
+static int eval_label(struct run *run, const struct operand *o, const struct value *dot,
+		      struct value *ret)
+{
+	struct value labels = {0};
+	const char *name = o->next->literal.string, *label;
+	int r = eval_operand(run, o, dot, &labels);
+
+	if (r < 0)
+		return r;
+	label = labels.kind == VALUE_JSON ? json_get_string(labels.json, name) : NULL;
+	/* In a table's header "Label" is no object: the column is called by the label. */
+	if (labels.kind != VALUE_JSON)
+		label = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
+	*ret = (struct value){.kind = VALUE_STRING, .string = label ? label : ""};
+	return 0;
+}
+
 /* `piped` is the previous command's value, the last argument of this one; NULL for the first. */
 static int eval_command(struct run *run, const struct command *c, const struct value *dot,
 			const struct value *piped, struct value *ret)
@@ -553,6 +578,8 @@ static int eval_command(struct run *run, const struct command *c, const struct v
 	size_t n = 0;
 
 	if (first->kind != OPERAND_FUNCTION) {
+		if (is_label_call(first) && !piped)
+			return eval_label(run, first, dot, ret);
 		if (first->next || piped)
 			return error_set(run->err, ERROR_INVALID, 0,
 					 "template: can't give argument to non-function");

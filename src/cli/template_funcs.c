@@ -147,7 +147,10 @@ void value_print(const struct value *v, struct strbuf *out)
 
 static int fail(const struct call *c, const char *what)
 {
-	return error_set(c->err, ERROR_INVALID, 0, "template: error calling %s: %s", c->name, what);
+	return error_set(
+		c->err, ERROR_INVALID, 0,
+		"template parsing error: template: :1: executing \"\": error calling %s: %s",
+		c->name, what);
 }
 
 static struct value string_value(const struct call *c, struct strbuf *b)

@@ -200,7 +200,8 @@ void held_clients_removed(struct container *c)
 	for (struct held_client *h = TAKE_PTR(c->rt->held), *next; h; h = next) {
 		next = h->next;
 		if (h->is_wait)
-			held_client_answer_wait(h->fd, c->state.exit_code, NULL);
+			held_client_answer_wait(h->fd, c->state.exit_code,
+						c->state.error[0] ? c->state.error : NULL);
 		(void)held_client_free(h);
 	}
 }

@@ -64,12 +64,41 @@ static int reserve_name(struct name_call *call)
 	return call->r;
 }
 
+struct check_call {
+	struct engine *engine;
+	const struct container_spec *spec;
+	struct error *err;
+	int r;
+};
+
+/* What the configuration refers to must be there. */
+static void check_references_on_loop(void *data)
+{
+	struct check_call *call = data;
+	const struct host_config *h = &call->spec->host;
+	const char *joined = config_mode_container(h->network_mode);
+	struct container *other;
+
+	if (joined)
+		call->r = roster_find(call->engine, joined, &other, call->err);
+	else if (!network_find(call->engine->network, h->network_mode))
+		call->r = error_set(call->err, ERROR_NOT_FOUND, 0, "network %s not found",
+				    h->network_mode);
+	joined = config_mode_container(h->pid_mode);
+	if (call->r >= 0 && joined)
+		call->r = roster_find(call->engine, joined, &other, call->err);
+	if (call->r >= 0 && config_mode_container(h->ipc_mode))
+		call->r = error_set(call->err, ERROR_NOT_IMPLEMENTED, 0,
+				    "HostConfig.IpcMode: '%s' is not implemented", h->ipc_mode);
+}
+
 static int make_spec(struct engine *e, const struct engine_create_args *args, struct container *c,
 		     struct engine_created *ret, struct error *err)
 {
 	autostore_image struct store_image image = {0};
 	autoarena struct arena *a = arena_new();
 	const struct json *config = NULL;
+	struct check_call check = {.engine = e, .err = err};
 	int r = container_spec_new(args->body, args->api_version, &c->spec, &ret->warnings, err);
 
 	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
@@ -80,13 +109,9 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	free(c->image_id);
 	c->image_id = xstrdup(image.id);
 	container_fill_defaults(c);
-	/* What it refers to (networks, other containers) is looked up at each start, as Docker does:
-	 * a 404 here would make its client pull the image. */
-	if (config_mode_container(c->spec->host.ipc_mode))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "HostConfig.IpcMode: '%s' is not implemented",
-				 c->spec->host.ipc_mode);
-	return 0;
+	check.spec = c->spec;
+	engine_call(e, check_references_on_loop, &check);
+	return check.r;
 }
 
 /* containers/<id> with its marker, durable before any row can name it. */

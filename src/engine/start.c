@@ -184,9 +184,6 @@ static void begin_on_loop(void *data)
 	rt->shim_lost = false;
 	rt->exit_pending = false;
 	s->r = netns_of ? join(s, netns_of, "network namespace", s->netns_path, &other) : lease(s);
-	if (s->r >= 0 && other) /* with the network come its names */
-		s->c->spec->config.hostname =
-			arena_strdup(s->c->spec->arena, other->spec->config.hostname);
 	if (s->r >= 0 && pidns_of)
 		s->r = join(s, pidns_of, "PID namespace", s->pidns_path, &other_pid);
 	s->files_dir = xstrdup(other ? other->state_dir : s->c->state_dir);

@@ -163,7 +163,7 @@ static bool connection_open(struct tcp_connection *c)
 static void relay_tcp_ready(struct relay *r)
 {
 	struct tcp_connection *c;
-	int fd = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), on = 1;
+	int fd = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -172,9 +172,6 @@ static void relay_tcp_ready(struct relay *r)
 		}
 		return;
 	}
-	/* The listener has given SO_REUSEADDR up (linux/portbind.h).  Without it a connection in
-	 * TIME_WAIT would keep the port from the next start for a minute. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	c = xnew0(struct tcp_connection);
 	*c = (struct tcp_connection){.next = r->connections,
 				     .relay = r,

@@ -23,7 +23,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BIN = os.environ.get("VESSEL_BIN", os.path.join(TOP, "build", "bin"))
 DOCKER = os.environ.get("DOCKER", os.path.join(TOP, "build/peers/docker-28/usr/bin/docker"))
 DOCKER_OLD = os.path.join(TOP, "build/peers/docker-20.10/usr/bin/docker")
-TIMEOUT_S = 60  # a bound on what must end by itself; nothing is measured by it
+TIMEOUT_S = float(os.environ.get("VESSEL_TEST_TIMEOUT_S", 60))  # a bound on what must end by itself; nothing is measured by it
 
 
 def enter_private_namespace():

