@@ -221,7 +221,9 @@ int layer_stage_finish(struct layer_stage *l, const int *lower_fds, size_t n, st
 		l->size = unpack_size(l->unpack);
 	}
 	l->unpack = unpack_free(l->unpack);
-	if (r >= 0)
+	if (r >= 0 && l->blob_digest[0])
+		r = file_remove_tree(l->fd, "keep", err);
+	else if (r >= 0)
 		(void)unlinkat(l->fd, "keep", AT_REMOVEDIR); /* stays if it is needed */
 	close_folders(l);
 	return r;

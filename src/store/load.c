@@ -25,8 +25,9 @@ struct candidate {
 struct plan {
 	struct store_pins *pins; /* borrowed, as the next */
 	struct archive *a;
-	struct arena *arena; /* owned */
-	struct candidate *v; /* owned */
+	const struct store_progress *progress; /* borrowed; may be NULL */
+	struct arena *arena;                   /* owned */
+	struct candidate *v;                   /* owned */
 	size_t n, cap;
 	uint64_t parsed; /* bytes of documents, each as often as it is referred to */
 };
@@ -327,6 +328,52 @@ static int take_layers(struct candidate *c, struct store_pins *pins, const struc
 	return 0;
 }
 
+struct holder {
+	const char *name;
+	char id[DIGEST_STRING_SIZE]; /* "" if nobody has the name */
+};
+
+static int holder_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct holder *h = data;
+	struct db_stmt *st;
+	int r = db_query(tx, &st, err, "SELECT image FROM image_names WHERE name = ?", "s",
+			 h->name);
+
+	if (r >= 0)
+		r = db_step(st, err);
+	if (r > 0) {
+		(void)str_copy(h->id, sizeof(h->id), db_text(st, 0));
+		db_stop(st);
+	}
+	return r;
+}
+
+/* Images that lose their names are named to the user, as Docker does. */
+static int announce(struct plan *p, const struct candidate *c, struct error *err)
+{
+	char id[DIGEST_STRING_SIZE];
+
+	if (!p->progress || !p->progress->message)
+		return 0;
+	sha256_of(c->config->text, c->config->text_len, id);
+	for (size_t i = 0; i < c->names.n; i++) {
+		struct holder h = {.name = c->names.v[i]};
+		autofree char *text = NULL;
+		int r = db_run(p->pins->s->db, holder_job, &h, DB_NORMAL, err);
+
+		if (r < 0)
+			return r;
+		if (!h.id[0] || str_eq(h.id, id))
+			continue;
+		text = xasprintf("The image %s already exists, renaming the old one with ID %s to "
+				 "empty string\n",
+				 c->familiar.v[i], h.id);
+		p->progress->message(p->progress->data, text);
+	}
+	return 0;
+}
+
 static int commit_candidate(struct plan *p, struct candidate *c, struct store_loaded_list *ret,
 			    struct error *err)
 {
@@ -345,7 +392,9 @@ static int commit_candidate(struct plan *p, struct candidate *c, struct store_lo
 	char id[DIGEST_STRING_SIZE];
 	int r;
 
-	r = take_layers(c, p->pins, &taken, err);
+	r = announce(p, c, err);
+	if (r >= 0)
+		r = take_layers(c, p->pins, &taken, err);
 	if (r >= 0)
 		r = store_image_commit(p->pins, &img, id, err);
 	for (size_t i = 0; i < c->n_layers; i++)
@@ -371,7 +420,7 @@ int store_load(struct store *s, const struct stream_reader *in,
 	autostore_loaded_list struct store_loaded_list loaded = {0};
 	autostore_pins struct store_pins pins = {0};
 	autoarchive struct archive a = {0};
-	struct plan p = {.pins = &pins, .a = &a};
+	struct plan p = {.pins = &pins, .a = &a, .progress = progress};
 	int r;
 
 	store_pins_init(s, &pins);

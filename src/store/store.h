@@ -101,7 +101,8 @@ void store_removed_list_done(struct store_removed_list *l);
 
 struct store_progress {
 	/* What is being done to which layer (short ID): "Loading layer", current of total bytes
-	 * (total 0: unknown).  message: a line for the user instead.  May be NULL. */
+	 * (total 0: unknown).  message: a line for the user, with its newline.  Both may be NULL;
+	 * called on the thread that loads. */
 	void (*report)(void *data, const char *id, const char *status, uint64_t current,
 		       uint64_t total);
 	void (*message)(void *data, const char *text);

@@ -178,6 +178,36 @@ static void test_damaged_file_is_told_and_kept(void **state)
 	error_done(&err);
 }
 
+/* A page in the middle that is not what it was. */
+static void test_damaged_page_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	struct db *db = NULL;
+	char garbage[4096];
+	char keys[200][8];
+	int fd;
+
+	assert_ok(db_run(f->db, create_job, NULL, DB_FULL, &err), &err);
+	for (int i = 0; i < 200; i++) {
+		struct row row = {keys[i], i};
+
+		(void)snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+		assert_ok(db_run(f->db, insert_job, &row, DB_NORMAL, &err), &err);
+	}
+	fixture_close(f);
+	assert_int_equal(renameat(f->fd, "vessel.db", f->fd, "bad.db"), 0);
+	fd = openat(f->fd, "bad.db", O_RDWR | O_CLOEXEC);
+	memset(garbage, 0xa5, sizeof(garbage));
+	for (off_t at = 4096; pwrite(fd, garbage, 64, at + 8) == 64 && at < 16 * 4096;)
+		at += 4096;
+	fd_close(&fd);
+	assert_true(db_open(f->fd, "bad.db", &db, &err) < 0);
+	assert_non_null(strstr(error_msg(&err), "cannot be used"));
+	error_done(&err);
+	fixture_open(f); /* a new, empty one */
+}
+
 static int nested_job(struct db_tx *tx, void *data, struct error *err)
 {
 	struct db_stmt *outer, *inner;
@@ -250,6 +280,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_migrations_run_once, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_file_is_told_and_kept, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_page_is_told, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_long_log, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_same_query_nests, fixture_setup,

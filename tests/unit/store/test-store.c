@@ -321,6 +321,47 @@ static void test_save_and_load_again(void **state)
 	strbuf_done(&tar);
 }
 
+static void note_message(void *data, const char *text)
+{
+	strbuf_adds(data, text);
+}
+
+static void test_names_that_move_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct strbuf tar = STRBUF_INIT(LAYER_MAX), archive = STRBUF_INIT(TEST_TAR_MAX);
+	struct stream_writer out = strbuf_writer(&archive);
+	struct strbuf told = STRBUF_INIT(4096);
+	const struct store_progress progress = {.message = note_message, .data = &told};
+	struct stream_memory m;
+	struct stream_reader in = stream_reader_memory(&m);
+	struct store_loaded_list loaded = {0};
+	const char *const refs[] = {"demo"};
+	struct error err = {0};
+	char first[DIGEST_STRING_SIZE], second[DIGEST_STRING_SIZE], *expect;
+
+	make_layer(&tar, "1");
+	assert_ok(import(f, &tar, "demo", first, &err), &err);
+	assert_ok(store_save(f->store, refs, 1, &out, &err), &err);
+	strbuf_reset(&tar);
+	make_layer(&tar, "2");
+	assert_ok(import(f, &tar, "demo", second, &err), &err);
+	for (int i = 0; i < 2; i++) { /* the second time nothing moves */
+		m = memory(&archive);
+		assert_ok(store_load(f->store, &in, &progress, &loaded, &err), &err);
+		store_loaded_list_done(&loaded);
+	}
+	expect = xasprintf(
+		"The image demo:latest already exists, renaming the old one with ID %s to "
+		"empty string\n",
+		second);
+	assert_string_equal(told.s, expect);
+	free(expect);
+	strbuf_done(&told);
+	strbuf_done(&archive);
+	strbuf_done(&tar);
+}
+
 /* A layer that the store has is not unpacked again, but its claim is checked. */
 static void test_known_layers(void **state)
 {
@@ -876,6 +917,7 @@ int main(void)
 		T(test_image_without_layers),
 		T(test_save_and_load_again),
 		T(test_known_layers),
+		T(test_names_that_move_are_told),
 		T(test_remove_plain),
 		T(test_remove_conflicts),
 		T(test_bad_archives_leave_nothing),
