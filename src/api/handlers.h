@@ -23,6 +23,8 @@ HANDLER(containers_create);
 HANDLER(containers_list);
 HANDLER(containers_inspect);
 HANDLER(containers_prune);
+/* stats.c */
+HANDLER(containers_stats);
 /* top.c */
 HANDLER(containers_top);
 /* containers_life.c */

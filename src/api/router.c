@@ -28,7 +28,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/containers/{}/logs",        containers_logs,      API_WORKER},
 	{"GET",    "/containers/{}/changes",     NULL,                 API_LOOP},
 	{"GET",    "/containers/{}/export",      NULL,                 API_LOOP},
-	{"GET",    "/containers/{}/stats",       NULL,                 API_LOOP},
+	{"GET",    "/containers/{}/stats",       containers_stats,     API_WORKER},
 	{"GET",    "/containers/{}/attach/ws",   NULL,                 API_LOOP},
 	{"GET",    "/containers/{}/archive",     NULL,                 API_LOOP},
 	{"HEAD",   "/containers/{}/archive",     NULL,                 API_LOOP},
