@@ -1,15 +1,11 @@
-/* Decompression by first bytes.
- *
- * ISA-L's inflate consumes no byte behind the member it finishes, so that concatenated members are
- * found at next_in.  Its result does not tell a stream that ends early from one that is done: the
- * block state does.
- */
+/* Decompression by first bytes. */
 #include "store/compress.h"
 
-#include <isa-l/igzip_lib.h>
 #include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
+
+#include "store/inflate.h"
 
 #define IN_SIZE    (128 * 1024)
 #define PEEK_SIZE  6
@@ -23,8 +19,8 @@ struct decompress {
 	bool eof;      /* of in */
 	bool in_frame; /* a gzip member or zstd frame has begun and not ended */
 	uint64_t in_bytes, out_bytes;
-	struct inflate_state *gz; /* owned */
-	ZSTD_DStream *zstd;       /* owned */
+	struct inflate *gz; /* owned */
+	ZSTD_DStream *zstd; /* owned */
 };
 
 static int fill(struct decompress *d, struct error *err)
@@ -76,8 +72,7 @@ static int next_member(struct decompress *d, struct error *err)
 	}
 	if (d->buf[d->pos] != 0x1f)
 		return error_set(err, ERROR_INVALID, 0, "gzip: garbage behind the compressed data");
-	isal_inflate_init(d->gz);
-	d->gz->crc_flag = ISAL_GZIP;
+	inflate_start(d->gz);
 	d->in_frame = true;
 	return 1;
 }
@@ -86,27 +81,22 @@ static ssize_t read_gzip(struct decompress *d, void *buf, size_t size, struct er
 {
 	size_t done = 0;
 
-	if (size > UINT32_MAX / 2)
-		size = UINT32_MAX / 2;
 	while (done == 0) {
+		size_t used;
 		int r = d->in_frame ? fill(d, err) : next_member(d, err);
 
 		if (r < 0)
 			return r;
 		if (!d->in_frame)
 			return 0;
-		d->gz->next_in = d->buf + d->pos;
-		d->gz->avail_in = (uint32_t)(d->end - d->pos);
-		d->gz->next_out = buf;
-		d->gz->avail_out = (uint32_t)size;
-		r = isal_inflate(d->gz);
+		used = d->end - d->pos;
+		done = size;
+		r = inflate_run(d->gz, d->buf + d->pos, &used, buf, &done);
 		if (r < 0)
 			return error_set(err, ERROR_INVALID, 0, "gzip: %s",
-					 r == ISAL_INCORRECT_CHECKSUM ? "wrong checksum"
-								      : "damaged data");
-		d->pos = d->end - d->gz->avail_in;
-		done = size - d->gz->avail_out;
-		if (d->gz->block_state == ISAL_BLOCK_FINISH)
+					 r == -EBADMSG ? "wrong checksum" : "damaged data");
+		d->pos += used;
+		if (r > 0)
 			d->in_frame = false;
 		else if (done == 0 && at_end(d))
 			return error_set(err, ERROR_INVALID, 0, "gzip: the data ends early");
@@ -204,7 +194,7 @@ int decompress_new(const struct stream_reader *in, struct decompress **ret, stru
 	if (r < 0)
 		return r;
 	if (d->kind == COMPRESS_GZIP)
-		d->gz = xnew0(struct inflate_state);
+		d->gz = inflate_new();
 	if (d->kind == COMPRESS_ZSTD) {
 		d->zstd = ZSTD_createDStream();
 		if (!d->zstd)
@@ -219,7 +209,7 @@ struct decompress *decompress_free(struct decompress *d)
 	if (!d)
 		return NULL;
 	(void)ZSTD_freeDStream(d->zstd);
-	free(d->gz);
+	(void)inflate_free(d->gz);
 	free(d->buf);
 	free(d);
 	return NULL;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -126,4 +127,18 @@ static inline void tar_add_end(struct strbuf *b)
 	struct stream_writer out = strbuf_writer(b);
 
 	assert_int_equal(tar_write_end(&out, NULL), 0);
+}
+
+/* One gzip member, by another library than ours usually is. */
+static inline void gzip_add(struct strbuf *out, const void *data, size_t len)
+{
+	size_t room = compressBound(len) + 64;
+	z_stream z = {.next_in = (Bytef *)data, .avail_in = (uInt)len};
+
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_out = (Bytef *)strbuf_reserve(out, room);
+	z.avail_out = (uInt)room;
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	strbuf_advance(out, room - z.avail_out);
+	(void)deflateEnd(&z);
 }

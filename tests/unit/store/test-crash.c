@@ -13,8 +13,6 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#include <isa-l/igzip_lib.h>
-
 #include "base/spawn.h"
 
 /* Each run checks a third of the calls: whatever their order, neighbours are alike. */
@@ -41,23 +39,6 @@ static int import_tar(struct store *s, const struct strbuf *tar, const char *nam
 	return store_import(s, &args, ret_id, NULL);
 }
 
-static void gzip(struct strbuf *out, const struct strbuf *in)
-{
-	struct isal_zstream *z = xnew0(struct isal_zstream);
-	char *room = strbuf_reserve(out, in->len + 1000);
-
-	isal_deflate_init(z);
-	z->gzip_flag = IGZIP_GZIP;
-	z->end_of_stream = 1;
-	z->next_in = (uint8_t *)in->s;
-	z->avail_in = (uint32_t)in->len;
-	z->next_out = (uint8_t *)room;
-	z->avail_out = (uint32_t)in->len + 1000;
-	(void)isal_deflate(z);
-	strbuf_advance(out, in->len + 1000 - z->avail_out);
-	free(z);
-}
-
 /* Every step must succeed, on a store in whatever state a crash left it. */
 static int work(struct store *s)
 {
@@ -68,7 +49,7 @@ static int work(struct store *s)
 	int r;
 
 	make_tar(&tar);
-	gzip(&gz, &tar);
+	gzip_add(&gz, tar.s, tar.len);
 	r = import_tar(s, &tar, "plain", id);
 	if (r >= 0)
 		r = store_snapshot_remove(s, CONTAINER, NULL);
