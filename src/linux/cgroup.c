@@ -56,6 +56,22 @@ enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l)
 	return l->mode;
 }
 
+size_t cgroup_layout_count(const struct cgroup_layout *l)
+{
+	return l->count;
+}
+
+void cgroup_layout_get(const struct cgroup_layout *l, size_t i, struct cgroup_hierarchy *ret)
+{
+	const struct hierarchy *h = &l->hierarchies[i];
+
+	assert(i < l->count);
+	*ret = (struct cgroup_hierarchy){.name = h->name,
+					 .controllers = h->controllers,
+					 .mount_point = h->path,
+					 .is_v2 = h->is_v2};
+}
+
 struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l)
 {
 	for (size_t i = 0; l && i < l->count; i++) {
@@ -146,21 +162,6 @@ int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err)
 		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup file system is mounted");
 	layout_set_mode(l);
 	*ret = TAKE_PTR(l);
-	return 0;
-}
-
-int cgroup_layout_reopen(struct cgroup_layout *l, struct error *err)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		struct hierarchy *h = &l->hierarchies[i];
-		int fd = h->path ? open(h->path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
-
-		if (fd < 0)
-			return error_set(err, ERROR_UNAVAILABLE, h->path ? errno : EBADF,
-					 "open cgroup mount '%s'", h->name);
-		fd_close(&h->root_fd);
-		h->root_fd = fd;
-	}
 	return 0;
 }
 
@@ -324,22 +325,6 @@ int cgroup_clone_fd(const struct cgroup *cg)
 	return cgroup_v2_dir(cg);
 }
 
-size_t cgroup_hierarchy_count(const struct cgroup *cg)
-{
-	return cg->layout->count;
-}
-
-void cgroup_hierarchy_get(const struct cgroup *cg, size_t i, struct cgroup_hierarchy *ret)
-{
-	const struct hierarchy *h = &cg->layout->hierarchies[i];
-
-	assert(i < cg->layout->count);
-	*ret = (struct cgroup_hierarchy){.name = h->name,
-					 .controllers = h->controllers,
-					 .is_v2 = h->is_v2,
-					 .dir_fd = cg->dir_fds[i]};
-}
-
 static int path_check(const char *path, struct error *err)
 {
 	if (path[0] != '/' || path[1] == '\0' || path[strlen(path) - 1] == '/' ||
@@ -369,7 +354,53 @@ static bool has_processes(int dir_fd)
 	return text && text[0] != '\0';
 }
 
-static int create_in(const struct hierarchy *h, const char *path, int *ret, struct error *err)
+typedef void (*visit_fn)(int parent_fd, const char *name, int dir_fd, void *data);
+
+#define CGROUP_DEPTH_MAX 64
+
+/* Children before parents; name is NULL for the top one. */
+static void walk(int parent_fd, const char *name, int dir_fd, visit_fn fn, void *data,
+		 unsigned depth)
+{
+	int read_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = read_fd < 0 ? NULL : fdopendir(read_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		fd_close(&read_fd);
+	while (dir && depth < CGROUP_DEPTH_MAX && (entry = readdir(dir))) {
+		autoclose int sub = -EBADF;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		sub = openat(dir_fd, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			walk(dir_fd, entry->d_name, sub, fn, data, depth + 1);
+	}
+	if (dir)
+		(void)closedir(dir);
+	fn(parent_fd, name, dir_fd, data);
+}
+
+static void visit_remove(int parent_fd, const char *name, int dir_fd, void *data)
+{
+	(void)dir_fd;
+	(void)data;
+	if (name)
+		(void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* the parent's removal will tell */
+}
+
+static int prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err)
+{
+	if (h->is_v2) {
+		cgroup_v2_enable_controllers(parent_fd);
+		return 0;
+	}
+	return cgroup_v1_prepare(h, parent_fd, dir_fd, err);
+}
+
+/* Component by component, to give each what it needs from its parent. */
+static int create_stepwise(const struct hierarchy *h, const char *path, int *ret, struct error *err)
 {
 	autoclose int parent = openat(h->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	const char *p = path + 1;
@@ -379,32 +410,68 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 	while (*p) {
 		size_t n = strcspn(p, "/");
 		autofree char *name = xstrndup(p, n);
-		bool made = mkdirat(parent, name, 0755) == 0;
-		bool last = p[n] == '\0';
 		autoclose int fd = -EBADF;
 		int r;
 
-		if (!made && errno != EEXIST)
+		if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
 			return error_set(err, ERROR_INTERNAL, errno, "create cgroup '%s' in %s",
 					 path, h->name);
 		fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return error_set(err, ERROR_INTERNAL, errno, "open cgroup '%s' in %s", path,
 					 h->name);
-		if (!made && last && has_processes(fd))
-			return error_set(err, ERROR_CONFLICT, EEXIST, "cgroup '%s' in %s is in use",
-					 path, h->name);
-		r = made && !h->is_v2 ? cgroup_v1_prepare(h, parent, fd, err) : 0;
+		r = prepare(h, parent, fd, err);
 		if (r < 0)
 			return r;
-		if (h->is_v2)
-			cgroup_v2_enable_controllers(parent);
 		fd_close(&parent);
 		parent = TAKE_FD(fd);
-		p += n + !last;
+		p += n + (p[n] == '/');
 	}
 	*ret = TAKE_FD(parent);
 	return 0;
+}
+
+/* What a container of this name has left behind is not taken over, limits and all. */
+static int replace_stale(const struct hierarchy *h, const char *path, struct error *err)
+{
+	autoclose int fd =
+		openat(h->root_fd, path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open cgroup '%s' in %s", path,
+				 h->name);
+	if (has_processes(fd))
+		return error_set(err, ERROR_CONFLICT, EEXIST, "cgroup '%s' in %s is in use", path,
+				 h->name);
+	walk(h->root_fd, NULL, fd, visit_remove, NULL, 0);
+	if ((unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) < 0 && errno != ENOENT) ||
+	    mkdirat(h->root_fd, path + 1, 0755) < 0)
+		return error_set(err, ERROR_CONFLICT, errno, "replace cgroup '%s' in %s", path,
+				 h->name);
+	return 0;
+}
+
+static int create_in(const struct hierarchy *h, const char *path, int *ret, struct error *err)
+{
+	bool made = mkdirat(h->root_fd, path + 1, 0755) == 0;
+	int r = 0;
+
+	if (!made && errno == EEXIST) {
+		r = replace_stale(h, path, err);
+		made = r == 0;
+	} else if (!made && errno != ENOENT) {
+		r = error_set(err, ERROR_INTERNAL, errno, "create cgroup '%s' in %s", path,
+			      h->name);
+	}
+	if (r < 0)
+		return r;
+	/* The parent was there, as almost always; and if nothing is inherited from it, that is all. */
+	if (made && !h->is_v2 && !cgroup_v1_inherits(h)) {
+		*ret = openat(h->root_fd, path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (*ret >= 0)
+			return 0;
+	}
+	return create_stepwise(h, path, ret, err);
 }
 
 int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
@@ -549,34 +616,6 @@ static void pids_add_file(int dir_fd, struct pid_list *list)
 	}
 }
 
-typedef void (*visit_fn)(int parent_fd, const char *name, int dir_fd, void *data);
-
-#define CGROUP_DEPTH_MAX 64
-
-/* Children before parents; name is NULL for the top one. */
-static void walk(int parent_fd, const char *name, int dir_fd, visit_fn fn, void *data,
-		 unsigned depth)
-{
-	int read_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = read_fd < 0 ? NULL : fdopendir(read_fd);
-	struct dirent *entry;
-
-	if (!dir)
-		fd_close(&read_fd);
-	while (dir && depth < CGROUP_DEPTH_MAX && (entry = readdir(dir))) {
-		autoclose int sub = -EBADF;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		sub = openat(dir_fd, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			walk(dir_fd, entry->d_name, sub, fn, data, depth + 1);
-	}
-	if (dir)
-		(void)closedir(dir);
-	fn(parent_fd, name, dir_fd, data);
-}
-
 static void visit_pids(int parent_fd, const char *name, int dir_fd, void *data)
 {
 	(void)parent_fd;
@@ -648,14 +687,6 @@ int cgroup_kill(const struct cgroup *cg, int signo, struct error *err)
 
 #define DESTROY_ROUNDS     64
 #define DESTROY_TIMEOUT_MS 10000
-
-static void visit_remove(int parent_fd, const char *name, int dir_fd, void *data)
-{
-	(void)dir_fd;
-	(void)data;
-	if (name)
-		(void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* the parent's removal will tell */
-}
 
 static int remove_in(const struct hierarchy *h, const char *path, int *dir_fd)
 {

@@ -28,10 +28,17 @@ int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err);
  * ("cpu,cpuacct", "systemd"), "unified" is the v2 one; a `cgroup.controllers` file in the root
  * itself makes it pure v2. */
 int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err);
-/* In a new mount namespace: open the same mounts there, for mounts can only be cloned from fds of
- * one's own namespace (open_tree(2)). */
-int cgroup_layout_reopen(struct cgroup_layout *l, struct error *err);
 enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l);
+
+/* One hierarchy, for whoever mounts it inside a container; strings borrowed from the layout. */
+struct cgroup_hierarchy {
+	const char *name;        /* directory name below /sys/fs/cgroup: "cpu,cpuacct", "unified" */
+	const char *controllers; /* v1: "cpu,cpuacct" or "name=systemd"; v2: "" */
+	const char *mount_point; /* absolute; NULL in a layout of cgroup_layout_open() */
+	bool is_v2;
+};
+size_t cgroup_layout_count(const struct cgroup_layout *l);
+void cgroup_layout_get(const struct cgroup_layout *l, size_t i, struct cgroup_hierarchy *ret);
 struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l);
 DEFINE_CLEANUP(struct cgroup_layout, cgroup_layout_free);
 #define autocgrouplayout __attribute__((cleanup(cgroup_layout_freep_)))
@@ -165,13 +172,3 @@ struct cgroup_stats {
 /* Read all that is there.  Free with cgroup_stats_done. */
 int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err);
 void cgroup_stats_done(struct cgroup_stats *s);
-
-/* One hierarchy, for whoever mounts it inside a container. */
-struct cgroup_hierarchy {
-	const char *name;        /* directory name below /sys/fs/cgroup: "cpu,cpuacct", "unified" */
-	const char *controllers; /* v1: "cpu,cpuacct" or "name=systemd"; v2: "" */
-	bool is_v2;
-	int dir_fd; /* borrowed: this cgroup's directory in it; -EBADF: not there */
-};
-size_t cgroup_hierarchy_count(const struct cgroup *cg);
-void cgroup_hierarchy_get(const struct cgroup *cg, size_t i, struct cgroup_hierarchy *ret);

@@ -53,7 +53,9 @@ extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;
 
 /* Enable controllers for the children of a v2 directory; what cannot be enabled is skipped. */
 void cgroup_v2_enable_controllers(int dir_fd);
-/* Prepare a fresh v1 directory (cpuset needs its parent's cpus and mems). */
+/* Whether a v1 directory needs something of its parent's before it takes processes: cpuset. */
+bool cgroup_v1_inherits(const struct hierarchy *h);
+/* Give a v1 directory its parent's cpus and mems, if it has none. */
 int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err);
 /* v2 device policy: attach a BPF program made of the rules. */
 int cgroup_bpf_devices(int dir_fd, const struct cgroup_device_rule *rules, size_t n,

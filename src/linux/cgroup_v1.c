@@ -320,17 +320,33 @@ static int v1_apply(const struct cgroup *cg, const struct cgroup_resources *res,
 	return 0;
 }
 
-/* A new cpuset is empty and takes no process until it has cpus and mems: its parent's. */
+bool cgroup_v1_inherits(const struct hierarchy *h)
+{
+	return strstr(h->controllers, "cpuset");
+}
+
+static bool is_empty_file(int dir_fd, const char *file)
+{
+	autofree char *value = cgroup_read_text(dir_fd, file);
+
+	return !value || value[0] == '\n' || value[0] == '\0';
+}
+
+/* A new cpuset is empty and takes no process until it has cpus and mems: its parent's.  A parent
+ * that others made may be empty just so. */
 int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err)
 {
 	static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
 
-	if (!strstr(h->controllers, "cpuset"))
+	if (!cgroup_v1_inherits(h))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		autofree char *value = cgroup_read_text(parent_fd, files[i]);
+		autofree char *value = NULL;
 		int r;
 
+		if (!is_empty_file(dir_fd, files[i]))
+			continue;
+		value = cgroup_read_text(parent_fd, files[i]);
 		if (!value)
 			continue; /* nothing to inherit: joining will tell */
 		value[strcspn(value, "\n")] = '\0';

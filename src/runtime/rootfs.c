@@ -247,87 +247,91 @@ static int mount_bind(struct setup *s, const struct plan_mount *m, struct error 
 	return r < 0 ? r : attach(s, m, fd, S_ISDIR(st.st_mode), err);
 }
 
-/* v1: a tmpfs with one directory a hierarchy, and in it the container's own cgroup. */
-static int bind_hierarchies(const struct cgroup *cg, const struct plan_mount *m, int tmpfs_fd,
-			    struct error *err)
+/* The container's own cgroup in one hierarchy, detached.  By path: an fd from before our mount
+ * namespace is no source for a clone. */
+static int clone_cgroup(struct setup *s, const struct cgroup_hierarchy *h, struct error *err)
 {
-	const struct mount_options options = {.attr_set = m->options.attr_set,
-					      .attr_clr = m->options.attr_clr};
+	autofree char *path = xasprintf("%s%s", h->mount_point, s->cgroup_path);
 
-	for (size_t i = 0; i < cgroup_hierarchy_count(cg); i++) {
-		autoclose int fd = -EBADF, at_fd = -EBADF;
-		struct cgroup_hierarchy h;
-		int r;
+	return mount_clone(AT_FDCWD, path, false, err);
+}
 
-		cgroup_hierarchy_get(cg, i, &h);
-		if (h.dir_fd < 0)
-			continue;
-		fd = mount_clone(h.dir_fd, "", false, err);
-		if (fd < 0)
-			return fd;
-		r = mount_apply(fd, &options, err);
-		if (r < 0)
-			return r;
-		if (mkdirat(tmpfs_fd, h.name, 0755) < 0)
-			return error_set(err, ERROR_INTERNAL, errno, "create '%s'", h.name);
-		at_fd = openat(tmpfs_fd, h.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (at_fd < 0)
-			return error_set(err, ERROR_INTERNAL, errno, "open '%s'", h.name);
-		r = mount_attach(fd, at_fd, h.name, err);
-		if (r < 0)
-			return r;
-		/* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
-		for (const char *p = h.name; strchr(h.name, ',') && *p;) {
-			size_t n = strcspn(p, ",");
-			autofree char *alias = xstrndup(p, n);
+/* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
+static int link_controllers(int tmpfs_fd, const char *name, struct error *err)
+{
+	if (!strchr(name, ','))
+		return 0;
+	for (const char *p = name; *p;) {
+		size_t n = strcspn(p, ",");
+		autofree char *alias = xstrndup(p, n);
 
-			if (symlinkat(h.name, tmpfs_fd, alias) < 0 && errno != EEXIST)
-				return error_set(err, ERROR_INTERNAL, errno, "link '%s'", alias);
-			p += n + (p[n] == ',');
-		}
+		if (symlinkat(name, tmpfs_fd, alias) < 0 && errno != EEXIST)
+			return error_set(err, ERROR_INTERNAL, errno, "link '%s'", alias);
+		p += n + (p[n] == ',');
 	}
 	return 0;
 }
 
-static int mount_cgroup_v1(struct setup *s, const struct cgroup *cg, const struct plan_mount *m,
-			   struct error *err)
+/* v1: a tmpfs with one directory a hierarchy, and in it the container's own cgroup. */
+static int bind_hierarchies(struct setup *s, int tmpfs_fd, struct error *err)
+{
+	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout); i++) {
+		autoclose int fd = -EBADF;
+		struct cgroup_hierarchy h;
+		int r;
+
+		cgroup_layout_get(s->cgroup_layout, i, &h);
+		fd = clone_cgroup(s, &h, err);
+		if (fd < 0)
+			return fd;
+		/* Nobody else can reach this tmpfs yet: a name in it is as good as an fd. */
+		if (mkdirat(tmpfs_fd, h.name, 0755) < 0 ||
+		    sys_move_mount(fd, "", tmpfs_fd, h.name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			return error_set(err, ERROR_INTERNAL, errno, "attach '%s'", h.name);
+		r = link_controllers(tmpfs_fd, h.name, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	static const char *const tmpfs_options[] = {TMPFS_OPTIONS};
-	struct mount_options options = {.all = tmpfs_options, .count = 1, .file_system = {1}};
-	autoclose int fd = -EBADF;
+	const struct mount_options plain = {.all = tmpfs_options, .count = 1, .file_system = {1}};
+	/* of all of them at once, when they are there */
+	const struct mount_options all = {.rec_attr_set = m->options.attr_set,
+					  .rec_attr_clr = m->options.attr_clr,
+					  .propagation = m->options.propagation,
+					  .propagation_recursive = true};
+	autoclose int fd = mount_new("tmpfs", "tmpfs", &plain, err);
 	int r;
 
-	options.attr_set = m->options.attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY;
-	fd = mount_new("tmpfs", "tmpfs", &options, err);
 	if (fd < 0)
 		return fd;
 	/* Mounts can only be attached below what is attached itself (until Linux 6.15). */
 	r = attach(s, m, fd, true, err);
 	if (r == 0)
-		r = bind_hierarchies(cg, m, fd, err);
-	if (r == 0 && m->options.attr_set & MOUNT_ATTR_RDONLY)
-		r = mount_set_readonly(fd, false, err);
-	return r;
+		r = bind_hierarchies(s, fd, err);
+	return r < 0 ? r : mount_apply(fd, &all, err);
 }
 
-static int mount_cgroup_v2(struct setup *s, const struct cgroup *cg, const struct plan_mount *m,
-			   struct error *err)
+static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	const struct oci_namespace *ns = &s->spec->linux_.namespaces[OCI_NAMESPACE_CGROUP];
 	struct mount_options options = m->options;
+	struct cgroup_hierarchy h = {0};
 	autoclose int fd = -EBADF;
-	struct cgroup_hierarchy h = {.dir_fd = -EBADF};
 	int r;
 
 	/* In its own cgroup namespace a new instance shows the container's cgroup as the root. */
-	if (ns->present) {
-		memset(options.file_system, 0, sizeof(options.file_system));
+	memset(options.file_system, 0, sizeof(options.file_system));
+	if (ns->present)
 		fd = mount_new("cgroup2", "cgroup", &options, NULL);
-	}
 	if (fd < 0) {
-		for (size_t i = 0; i < cgroup_hierarchy_count(cg) && !h.is_v2; i++)
-			cgroup_hierarchy_get(cg, i, &h);
-		fd = mount_clone(h.dir_fd, "", false, err);
+		for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout) && !h.is_v2; i++)
+			cgroup_layout_get(s->cgroup_layout, i, &h);
+		fd = clone_cgroup(s, &h, err);
 		if (fd < 0)
 			return fd;
 		r = mount_apply(fd, &options, err);
@@ -339,18 +343,12 @@ static int mount_cgroup_v2(struct setup *s, const struct cgroup *cg, const struc
 
 static int mount_cgroup(struct setup *s, const struct plan_mount *m, struct error *err)
 {
-	autocgroup struct cgroup *cg = NULL;
 	int r = setup_wait_cgroup(s, err);
 
-	if (r == 0)
-		r = cgroup_layout_reopen(s->cgroup_layout, err);
-	if (r == 0)
-		r = cgroup_open(s->cgroup_layout, s->cgroup_path, &cg, err);
 	if (r < 0)
 		return r;
-	return cgroup_layout_mode(s->cgroup_layout) == CGROUP_MODE_V2
-		       ? mount_cgroup_v2(s, cg, m, err)
-		       : mount_cgroup_v1(s, cg, m, err);
+	return cgroup_layout_mode(s->cgroup_layout) == CGROUP_MODE_V2 ? mount_cgroup_v2(s, m, err)
+								      : mount_cgroup_v1(s, m, err);
 }
 
 int rootfs_mount_all(struct setup *s, struct error *err)

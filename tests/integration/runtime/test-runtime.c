@@ -592,6 +592,21 @@ static void limits_are_set(void **state)
 	assert_contains(result.out, "Read-only file system");
 }
 
+/* A crashed engine leaves a cgroup; its limits are not the next container's. */
+static void stale_limits_are_dropped(void **state)
+{
+	static const char dir[] = "/sys/fs/cgroup/pids/vessel-runtime-test/first";
+	int fd;
+
+	(void)state;
+	assert_int_equal(file_mkdir_p(AT_FDCWD, dir, 0755, NULL), 0);
+	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(file_write_value(fd, "pids.max", "3", NULL), 0);
+	(void)close(fd);
+	box_run(&(struct box){.script = "cat /sys/fs/cgroup/pids/pids.max"}, &result);
+	assert_string_equal(result.out, "max\n");
+}
+
 static void device_policy(void **state)
 {
 	(void)state;
@@ -857,6 +872,16 @@ static void join_by_path(void **state)
 	assert_contains(second.out, user);
 	assert_contains(second.out, net);
 	assert_contains(second.out, "pid 1\n0\n");
+	/* exec enters the user namespace too */
+	assert_int_equal(box_exec(&r, "\"sh\",\"-c\",\"id -u; readlink /proc/self/ns/user\"", NULL,
+				  second.out, sizeof(second.out), &err),
+			 0);
+	assert_true(str_has_prefix(second.out, "0\n"));
+	assert_contains(second.out, user);
+	assert_int_equal(
+		box_exec(&r, "\"tty\"", ",\"terminal\":true", second.out, sizeof(second.out), &err),
+		0);
+	assert_string_equal(second.out, "/dev/pts/0\r\n");
 	/* a path that is no such namespace */
 	box_fail(&(struct box){.namespaces = "{\"type\":\"mount\"},{\"type\":\"uts\"},"
 					     "{\"type\":\"network\",\"path\":\"/etc/passwd\"}",
@@ -1057,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(proc_is_not_mounted_over),
 		cmocka_unit_test(overlay_root),
 		cmocka_unit_test(limits_are_set),
+		cmocka_unit_test(stale_limits_are_dropped),
 		cmocka_unit_test(device_policy),
 		cmocka_unit_test(oom_kills_are_counted),
 		cmocka_unit_test(pause_resume_and_stats),
