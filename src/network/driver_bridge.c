@@ -51,6 +51,34 @@ static int ensure_bridge(struct netlink *nl, const struct network *net, int *ret
 	return 0;
 }
 
+/* Link-local addresses are ours to give: one that the kernel makes is tentative for one or two
+ * seconds, during which the host cannot ask for a container's MAC (ndisc_send_ns), and what is sent
+ * to a published port meanwhile ends as "No route to host".  Numbers of ours are never taken twice. */
+static int no_generated_addresses(const char *link, struct error *err)
+{
+	return sysctl_set_link("ipv6", link, "addr_gen_mode", "1" /* none */, err);
+}
+
+/* fe80::1, as on dockerd's bridges. */
+static const struct netaddr_prefix bridge_link_local = {
+	.addr = {.family = AF_INET6, .b = {0xfe, 0x80, [15] = 1}},
+	.len = 64,
+};
+
+/* From the MAC (RFC 4291 appendix A). */
+static struct netaddr_prefix link_local(const uint8_t mac[static 6])
+{
+	struct netaddr_prefix p = {.addr = {.family = AF_INET6, .b = {0xfe, 0x80}}, .len = 64};
+	uint8_t *id = p.addr.b + 8;
+
+	memcpy(id, mac, 3);
+	id[0] ^= 0x02;
+	id[3] = 0xff;
+	id[4] = 0xfe;
+	memcpy(id + 5, mac + 3, 3);
+	return p;
+}
+
 static int bridge_sysctls(const struct network_manager *nm, const struct network *net,
 			  struct error *err)
 {
@@ -67,6 +95,8 @@ static int bridge_sysctls(const struct network_manager *nm, const struct network
 	if (r < 0 || !sysctl_has_ipv6())
 		return r;
 	r = sysctl_set_link("ipv6", net->link, "disable_ipv6", ipv6 ? "0" : "1", err);
+	if (r == 0)
+		r = no_generated_addresses(net->link, err);
 	if (r < 0)
 		return r;
 	return sysctl_set_link("ipv6", net->link, "accept_ra", "0", err);
@@ -101,6 +131,8 @@ static int bridge_up(const struct network_manager *nm, const struct network *net
 		if (netaddr_is_set(&a.addr))
 			rtnl_add_address(b, index, &a);
 	}
+	if (netaddr_is_set(&net->ipv6.gateway))
+		rtnl_add_address(b, index, &bridge_link_local);
 	rtnl_set_up(b, net->link, false);
 	return netlink_batch_run(nl, b, err);
 }
@@ -132,6 +164,8 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 		return r;
 	if (sysctl_has_ipv6()) {
 		r = sysctl_set_link("ipv6", ep->link, "disable_ipv6", ipv6 ? "0" : "1", err);
+		if (r == 0)
+			r = no_generated_addresses(ep->link, err);
 		if (r < 0)
 			return r;
 		/* A neighbour on the bridge must not be able to advertise itself as the router. */
@@ -142,8 +176,12 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 	rtnl_set_up(b, ep->link, false);
 	if (netaddr_is_set(&ep->ipv4.addr))
 		rtnl_add_address(b, link.index, &ep->ipv4);
-	if (ipv6)
+	if (ipv6) {
+		struct netaddr_prefix local = link_local(ep->mac);
+
+		rtnl_add_address(b, link.index, &local);
 		rtnl_add_address(b, link.index, &ep->ipv6);
+	}
 	if (!ep->internal && netaddr_is_set(&ep->gateway4))
 		rtnl_add_default_route(b, link.index, &ep->gateway4);
 	if (!ep->internal && ipv6 && netaddr_is_set(&ep->gateway6))

@@ -401,19 +401,21 @@ static void containers_have_addresses_routes_and_names(void **state)
 		  "ip -4 route show default; cat /proc/sys/net/ipv6/conf/eth0/accept_ra;"
 		  "ip -o link show eth0 | grep -o 'link/ether [^ ]*'; ip -o link show eth0 | grep "
 		  "-o 'mtu [0-9]*';"
-		  "ip -6 route show default | grep -c 'via fd'; ip -6 addr show eth0 tentative "
-		  "scope global");
+		  "ip -6 route show default | grep -c 'via fd'; ip -6 addr show eth0 tentative; "
+		  "ip -o -6 addr show eth0 scope link | grep -o 'fe80[^ ]*'");
 	netlink_netns_leave(back);
-	assert_string_equal(out, "inet 10.213.0.2/22 brd 10.213.3.255\n"
-				 "default via 10.213.0.1 dev eth0 \n0\n"
-				 "link/ether 02:42:0a:d5:00:02\nmtu 1500\n1\n");
+	assert_string_equal(out,
+			    "inet 10.213.0.2/22 brd 10.213.3.255\n"
+			    "default via 10.213.0.1 dev eth0 \n0\n"
+			    "link/ether 02:42:0a:d5:00:02\nmtu 1500\n1\nfe80::42:aff:fed5:2/64\n");
 }
 
 static void the_host_routes_and_keeps_its_router_advertisements(void **state)
 {
 	autofree char *out = run("cd /proc/sys/net; cat ipv4/ip_forward ipv6/conf/all/forwarding "
 				 "ipv6/conf/out0/accept_ra ipv4/conf/vessel0/route_localnet "
-				 "ipv4/conf/out0/route_localnet ipv6/conf/vessel0/accept_ra");
+				 "ipv4/conf/out0/route_localnet ipv6/conf/vessel0/accept_ra; "
+				 "ip -6 addr show dev vessel0 tentative");
 
 	(void)state;
 	assert_string_equal(out, "1\n1\n2\n1\n0\n0\n");
