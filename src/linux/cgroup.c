@@ -471,7 +471,10 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 		if (*ret >= 0)
 			return 0;
 	}
-	return create_stepwise(h, path, ret, err);
+	r = create_stepwise(h, path, ret, err);
+	if (r < 0)
+		(void)unlinkat(h->root_fd, path + 1, AT_REMOVEDIR); /* ours, or not there */
+	return r;
 }
 
 int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
