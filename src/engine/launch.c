@@ -200,6 +200,7 @@ static int write_config(const struct launch *l, const char *runtime_dir, struct 
 	jw_kbool(&w, "Tty", config->tty);
 	jw_kbool(&w, "OpenStdin", config->open_stdin);
 	jw_kbool(&w, "StdinOnce", config->stdin_once);
+	jw_kbool(&w, "AutoRemove", c->spec->host.auto_remove);
 	jw_kuint(&w, "Rows", c->spec->host.console_rows);
 	jw_kuint(&w, "Cols", c->spec->host.console_cols);
 	write_log(l, &w);

@@ -15,7 +15,7 @@
  *   - End of file on the first connection before op start was received: the shim undoes everything and
  *     exits.  After op start it lives on whatever daemons do.
  *   - The shim leaves only after op release (or a failed start, or abort).  At the exit it writes
- *     exit.json durably and flushes the log, then sends ev exit, then finishes with attached clients
+ *     exit.json durably (unless AutoRemove) and flushes the log, then sends ev exit, then finishes with attached clients
  *     and waiters: whoever asks the daemon because of an answer of the shim must find that the daemon
  *     knows.  The same order holds for ev exec_exit and the exec's client.  Waiters are answered at
  *     op release if a daemon is connected (the reserved ports are closed before that, so the next
@@ -116,8 +116,9 @@ struct shim_config {
 	bool tty;                   /* "Tty" */
 	bool open_stdin;            /* "OpenStdin" */
 	bool stdin_once;            /* "StdinOnce" */
-	uint32_t rows, cols;        /* "Rows", "Cols": first size of the terminal, 0: unset */
-	struct shim_log log;        /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
+	bool auto_remove; /* "AutoRemove": the container goes at its exit; exit.json need not survive a power loss */
+	uint32_t rows, cols; /* "Rows", "Cols": first size of the terminal, 0: unset */
+	struct shim_log log; /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
 	struct json_objects
 		ports; /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
 	const char *detach_keys; /* "DetachKeys": default sequence */

@@ -165,8 +165,8 @@ static void record_exit(struct shim *s)
 	jw_kint(&w, "StartedAt", s->started_at);
 	jw_kint(&w, "FinishedAt", s->finished_at);
 	jw_object_end(&w);
-	if (file_write_atomic(s->state_dir_fd, SHIM_EXIT_NAME, out.s, out.len, 0600, FILE_SYNC,
-			      &err) < 0)
+	if (file_write_atomic(s->state_dir_fd, SHIM_EXIT_NAME, out.s, out.len, 0600,
+			      s->auto_remove ? 0 : FILE_SYNC, &err) < 0)
 		log_error("record the exit: %s", error_msg(&err));
 }
 
@@ -522,6 +522,7 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 	int r;
 
 	s->open_stdin = c->open_stdin;
+	s->auto_remove = c->auto_remove;
 	s->detach_keys = xstrdup(c->detach_keys);
 	s->cgroup = c->cgroup ? xstrdup(c->cgroup) : NULL;
 	r = move_to_cgroup(c->cgroup, err);
@@ -575,11 +576,13 @@ static int open_loop(struct shim *s, struct error *err)
 	return conns_add_first(s->conns, SHIM_CONTROL_FD, err);
 }
 
-static int adopt_descriptors(struct shim *s)
+static int adopt_descriptors(struct shim *s, struct error *err)
 {
 	for (int fd = SHIM_CONFIG_FD; fd <= SHIM_LOCK_FD; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd <= SHIM_CONTROL_FD)
-			return -errno;
+			return error_set(err, ERROR_INVALID, errno,
+					 "vesseld starts this program, with descriptor %d open",
+					 fd);
 	(void)close(SHIM_INIT_FD); /* init is bind-mounted by its path */
 	s->lock_fd = fcntl(SHIM_LOCK_FD, F_GETFD) < 0 ? -EBADF : SHIM_LOCK_FD;
 	return 0;
@@ -633,7 +636,7 @@ int shim_run(void)
 	log_set_name("vessel-shim");
 	(void)prctl(PR_SET_NAME, "vessel-shim", 0, 0, 0);
 	disarm_signals();
-	if (adopt_descriptors(&s) < 0 || open_loop(&s, &err) < 0 ||
+	if (adopt_descriptors(&s, &err) < 0 || open_loop(&s, &err) < 0 ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
 		log_error("not started as a shim: %s", error_msg(&err));
 		shim_done(&s);

@@ -39,6 +39,7 @@ struct shim {
 	struct runtime_container *container;
 	pid_t pid; /* process 1; 0 before, and when it has been reaped */
 	bool open_stdin;
+	bool auto_remove;
 	char *detach_keys; /* owned */
 	char *cgroup;      /* owned; to join later; NULL: none, or done */
 	struct loop_source *cgroup_timer;

@@ -16,7 +16,7 @@ static const char full_config[] =
 	"\"InitPath\":\"/init\",\"Spec\":{\"ociVersion\":\"1.2.0\",\"n\":18446744073709551615},"
 	"\"Lower\":[\"/a\",\"/b\"],\"Upper\":\"/u\",\"Work\":\"/"
 	"w\",\"Tty\":true,\"OpenStdin\":true,"
-	"\"StdinOnce\":true,\"Rows\":24,\"Cols\":80,"
+	"\"StdinOnce\":true,\"AutoRemove\":true,\"Rows\":24,\"Cols\":80,"
 	"\"Log\":{\"Type\":\"json-file\",\"Path\":\"/var/x/"
 	"l\",\"MaxSize\":10000000000,\"MaxFile\":3,"
 	"\"Attrs\":{\"k\":\"v\"}},"
@@ -41,7 +41,7 @@ static void check_full(const struct shim_config *c)
 	assert_string_equal(c->lower.v[1], "/b");
 	assert_string_equal(c->upper, "/u");
 	assert_string_equal(c->work, "/w");
-	assert_true(c->tty && c->open_stdin && c->stdin_once);
+	assert_true(c->tty && c->open_stdin && c->stdin_once && c->auto_remove);
 	assert_int_equal(c->rows, 24);
 	assert_int_equal(c->cols, 80);
 	assert_string_equal(c->log.type, "json-file");
