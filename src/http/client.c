@@ -2,7 +2,8 @@
  *
  * A reused connection on which the server has said anything (its close, mostly) since the last
  * response is not used again, which leaves only the short moment in which both cross.  While a body
- * is being sent, an answer that arrives ends the sending: servers refuse uploads early.
+ * is being sent, an answer that arrives ends the sending unless it is a success: servers refuse uploads early,
+ * and tell of progress while they read.
  */
 #include "http/client.h"
 

@@ -57,7 +57,8 @@ DEFINE_CLEANUP(struct http_client, http_client_free);
 #define autohttp_client __attribute__((cleanup(http_client_freep_)))
 
 /* Send a request and read the response's head (1xx skipped, except 101).  Any status is a success
- * here.  A server that answers before it has read the whole body is fine.  ERROR_UNAVAILABLE when
+ * here.  A server that refuses before it has read the whole body, or that
+ * answers while it still reads, is fine.  ERROR_UNAVAILABLE when
  * it cannot be reached, ERROR_INTERNAL when it breaks off. */
 int http_client_send(struct http_client *c, const struct http_client_request *req,
 		     struct http_response **ret, struct error *err);

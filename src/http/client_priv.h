@@ -45,7 +45,8 @@ int client_wait(struct http_client *c, int fd, uint32_t events, int timeout_ms);
 /* ---- client_response.c ---- */
 /* 0 when 100 Continue came, 1 when a final answer is coming, -ETIMEDOUT, or -errno. */
 int client_await_continue(struct http_client *c, int timeout_ms);
-/* Without waiting: a final answer has begun, or the connection has ended. */
+/* Without waiting: a final answer that is no success has begun, or the connection has ended.  What
+ * has come of a success is kept for client_read_head. */
 bool client_has_answer(struct http_client *c);
 /* The next final response's head. */
 int client_read_head(struct http_client *c, bool is_head, struct http_response **ret,

@@ -103,8 +103,9 @@ int client_await_continue(struct http_client *c, int timeout_ms)
 	return 0;
 }
 
-/* Whether the head that begins in the buffer is final; interim ones are skipped. */
-static bool has_final_head(struct http_client *c)
+/* Whether the head that begins in the buffer makes sending on useless: interim ones are skipped, and
+ * a success may tell of its progress (images/load) while it still reads. */
+static bool has_ending_head(struct http_client *c)
 {
 	for (;;) {
 		struct http_head_scan scan = {0};
@@ -122,7 +123,7 @@ static bool has_final_head(struct http_client *c)
 						      (size_t)n - scan.start, &head, &why) < 0)
 			return true;
 		if (head.status >= 200 || head.status == 101)
-			return true;
+			return head.status >= 300 || head.status == 101;
 		c->in_pos += (size_t)n;
 	}
 }
@@ -137,7 +138,7 @@ bool client_has_answer(struct http_client *c)
 	n = fill(c, 0);
 	if (n == -ETIMEDOUT)
 		return false;
-	return n <= 0 || has_final_head(c);
+	return n <= 0 || has_ending_head(c);
 }
 
 static void set_framing(struct http_response *r, bool is_head)

@@ -400,8 +400,11 @@ static int overlay_create(const struct mount_overlay *overlay, int *fds, struct 
 		if (r < 0)
 			return r;
 	}
+	/* Before Linux 6.5 overlay keeps whatever it is given until here; its own reason for EINVAL, if it
+	 * has another, comes from the old way again. */
 	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_CREATE, NULL, NULL, 0) < 0)
-		return context_error(fs_fd, errno, "create overlay", err);
+		return errno == EINVAL ? -EOPNOTSUPP
+				       : context_error(fs_fd, errno, "create overlay", err);
 	fd = sys_fsmount(fs_fd, FSMOUNT_CLOEXEC, 0);
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "mount overlay");

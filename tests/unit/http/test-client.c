@@ -26,6 +26,23 @@ static void count(struct http_request *req, void *data)
 	http_respond(req, 200, "Text/Plain; charset=utf-8", text, strlen(text));
 }
 
+/* Answers with as many bytes as come, while they come. */
+static void echo(struct http_request *req, void *data)
+{
+	static char buf[10000];
+	ssize_t n = 0;
+	int r;
+
+	(void)data;
+	r = http_start(req, 200, "application/octet-stream");
+	while (r == 0 && (n = http_body_read(req, buf, sizeof(buf))) > 0)
+		r = http_write(req, buf, (size_t)n);
+	if (r == 0 && n == 0)
+		(void)http_end(req);
+	else
+		http_abort(req);
+}
+
 static void stream(struct http_request *req, void *data)
 {
 	static char block[100000];
@@ -76,6 +93,11 @@ static void work_count(struct http_request *req, void *data)
 	http_request_work(req, count, data);
 }
 
+static void work_echo(struct http_request *req, void *data)
+{
+	http_request_work(req, echo, data);
+}
+
 static void work_stream(struct http_request *req, void *data)
 {
 	http_request_work(req, stream, data);
@@ -107,7 +129,7 @@ static const struct {
 } routes[] = {
 	{"/count", work_count}, {"/stream", work_stream},      {"/hijack", hijack},
 	{"/park", park},        {"/detach", detach},           {"/hijack-work", work_hijack},
-	{"/last", last},        {"/close-after", close_after},
+	{"/last", last},        {"/close-after", close_after}, {"/echo", work_echo},
 };
 
 static void on_request(struct http_request *req, void *data)
@@ -362,6 +384,23 @@ static void test_upload_refused(void **state)
 		assert_string_equal(http_response_content_type(r), "application/json");
 		assert_body(r, "{\"message\":\"no\"}");
 	}
+}
+
+/* An answer that comes while the body is still sent, and is as large: neither side may wait for the other. */
+static void test_upload_answered_meanwhile(void **state)
+{
+	struct setup *s = *state;
+	struct source src = {.left = 8 * MIB};
+	struct http_client_request req = {
+		.method = "POST", .target = "/echo", .read_body = read_source, .read_data = &src};
+	autohttp_response struct http_response *r = request(s, &req);
+	autofree char *body = NULL;
+	size_t len = 0;
+
+	assert_int_equal(http_response_status(r), 200);
+	assert_int_equal(http_response_read_all(r, 9 * MIB, &body, &len, NULL), 0);
+	assert_int_equal(len, 8 * MIB);
+	assert_int_equal(src.left, 0);
 }
 
 static ssize_t read_broken(void *data, void *buf, size_t size)
@@ -668,6 +707,7 @@ int main(void)
 		OVER_UNIX(test_reconnect),
 		OVER_UNIX(test_uploads),
 		OVER_UNIX(test_upload_refused),
+		OVER_UNIX(test_upload_answered_meanwhile),
 		OVER_UNIX(test_upload_source_fails),
 		OVER_UNIX(test_download),
 		OVER_UNIX(test_hijack),
@@ -683,6 +723,7 @@ int main(void)
 		OVER_TLS(test_reconnect),
 		OVER_TLS(test_uploads),
 		OVER_TLS(test_upload_refused),
+		OVER_TLS(test_upload_answered_meanwhile),
 		OVER_TLS(test_download),
 		OVER_TLS(test_hijack),
 		OVER_TLS(test_hijack_other_way),
