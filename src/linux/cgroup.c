@@ -49,6 +49,8 @@ static void layout_set_mode(struct cgroup_layout *l)
 		v2 = v2 || l->hierarchies[i].is_v2;
 	}
 	l->mode = v1 && v2 ? CGROUP_MODE_HYBRID : v1 ? CGROUP_MODE_V1 : CGROUP_MODE_V2;
+	for (size_t i = 0; i < l->count; i++)
+		l->hierarchies[i].rules = l->hierarchies[i].is_v2 == (l->mode == CGROUP_MODE_V2);
 }
 
 enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l)
@@ -176,7 +178,7 @@ int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *er
 		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup root");
 	if (faccessat(fd, "cgroup.controllers", F_OK, 0) == 0) {
 		layout_add(l, "unified", "", fd, true);
-		l->mode = CGROUP_MODE_V2;
+		layout_set_mode(l);
 		*ret = TAKE_PTR(l);
 		return 0;
 	}
@@ -346,6 +348,27 @@ static struct cgroup *cgroup_new(const struct cgroup_layout *l, const char *path
 	return cg;
 }
 
+void cgroup_enable_path(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->layout->count; i++) {
+		const struct hierarchy *h = &cg->layout->hierarchies[i];
+		autofree char *path = xstrdup(cg->path);
+
+		if (!h->is_v2)
+			continue;
+		cgroup_v2_enable_controllers(h->root_fd);
+		for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+			autoclose int fd = -EBADF;
+
+			*p = '\0';
+			fd = openat(h->root_fd, path + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			*p = '/';
+			if (fd >= 0)
+				cgroup_v2_enable_controllers(fd);
+		}
+	}
+}
+
 /* A directory that held processes cannot be ours: another container has this name. */
 static bool has_processes(int dir_fd)
 {
@@ -393,7 +416,8 @@ static void visit_remove(int parent_fd, const char *name, int dir_fd, void *data
 static int prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err)
 {
 	if (h->is_v2) {
-		cgroup_v2_enable_controllers(parent_fd);
+		if (h->rules)
+			cgroup_v2_enable_controllers(parent_fd);
 		return 0;
 	}
 	return cgroup_v1_prepare(h, parent_fd, dir_fd, err);
@@ -443,7 +467,7 @@ static int replace_stale(const struct hierarchy *h, const char *path, struct err
 	if (has_processes(fd))
 		return error_set(err, ERROR_CONFLICT, EEXIST, "cgroup '%s' in %s is in use", path,
 				 h->name);
-	walk(h->root_fd, NULL, fd, visit_remove, NULL, 0);
+	/* With children it is somebody's parent, and removal is refused. */
 	if ((unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) < 0 && errno != ENOENT) ||
 	    mkdirat(h->root_fd, path + 1, 0755) < 0)
 		return error_set(err, ERROR_CONFLICT, errno, "replace cgroup '%s' in %s", path,

@@ -8,6 +8,7 @@ struct hierarchy {         /* one mounted hierarchy */
 	char *controllers; /* owned: "cpu,cpuacct", "name=systemd"; v2: "" */
 	char *path;        /* owned: where it is mounted; NULL in tests */
 	int root_fd;       /* owned: O_PATH of its root */
+	bool rules;        /* its controllers are the ones in use: v1's, unless all is v2 */
 	bool is_v2;
 };
 
@@ -53,6 +54,8 @@ extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;
 
 /* Enable controllers for the children of a v2 directory; what cannot be enabled is skipped. */
 void cgroup_v2_enable_controllers(int dir_fd);
+/* On hybrid, for a limit that only v2 has: enable controllers along the path, where it can be done. */
+void cgroup_enable_path(const struct cgroup *cg);
 /* Whether a v1 directory needs something of its parent's before it takes processes: cpuset. */
 bool cgroup_v1_inherits(const struct hierarchy *h);
 /* Give a v1 directory its parent's cpus and mems, if it has none. */

@@ -227,6 +227,8 @@ static int apply_devices(const struct cgroup *cg, const struct cgroup_resources 
 static int apply_hugepages(const struct cgroup *cg, const struct cgroup_resources *res,
 			   struct error *err)
 {
+	if (res->hugepage_count && cgroup_v1_dir(cg, "hugetlb") < 0)
+		cgroup_enable_path(cg);
 	for (size_t i = 0; i < res->hugepage_count; i++) {
 		const struct cgroup_hugepage_limit *limit = &res->hugepages[i];
 		bool v2 = cgroup_v1_dir(cg, "hugetlb") < 0;
@@ -292,6 +294,8 @@ static int apply_rest(const struct cgroup *cg, const struct cgroup_resources *re
 				  res->rdma[i].device, handles, objects);
 	}
 	/* On hybrid the unified tree takes its own files; without one there is nowhere to write. */
+	if (res->unified_count)
+		cgroup_enable_path(cg);
 	for (size_t i = 0; r == 0 && i < res->unified_count; i++) {
 		int fd = cgroup_v2_dir(cg);
 

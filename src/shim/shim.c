@@ -385,14 +385,22 @@ static int move_to_cgroup(const char *path, struct error *err)
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
 }
 
-static int join_unified(const char *path, struct error *err)
+/* Where v2 rules, the containers' parent has controllers for them, and so no processes of its own: the
+ * shims are in a child beside them (cgroups(7), "no internal processes"). */
+static int join_unified(const char *parent, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
 	autocgroup struct cgroup *cg = NULL;
+	autofree char *child = NULL;
+	const char *path = parent;
 	int r = cgroup_layout_detect(&layout, err);
 
 	if (r < 0 || cgroup_layout_mode(layout) == CGROUP_MODE_V1)
 		return r;
+	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2) {
+		child = xasprintf("%s/vessel-shims", str_eq(parent, "/") ? "" : parent);
+		path = child;
+	}
 	if (cgroup_open(layout, path, &cg, NULL) < 0 || cgroup_clone_fd(cg) < 0) {
 		cg = cgroup_free(cg);
 		r = cgroup_create_unified(layout, path, &cg, err);

@@ -592,6 +592,20 @@ static void limits_are_set(void **state)
 	assert_contains(result.out, "Read-only file system");
 }
 
+/* What only the unified tree of a hybrid layout has. */
+static void limits_of_the_unified_tree(void **state)
+{
+	(void)state;
+	if (access("/sys/fs/cgroup/unified/hugetlb.2MB.max", F_OK) < 0 &&
+	    access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
+		return; /* another layout: limits_are_set has seen all */
+	box_run(&(struct box){.linux_ = ",\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\","
+					"\"limit\":4194304}]}",
+			      .script = "cat /sys/fs/cgroup/unified/hugetlb.2MB.max"},
+		&result);
+	assert_string_equal(result.out, "4194304\n");
+}
+
 /* A crashed engine leaves a cgroup; its limits are not the next container's. */
 static void stale_limits_are_dropped(void **state)
 {
@@ -1082,6 +1096,7 @@ int main(void)
 		cmocka_unit_test(proc_is_not_mounted_over),
 		cmocka_unit_test(overlay_root),
 		cmocka_unit_test(limits_are_set),
+		cmocka_unit_test(limits_of_the_unified_tree),
 		cmocka_unit_test(stale_limits_are_dropped),
 		cmocka_unit_test(device_policy),
 		cmocka_unit_test(oom_kills_are_counted),
