@@ -28,9 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	/* Valid JSON with the members of an entry, each a string, is an entry with this text. */
 	log = json_get(v, "log");
-	if (json_count(v) != 2 || strcmp(json_key_at(v, 0), "log") != 0 ||
-	    strcmp(json_key_at(v, 1), "time") != 0 || line[0] != '{' || line[size - 1] != '}' ||
-	    memchr(line, '\n', size) || memchr(line, '\r', size) || json_type(log) != JSON_STRING ||
+	if (json_type(v) != JSON_OBJECT || json_count(v) != 2 ||
+	    strcmp(json_key_at(v, 0), "log") != 0 || strcmp(json_key_at(v, 1), "time") != 0 ||
+	    line[0] != '{' || line[size - 1] != '}' || memchr(line, '\n', size) ||
+	    memchr(line, '\r', size) || json_type(log) != JSON_STRING ||
 	    json_type(json_get(v, "time")) != JSON_STRING || memmem(line, size, "\\u", 2))
 		return 0;
 	if (!is_entry || e.len != json_string_len(log) ||
