@@ -157,7 +157,7 @@ int plan_make(struct arena *a, const struct oci_spec *spec, const char *init_pat
 		struct plan_mount *m = &plan.mounts[plan.mount_count++];
 
 		m->kind = PLAN_MOUNT_BIND;
-		m->destination = PLAN_INIT_DESTINATION + 1;
+		m->destination = &PLAN_INIT_DESTINATION[1];
 		m->source = init_path;
 		r = mount_options_parse(init_options, ARRAY_SIZE(init_options), &m->options, err);
 		if (r < 0)

@@ -186,8 +186,8 @@ static void test_defaults(void **state)
 		"\"Dns\":null,",
 		"\"IpcMode\":\"private\",\"Cgroup\":\"\",\"Links\":null,",
 		"\"ShmSize\":67108864,",
-		"\"Devices\":null,\"DeviceCgroupRules\":null,"
-		"\"DeviceRequests\":null,",
+		"\"Devices\":null,",
+		"\"DeviceCgroupRules\":null,\"DeviceRequests\":null,",
 		"\"PidsLimit\":null,\"Ulimits\":null,",
 		"\"MaskedPaths\":[\"/proc/asound\",",
 		"\"ReadonlyPaths\":[\"/proc/bus\",",
