@@ -357,14 +357,25 @@ static void trim_memory(void *data)
 #endif
 }
 
+/* Make a cgroup that may be in use by others, wholly or in some hierarchies: by way of a child of
+ * our own, which goes again. */
+static int make_shared_cgroup(const struct cgroup_layout *layout, const char *path,
+			      struct error *err)
+{
+	autofree char *child =
+		xasprintf("%s/vessel-shim-%d", str_eq(path, "/") ? "" : path, (int)getpid());
+	autocgroup struct cgroup *cg = NULL;
+	int r = cgroup_create(layout, child, &cg, err);
+
+	return r < 0 ? r : cgroup_destroy(cg, err);
+}
+
 /* Out of the daemon's cgroup, whose processes end with its service: at once in the v1 hierarchies,
  * where a thread that joins by itself waits for nobody, and in the unified one later, for there it
  * may have to wait for a grace period, and starting a container must not. */
 static int move_to_cgroup(const char *path, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
-	autocgroup struct cgroup *cg = NULL;
-	autofree char *child = NULL;
 	int r;
 
 	if (str_empty(path))
@@ -374,37 +385,24 @@ static int move_to_cgroup(const char *path, struct error *err)
 		return r;
 	if (cgroup_join(layout, path, NULL) >= 0)
 		return 0;
-	/* It may be missing in some hierarchies only, and in use in others: the one that is made and
-	 * removed again is a child of our own, for the sake of its parents. */
-	child = xasprintf("%s/vessel-shim-%d", str_eq(path, "/") ? "" : path, (int)getpid());
-	r = cgroup_create(layout, child, &cg, err);
-	if (r >= 0)
-		r = cgroup_destroy(cg, err);
+	r = make_shared_cgroup(layout, path, err);
 	if (r >= 0)
 		r = cgroup_join(layout, path, err);
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
 }
 
-/* Where v2 rules, the containers' parent has controllers for them, and so no processes of its own: the
- * shims are in a child beside them (cgroups(7), "no internal processes"). */
-static int join_unified(const char *parent, struct error *err)
+static int join_unified(const char *path, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
 	autocgroup struct cgroup *cg = NULL;
-	autofree char *child = NULL;
-	const char *path = parent;
 	int r = cgroup_layout_detect(&layout, err);
 
 	if (r < 0 || cgroup_layout_mode(layout) == CGROUP_MODE_V1)
 		return r;
-	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2) {
-		child = xasprintf("%s/vessel-shims", str_eq(parent, "/") ? "" : parent);
-		path = child;
-	}
 	if (cgroup_open(layout, path, &cg, NULL) < 0 || cgroup_clone_fd(cg) < 0) {
 		cg = cgroup_free(cg);
-		r = cgroup_create_unified(layout, path, &cg, err);
-		if (r == -EEXIST) /* another shim was faster */
+		r = make_shared_cgroup(layout, path, err);
+		if (r >= 0)
 			r = cgroup_open(layout, path, &cg, err);
 	}
 	return r < 0 ? r : file_write_value(cgroup_clone_fd(cg), "cgroup.procs", "0", err);

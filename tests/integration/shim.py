@@ -521,6 +521,56 @@ def much_output():
     assert shim.log_text().encode() == out
 
 
+def slow_reader_outlives_release():
+    """Output that nobody has read yet arrives after the release, with everything else undone."""
+    import fcntl
+    size = 700000
+    shim = Shim("sh", "-c", "yes | head -c %d; echo end >&2" % size)
+    shim.create()
+    client = shim.attach()
+    shim.ask("start")
+    shim.event("exit")
+    shim.ask("release", removed=False)
+    lock = os.open(shim.top + "/run/lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.close(lock)
+    assert not os.path.exists(shim.top + "/run/shim.sock")
+    assert shim.process.poll() is None, "the shim has left with output to deliver"
+    out, err = frames_end(client)
+    assert len(out) == size and err == b"end\n"
+    shim.ended(0)
+
+
+def tcp_clients():
+    """Clients over TCP: unread input at the end costs no output, and half-closing is no end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def attach(shim):
+        client = socket.create_connection(listener.getsockname(), timeout=vessel.TIMEOUT_S)
+        theirs, _ = listener.accept()
+        shim.ask("attach", [theirs.fileno()], stdin=True, stdout=True, stderr=True, stream=True)
+        theirs.close()
+        return client
+
+    shim = Shim("sh", "-c", "read x; echo $x; sleep 0.05; echo end", stdin=True)
+    shim.create()
+    client = attach(shim)
+    shim.ask("start")
+    client.sendall(b"word\n" + bytes(300000))  # more than the pipe holds, and never read
+    assert frames_end(client) == (b"word\nend\n", b"")
+    shim.finish(0)
+
+    shim = Shim("sh", "-c", "cat; echo end", stdin=True)
+    shim.create()
+    client = attach(shim)
+    shim.ask("start")
+    client.sendall(b"all")
+    client.shutdown(socket.SHUT_WR)
+    assert frames_end(client) == (b"allend\n", b"")
+    shim.finish(0)
+    listener.close()
+
+
 def log_none():
     shim = Shim("echo", "x", log="none")
     shim.create()
@@ -663,7 +713,7 @@ def clean_process():
 CASES = [output_and_code, signal_codes, stdin_half_close, stdin_survives, terminal, start_errors,
          create_errors, execs, orphan_keeps_pipe, host_pid_namespace, pausing,
          daemon_dies_before_start, daemon_dies_after_start, waiter_is_handed_back, abort, killed_shim,
-         much_output, log_none, published_ports, relays, rootfs_and_netns, out_of_memory,
+         much_output, slow_reader_outlives_release, tcp_clients, log_none, published_ports, relays, rootfs_and_netns, out_of_memory,
          clean_process]
 
 
