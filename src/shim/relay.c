@@ -172,6 +172,8 @@ static void relay_tcp_ready(struct relay *r)
 		}
 		return;
 	}
+	/* What it leaves in TIME_WAIT must not keep the next owner from the port: both say so. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	c = xnew0(struct tcp_connection);
 	*c = (struct tcp_connection){.next = r->connections,
 				     .relay = r,

@@ -185,6 +185,18 @@ Loaded image: made:2" ]
 	[ -z "$(vessel images -q made)" ]
 }
 
+@test "a published port is free again at once, whatever connections it had" {
+	port=$(free_port)
+	for i in 1 2 3; do
+		vessel run -d --name again -p "$port:80" busybox httpd -f -p 80 -h /www
+		for address in '[::1]' 127.0.0.1; do
+			for try in $(seq 100); do ! curl -sg "http://$address:$port/" >"$BATS_TEST_TMPDIR/page" || break; done
+			[ "$(cat "$BATS_TEST_TMPDIR/page")" = hello ]
+		done
+		vessel rm -f again
+	done
+}
+
 @test "version, info, help, hosts and what can't be reached" {
 	[ "$(vessel version --format '{{.Server.Version}}')" = "$(docker version --format '{{.Server.Version}}')" ]
 	[ "$(vessel info --format '{{.Containers}} {{.Driver}} {{.CgroupDriver}}')" = "$(docker info --format '{{.Containers}} {{.Driver}} {{.CgroupDriver}}')" ]
