@@ -111,7 +111,7 @@ static char *annotations_json(const struct oci_spec *spec)
 	return strbuf_take(&out);
 }
 
-static void describe(struct state *s, const struct bundle *b)
+static int describe(struct state *s, const struct bundle *b, struct error *err)
 {
 	const char *root = b->spec.root.path;
 	char created[CLOCK_RFC3339_SIZE];
@@ -122,6 +122,8 @@ static void describe(struct state *s, const struct bundle *b)
 	s->rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", b->path, root);
 	s->annotations = annotations_json(&b->spec);
 	s->has_poststop = b->spec.hooks.poststop.n;
+	s->cgroup_path = runtime_cgroup_path(&b->spec, s->id);
+	return state_note_cgroup(s, err);
 }
 
 static int send_console(const char *path, int console_fd, struct error *err)
@@ -168,7 +170,6 @@ static int record(const struct options *o, struct state *s, struct runtime_conta
 {
 	int console, r;
 
-	s->cgroup_path = xstrdup(cgroup_path(runtime_cgroup(c)));
 	r = state_save(s, err);
 	if (r == 0 && o->console_socket) {
 		console = runtime_console_take(c);
@@ -216,9 +217,10 @@ static int command_create(const struct options *o, int *ret_code, struct error *
 		r = state_create(o->root, o->args[0], &s, err);
 	if (r < 0)
 		return r;
-	describe(s, &b);
+	r = describe(s, &b, err);
 	fill_args(o, &b, &args);
-	r = seccomp_cache(o, &b, &cache, err);
+	if (r == 0)
+		r = seccomp_cache(o, &b, &cache, err);
 	args.seccomp_cache_dir = cache;
 	if (r == 0)
 		r = state_create_container(s, &args, &c, err);
@@ -260,11 +262,12 @@ static int command_run(const struct options *o, int *ret_code, struct error *err
 		r = state_create(o->root, o->args[0], &s, err);
 	if (r < 0)
 		return r;
-	describe(s, &b);
+	r = describe(s, &b, err);
 	if (!o->detach)
 		foreground_block_signals();
 	fill_args(o, &b, &args);
-	r = seccomp_cache(o, &b, &cache, err);
+	if (r == 0)
+		r = seccomp_cache(o, &b, &cache, err);
 	args.seccomp_cache_dir = cache;
 	if (r == 0)
 		r = runtime_create(&args, &c, err);

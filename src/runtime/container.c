@@ -154,13 +154,20 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 	return 0;
 }
 
-static const char *cgroup_path_for(struct creation *cr)
+char *runtime_cgroup_path(const struct oci_spec *spec, const char *id)
 {
-	const char *path = cr->args->spec->linux_.cgroups_path;
+	const char *path = spec->linux_.cgroups_path;
 
 	if (str_empty(path))
-		return arena_printf(cr->arena, "/%s", cr->args->id);
-	return path[0] == '/' ? path : arena_printf(cr->arena, "/%s", path);
+		return xasprintf("/%s", id);
+	return path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path);
+}
+
+static const char *cgroup_path_for(struct creation *cr)
+{
+	autofree char *path = runtime_cgroup_path(cr->args->spec, cr->args->id);
+
+	return arena_strdup(cr->arena, path);
 }
 
 static int prepare(struct creation *cr, struct error *err)

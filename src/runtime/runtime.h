@@ -118,6 +118,9 @@ DEFINE_CLEANUP(struct runtime_container, runtime_free);
 int runtime_oom_count(const struct runtime_container *c, uint64_t *ret, struct error *err);
 int runtime_oom_watch(const struct runtime_container *c, int *ret_fd, struct error *err);
 
+/* Where a container's cgroup will be, relative to the hierarchies' roots; malloc'd. */
+char *runtime_cgroup_path(const struct oci_spec *spec, const char *id);
+
 /* The exit code that Docker gives a container whose program could not be started: 127 not found,
  * 126 not executable, else 128. */
 int runtime_error_exit_code(const struct error *err);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #define STATE_MAX    ((size_t)4 << 20)
 #define STATE_FILE   "state.json"
 #define START_SOCKET "start.sock"
+#define CGROUP_LINK  "cgroup"
 
 struct state *state_free(struct state *s)
 {
@@ -90,7 +92,6 @@ static int decode(struct state *s, const char *text, size_t len, struct error *e
 	s->bundle = copy_string(v, "bundle");
 	s->rootfs = copy_string(v, "rootfs");
 	s->created = copy_string(v, "created");
-	s->cgroup_path = copy_string(v, "cgroupPath");
 	s->pid = (pid_t)json_get_int(v, "pid");
 	s->start_time = json_uint(json_get(v, "startTime"));
 	s->has_poststop = json_get_bool(v, "hasPoststop");
@@ -106,6 +107,22 @@ static int decode(struct state *s, const char *text, size_t len, struct error *e
 	return 0;
 }
 
+static char *read_cgroup(int dir_fd)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlinkat(dir_fd, CGROUP_LINK, path, sizeof(path));
+
+	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
+}
+
+int state_note_cgroup(const struct state *s, struct error *err)
+{
+	/* A link is made whole or not at all, in one system call. */
+	if (symlinkat(s->cgroup_path, s->dir_fd, CGROUP_LINK) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "note the cgroup of '%s'", s->id);
+	return 0;
+}
+
 int state_load(const char *root, const char *id, struct state **ret, struct error *err)
 {
 	autostate struct state *s = xnew0(struct state);
@@ -117,6 +134,7 @@ int state_load(const char *root, const char *id, struct state **ret, struct erro
 	if (s->dir_fd < 0)
 		return error_set(err, ERROR_NOT_FOUND, 0, "container does not exist");
 	s->id = xstrdup(id);
+	s->cgroup_path = read_cgroup(s->dir_fd);
 	r = file_read(s->dir_fd, STATE_FILE, STATE_MAX, &text, &len, err);
 	/* no file yet: its creation is under way, or was cut off */
 	if (r == -ENOENT) {
@@ -144,7 +162,6 @@ int state_save(const struct state *s, struct error *err)
 	jw_kstring(&w, "bundle", s->bundle);
 	jw_kstring(&w, "rootfs", s->rootfs);
 	jw_kstring(&w, "created", s->created);
-	jw_kstring(&w, "cgroupPath", s->cgroup_path);
 	jw_kint(&w, "pid", s->pid);
 	jw_kuint(&w, "startTime", s->start_time);
 	jw_kbool(&w, "hasPoststop", s->has_poststop);
@@ -162,7 +179,7 @@ int state_save(const struct state *s, struct error *err)
 int state_remove(const char *root, const struct state *s, struct error *err)
 {
 	autofree char *path = xasprintf("%s/%s", root, s->id);
-	static const char *const files[] = {START_SOCKET, STATE_FILE};
+	static const char *const files[] = {START_SOCKET, CGROUP_LINK, STATE_FILE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */

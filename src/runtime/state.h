@@ -1,6 +1,7 @@
 /* runtime/state.h - containers that outlive the program that made them: vessel-runtime's records.
  *
- * A container is a directory <root>/<id>/ with `state.json`, written atomically, and until it is
+ * A container is a directory <root>/<id>/ with `cgroup`, a link whose text is the cgroup's path,
+ * `state.json`, written atomically when process 1 exists, and until it is
  * started `start.sock`, on which its process 1 listens for the word to go.  A process is known by
  * pid and start time, so that a reused pid is never taken for it.
  */
@@ -33,6 +34,8 @@ int state_create(const char *root, const char *id, struct state **ret, struct er
 /* ERROR_NOT_FOUND "container does not exist". */
 int state_load(const char *root, const char *id, struct state **ret, struct error *err);
 int state_save(const struct state *s, struct error *err);
+/* Before the cgroup (s->cgroup_path) is made, so that it is found whenever its making is cut off. */
+int state_note_cgroup(const struct state *s, struct error *err);
 /* Remove <root>/<id>. */
 int state_remove(const char *root, const struct state *s, struct error *err);
 struct state *state_free(struct state *s);

@@ -304,3 +304,15 @@ PY
 		fi
 	done
 }
+
+@test "a create that is killed halfway leaves what delete finds" {
+	local n left
+	config '["true"]'
+	for ((n = 120; n < 400; n += 40)); do
+		timeout 60 strace -qq -o /dev/null -e "inject=all:signal=KILL:when=$n" \
+			"$BIN/vessel-runtime" --root "$WORK/state" create -b "$WORK/bundle" "$ID" </dev/null >"$WORK/out" 2>&1 || true
+		runtime delete --force "$ID"
+		left=$(ls -d /sys/fs/cgroup/*/vessel-runtime-cli/"$ID" "$WORK/state/$ID" 2>/dev/null || true)
+		[ -z "$left" ] || { echo "call $n: left $left"; return 1; }
+	done
+}
