@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,7 +14,7 @@
 #include "engine/shim_client.h"
 #include "linux/signals.h"
 
-#define KILL_WAIT_MS      30000 /* for a container that has got SIGKILL */
+#define KILL_WAIT_MS      10000 /* for a container that has got SIGKILL */
 #define STOP_TIMEOUT_S    10    /* Docker's default */
 #define FREEZE_TIMEOUT_MS 30000
 
@@ -82,17 +84,49 @@ static int send_signal(struct engine *e, struct container *c, int signo, struct 
 	return r;
 }
 
+struct shim_pid_call {
+	struct container *c;
+	int pidfd;
+};
+
+/* While the connection is open the process is there, and its number its own. */
+static void open_shim_on_loop(void *data)
+{
+	struct shim_pid_call *call = data;
+	const struct container_runtime *rt = call->c->rt;
+
+	if (rt->shim && !rt->shim_lost && rt->shim_pid > 0)
+		call->pidfd = (int)syscall(SYS_pidfd_open, rt->shim_pid, 0);
+}
+
+/* A shim that does not do its work any more: without it the container counts as killed, and its
+ * cgroup is emptied (engine/exit.c). */
+static void kill_shim(struct engine *e, struct container *c)
+{
+	struct shim_pid_call call = {.c = c, .pidfd = -EBADF};
+
+	engine_call(e, open_shim_on_loop, &call);
+	if (call.pidfd < 0)
+		return;
+	log_warn("container '%s' does not end: its shim is killed", c->id);
+	(void)syscall(SYS_pidfd_send_signal, call.pidfd, SIGKILL, NULL, 0);
+	fd_close(&call.pidfd);
+}
+
 int signal_kill_and_wait(struct engine *e, struct container *c, struct error *err)
 {
 	autoerror struct error why = {0};
 	int r = send_signal(e, c, SIGKILL, &why);
 
-	if (r < 0 && why.kind != ERROR_CONFLICT && why.errnum != EPIPE)
+	if (r < 0 && why.kind != ERROR_CONFLICT && why.kind != ERROR_UNAVAILABLE)
 		return error_move(err, &why, r);
-	if (exit_wait(e, c, KILL_WAIT_MS) < 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "tried to kill container, but did not receive an exit event");
-	return 0;
+	if (exit_wait(e, c, KILL_WAIT_MS) == 0)
+		return 0;
+	kill_shim(e, c);
+	if (exit_wait(e, c, KILL_WAIT_MS) == 0)
+		return 0;
+	return error_set(err, ERROR_UNAVAILABLE, 0,
+			 "tried to kill container, but did not receive an exit event");
 }
 
 /* ---- kill ------------------------------------------------------------------------------------ */

@@ -18,6 +18,8 @@
 #include "engine/shim_client.h"
 #include "linux/self.h"
 
+#define ENGINE_WORKERS_MAX 64 /* threads for what the engine itself has to do: exits, restarts */
+
 struct loop *engine_loop(struct engine *e)
 {
 	return e->args.loop;
@@ -59,7 +61,7 @@ void engine_call(struct engine *e, loop_fn fn, void *data)
 
 void engine_work(struct engine *e, loop_fn fn, void *data)
 {
-	pool_submit(e->args.pool, fn, data);
+	pool_submit(e->pool, fn, data);
 }
 
 void engine_new_id(char ret[static 65])
@@ -233,6 +235,7 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	int r;
 
 	copy_args(e, args);
+	e->pool = pool_new(ENGINE_WORKERS_MAX);
 	e->events = event_log_new();
 	r = open_dirs(e, err);
 	r = r < 0 ? r : open_helpers(e, err);
@@ -255,6 +258,7 @@ struct engine *engine_close(struct engine *e)
 	if (!e)
 		return NULL;
 	e->opened = false; /* the loop has ended: this thread owns everything again */
+	e->pool = pool_free(e->pool);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

@@ -53,6 +53,7 @@ struct container_runtime {
 	unsigned refs;             /* the table's, and one for each operation */
 	struct operation *ops;     /* the first one has its turn */
 	struct shim_client *shim;  /* owned reference; NULL: no shim */
+	pid_t shim_pid;            /* valid while the connection to it is open */
 	struct held_client *held;  /* owned list, in order of arrival */
 	struct exit_waiter *exits; /* list of stack objects */
 	struct exit_info exit;     /* valid if exit_pending */
@@ -83,6 +84,7 @@ struct engine {
 	char *data_root, *exec_root, *cgroup_parent;
 	char *seccomp_cache;           /* owned: directory */
 	int data_fd, exec_fd, lock_fd; /* owned */
+	struct pool *pool;             /* owned; see engine_work */
 	struct db *db;
 	struct store *store;
 	struct network_manager *network;
@@ -101,7 +103,8 @@ struct engine {
 
 /* Run fn(data) on the loop's thread and wait for it (loop_call; before the loop runs: directly). */
 void engine_call(struct engine *e, loop_fn fn, void *data);
-/* [loop] Run fn on a worker. */
+/* [loop] Run fn on a worker of the engine's own: requests may occupy all the others, waiting for what
+ * is to be done here. */
 void engine_work(struct engine *e, loop_fn fn, void *data);
 void engine_new_id(char ret[static 65]); /* 64 random hex digits */
 

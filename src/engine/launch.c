@@ -245,6 +245,7 @@ static void run_on_loop(void *data)
 		return;
 	shim_client_ref(l->shim);
 	l->container->rt->shim = l->shim;
+	l->container->rt->shim_pid = l->pid;
 }
 
 static int spawn_shim(struct launch *l, int config_fd, int control_fd, struct error *err)

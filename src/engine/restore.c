@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,6 +116,7 @@ struct found { /* what was found out of a container, or of a directory without o
 	enum probe probe;
 	bool had_dir;             /* exec-root/containers/<id> was there */
 	struct shim_client *shim; /* owned reference, unless PROBE_NO_SHIM */
+	pid_t pid;                /* of that shim */
 	struct shim_reply state;
 };
 
@@ -174,6 +176,11 @@ static void probe(struct engine *e, const char *id, struct container *c, struct 
 	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0)
 		return;
 	if (shim_connect(path, &sock, NULL) >= 0) {
+		struct ucred peer = {0};
+		socklen_t len = sizeof(peer);
+
+		if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+			f->pid = peer.pid;
 		f->shim = shim_client_new(sock, &exit_shim_events, c);
 		ask_state(f, id);
 	}
@@ -392,6 +399,7 @@ static void adopt(struct container *c, struct found *f)
 		execs_adopt(c, json_get(state, "execs"));
 	}
 	rt->shim = TAKE_PTR(f->shim);
+	rt->shim_pid = f->pid;
 	rows_post_state(rt->engine->db, c);
 	if (shim_client_run(rt->shim, rt->engine->args.loop, &err) < 0)
 		log_error("container '%s': listen to its shim: %s", c->id, error_msg(&err));

@@ -32,7 +32,7 @@ teardown_file() { engine_down; }
 }
 
 @test "rename, and what is not there" {
-	docker create --name old busybox
+	docker create --name old busybox true
 	docker rename old new
 	docker inspect new >/dev/null
 	run -1 docker inspect --type container old
@@ -60,7 +60,7 @@ teardown_file() { engine_down; }
 	[ "$(docker logs --since 2000-01-01T00:00:00Z ll 2>&1 | wc -l)" -eq 6 ]
 	docker run -d --name ff busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
 	[ "$(docker logs -f ff | xargs)" = "1 2 3 4 5 6 7 8" ]
-	[ -z "$(docker create --name never busybox >/dev/null; docker logs never)" ]
+	[ -z "$(docker create --name never busybox true >/dev/null; docker logs never)" ]
 }
 
 @test "long lines and a lot of output arrive whole" {
@@ -72,7 +72,7 @@ teardown_file() { engine_down; }
 }
 
 @test "attach sees output and feeds input" {
-	docker run -d -i --name cat busybox cat
+	docker run -d -i --name cat busybox head -n 1
 	[ "$(echo through | docker attach cat)" = through ]
 	[ "$(docker wait cat)" = 0 ]
 }
@@ -112,7 +112,7 @@ teardown_file() { engine_down; }
 		and .HostConfig.NanoCpus == 500000000 and (.Config.Env | index("A=b")) and .Config.Labels.x == "y"
 		and (.NetworkSettings.Ports["80/tcp"][0].HostIp == "127.0.0.1")
 		and (.NetworkSettings.Networks.bridge.IPAddress | test("^10\\."))
-		and .Name == "/i" and .Config.Image == "busybox" and .Path == "sleep" and .Args == ["1000"]' \
+		and .Name == "/ii" and .Config.Image == "busybox" and .Path == "sleep" and .Args == ["1000"]' \
 		"$BATS_TEST_TMPDIR/i.json"
 	[ "$(docker ps --format '{{.Ports}}')" != "" ]
 }

@@ -164,7 +164,7 @@ teardown_file() { engine_down; }
 	[ "$(docker run --rm --ulimit nofile=100:200 busybox sh -c 'ulimit -Sn; ulimit -Hn' | xargs)" = "100 200" ]
 	[ "$(docker run --rm --init busybox cat /proc/1/comm)" = docker-init ]
 	run -3 docker run --rm --init busybox sh -c 'exit 3'
-	docker create --name twin --label a=b --label c busybox
+	docker create --name twin --label a=b --label c busybox true
 	[ "$(docker inspect -f '{{.Config.Labels.a}}' twin)" = b ]
 	run -125 docker run --name twin busybox true
 	[[ $output == *'The container name "/twin" is already in use'* ]]
