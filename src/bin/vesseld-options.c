@@ -1,5 +1,5 @@
 /* bin/vesseld-options.c - what vesseld is told: dockerd's flags, and daemon.json with dockerd's keys. */
-#include "vesseld-options.h"
+#include "bin/vesseld-options.h"
 
 #include <fcntl.h>
 #include <stdio.h>

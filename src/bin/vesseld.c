@@ -19,11 +19,11 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "bin/vesseld-options.h"
 #include "engine/engine.h"
 #include "http/listen.h"
 #include "http/server.h"
 #include "http/tls.h"
-#include "vesseld-options.h"
 
 #define WORKERS_MAX     512     /* threads; each waits for one request's container, disk or peer */
 #define TRIM_MS         30000   /* how often unused memory goes back to the kernel */

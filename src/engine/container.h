@@ -23,14 +23,15 @@ enum container_status {
 	CONTAINER_DEAD,
 	CONTAINER_STATUS_COUNT,
 };
-const char *container_status_name(enum container_status s); /* Docker's: "created", "running", ... */
+const char *container_status_name(
+	enum container_status s); /* Docker's: "created", "running", ... */
 
 struct container_state {
 	enum container_status status;
 	pid_t pid; /* 0 when not running */
 	int exit_code;
 	bool oom_killed;
-	char *error;	     /* owned; "" rather than NULL */
+	char *error;         /* owned; "" rather than NULL */
 	int64_t started_at;  /* ns since 1970; 0: never */
 	int64_t finished_at; /* ns; 0: never */
 	unsigned restart_count;
@@ -40,9 +41,9 @@ struct exec {
 	char id[65];
 	char container_id[65];
 	struct exec_config *config; /* owned */
-	pid_t pid;		    /* 0: not started or gone */
+	pid_t pid;                  /* 0: not started or gone */
 	bool started, running;
-	bool busy; /* somebody is starting it: it must stay */
+	bool busy;     /* somebody is starting it: it must stay */
 	int exit_code; /* valid when started and not running */
 };
 
@@ -50,17 +51,17 @@ struct container_runtime; /* shim connection, operation in progress, held client
 
 struct container {
 	char id[65];
-	char *name; /* without slash; owned */
-	int64_t created_at; /* ns */
-	char *image_id;	    /* "sha256:..."; owned */
+	char *name;                  /* without slash; owned */
+	int64_t created_at;          /* ns */
+	char *image_id;              /* "sha256:..."; owned */
 	struct container_spec *spec; /* owned; engine/config.h */
 	struct container_state state;
 	struct network_endpoint **endpoints; /* owned; of a running container, or leased */
 	size_t endpoint_count;
 	struct exec **execs; /* owned */
 	size_t exec_count, exec_cap;
-	char *log_path;	  /* owned; "" for log driver none */
-	char *state_dir;  /* data-root/containers/<id>; owned */
+	char *log_path;  /* owned; "" for log driver none */
+	char *state_dir; /* data-root/containers/<id>; owned */
 	bool auto_removing;
 	struct container_runtime *rt; /* owned */
 };

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""Turn a file into a C header with one byte array: embed.py INPUT OUTPUT NAME."""
+"""Turn a file into a C source with one byte array: embed.py INPUT OUTPUT NAME, declared in engine/NAME.h."""
 
 import sys
 
-with open(sys.argv[1], "rb") as f:
+source, target, name = sys.argv[1:]
+with open(source, "rb") as f:
     data = f.read()
-with open(sys.argv[2], "w") as f:
-    f.write("#pragma once\n\nstatic const unsigned char %s_data[%d] = {\n" % (sys.argv[3], len(data)))
+with open(target, "w") as f:
+    f.write('#include "engine/%s.h"\n\nconst size_t %s_len = %d;\nconst unsigned char %s[%d] = {\n'
+            % (name, name, len(data), name, len(data)))
     for i in range(0, len(data), 16):
         f.write("\t" + "".join("%d," % byte for byte in data[i:i + 16]) + "\n")
     f.write("};\n")

@@ -29,14 +29,14 @@ struct db;
 struct network_manager;
 
 struct engine_args {
-	struct loop *loop;     /* borrowed, outlives the engine */
-	struct pool *pool;     /* borrowed */
-	const char *data_root; /* absolute; made if missing */
-	const char *exec_root; /* absolute; made if missing */
+	struct loop *loop;         /* borrowed, outlives the engine */
+	struct pool *pool;         /* borrowed */
+	const char *data_root;     /* absolute; made if missing */
+	const char *exec_root;     /* absolute; made if missing */
 	const char *cgroup_parent; /* "/docker" unless configured */
-	const char *bridge;	   /* "vessel0" */
-	const char *bip;	   /* CIDR of the default bridge, or NULL: pick one that is free */
-	bool ipv6;		   /* addresses of both families on the default bridge */
+	const char *bridge;        /* "vessel0" */
+	const char *bip;           /* CIDR of the default bridge, or NULL: pick one that is free */
+	bool ipv6;                 /* addresses of both families on the default bridge */
 	const struct json *default_log_opts; /* object or NULL */
 };
 
@@ -61,10 +61,11 @@ int engine_container_get(struct engine *e, const char *ref, struct container **r
 struct container *const *engine_containers(struct engine *e, size_t *ret_n);
 
 struct engine_create_args {
-	const char *name;	 /* without slash, or NULL: an "adjective_surname" is made */
-	const char *platform;	 /* or NULL */
-	const struct json *body; /* Docker's create body: Config fields + HostConfig + NetworkingConfig */
-	unsigned api_version;	 /* 124 for 1.24, ... 151 */
+	const char *name;     /* without slash, or NULL: an "adjective_surname" is made */
+	const char *platform; /* or NULL */
+	const struct json
+		*body; /* Docker's create body: Config fields + HostConfig + NetworkingConfig */
+	unsigned api_version; /* 124 for 1.24, ... 151 */
 };
 struct engine_created {
 	char id[65];
@@ -73,7 +74,8 @@ struct engine_created {
 /* [worker] */
 int engine_create(struct engine *e, const struct engine_create_args *args,
 		  struct engine_created *ret, struct error *err);
-int engine_start(struct engine *e, const char *ref, struct error *err); /* NOT_MODIFIED if running */
+int engine_start(struct engine *e, const char *ref,
+		 struct error *err);     /* NOT_MODIFIED if running */
 #define ENGINE_TIMEOUT_DEFAULT INT32_MIN /* the container's StopTimeout, else 10 s */
 /* signal 0: the container's StopSignal, else SIGTERM; timeout in seconds, -1 waits for ever. */
 int engine_stop(struct engine *e, const char *ref, int signal, int timeout_s, struct error *err);
@@ -84,12 +86,16 @@ int engine_unpause(struct engine *e, const char *ref, struct error *err);
 int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err);
 int engine_resize(struct engine *e, const char *ref, unsigned rows, unsigned cols,
 		  struct error *err);
-enum engine_remove_flags { ENGINE_REMOVE_FORCE = 1, ENGINE_REMOVE_VOLUMES = 2, ENGINE_REMOVE_LINK = 4 };
+enum engine_remove_flags {
+	ENGINE_REMOVE_FORCE = 1,
+	ENGINE_REMOVE_VOLUMES = 2,
+	ENGINE_REMOVE_LINK = 4
+};
 int engine_remove(struct engine *e, const char *ref, unsigned flags, struct error *err);
 
 /* A client's connection on its way to a shim. */
 struct engine_client {
-	int fd;		   /* owned; taken on success, and on failure left to the caller */
+	int fd;            /* owned; taken on success, and on failure left to the caller */
 	const void *early; /* bytes read behind the request's head; borrowed */
 	size_t early_len;
 };

@@ -4,6 +4,8 @@
  * it is released.  Each step here may be repeated: a daemon that dies in between does all of them
  * again when it finds the shim (engine/restore.c).
  */
+#include "engine/exit.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/exec.h"
-#include "engine/exit.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"

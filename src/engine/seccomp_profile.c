@@ -138,8 +138,8 @@ int seccomp_profile_write(const char *text, size_t len, const struct seccomp_con
 	int r;
 
 	if (!text) {
-		text = (const char *)seccomp_default_data;
-		len = sizeof(seccomp_default_data);
+		text = (const char *)seccomp_default;
+		len = seccomp_default_len;
 	}
 	r = json_parse(a, text, len, &profile, err);
 	if (r < 0)
