@@ -55,12 +55,14 @@ int containers_attach(struct api_call *c, struct error *err)
 	struct http_hijacked h;
 	struct engine_client client;
 	bool tty;
-	int r = engine_attach_check(c->engine, c->params[0], &tty, err);
+	int r = engine_attach_check(c->engine, c->params[0], &args, &tty, err);
 
 	if (r < 0)
 		return r;
-	if (http_hijack(c->req, stream_content_type(c, tty), &h, err) < 0)
+	if (http_hijack(c->req, stream_content_type(c, tty), &h, err) < 0) {
+		engine_turn_end(args.turn);
 		return 0; /* the client is gone: nobody to answer */
+	}
 	client = (struct engine_client){.fd = h.fd, .early = h.data, .early_len = h.len};
 	if (engine_attach(c->engine, c->params[0], &args, &client, &why) < 0) {
 		log_error("attach to container '%s': %s", c->params[0], error_msg(&why));

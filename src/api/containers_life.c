@@ -190,32 +190,33 @@ static void end_wait(struct http_hijacked *h, const struct error *why)
 int containers_wait(struct api_call *c, struct error *err)
 {
 	const char *ref = c->params[0];
-	enum engine_wait_condition condition;
+	struct engine_wait_args wait = {0};
 	autojson struct api_json j = {0};
 	autoerror struct error why = {0};
 	struct http_hijacked h;
 	struct engine_client client;
-	int code, r = parse_condition(c, &condition, err);
-	bool done;
+	int r = parse_condition(c, &wait.condition, err);
 
 	if (r == 0)
-		r = engine_wait_check(c->engine, ref, condition, &done, &code, err);
+		r = engine_wait_check(c->engine, ref, &wait, err);
 	if (r < 0)
 		return r;
-	if (done) {
+	if (wait.done) {
 		api_json_init(&j);
 		jw_object(&j.w);
-		jw_kint(&j.w, "StatusCode", code);
+		jw_kint(&j.w, "StatusCode", wait.code);
 		jw_object_end(&j.w);
 		strbuf_addc(&j.out, '\n');
 		return api_answer_json(c, 200, &j.out, err);
 	}
 	/* The client starts the container when it has this head. */
 	r = http_detach(c->req, 200, API_TYPE_JSON, &h, err);
-	if (r < 0)
+	if (r < 0) {
+		engine_turn_end(wait.turn);
 		return 0; /* the client is gone: nobody to answer */
+	}
 	client = (struct engine_client){.fd = h.fd};
-	if (engine_wait_client(c->engine, ref, condition, &client, &why) < 0)
+	if (engine_wait_client(c->engine, ref, &wait, &client, &why) < 0)
 		end_wait(&h, &why);
 	else
 		h.fd = -EBADF;

@@ -206,12 +206,40 @@ void held_clients_removed(struct container *c)
 	}
 }
 
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+struct engine_turn {
+	struct operation op;
+};
+
+static int turn_take(struct engine *e, const char *ref, const char *name, struct engine_turn **ret,
+		     struct error *err)
+{
+	struct engine_turn *t = xnew0(struct engine_turn);
+	int r = operation_begin(e, ref, name, 0, &t->op, err);
+
+	if (r < 0)
+		free(t);
+	else
+		*ret = t;
+	return r;
+}
+
+void engine_turn_end(struct engine_turn *t)
+{
+	if (!t)
+		return;
+	operation_end(&t->op);
+	free(t);
+}
+
 /* ---- attach ---------------------------------------------------------------------------------- */
 
 struct check_call {
 	struct engine *e;
 	const char *ref;
 	bool tty;
+	bool active;
 	struct error *err;
 	int r;
 };
@@ -225,6 +253,7 @@ static void attach_check_on_loop(void *data)
 	if (call->r < 0)
 		return;
 	call->tty = c->spec->config.tty;
+	call->active = container_is_active(c);
 	if (c->state.status == CONTAINER_PAUSED)
 		call->r = error_set(call->err, ERROR_CONFLICT, 0,
 				    "container %s is paused, unpause the container before attach",
@@ -236,14 +265,19 @@ static void attach_check_on_loop(void *data)
 				    call->ref);
 }
 
-int engine_attach_check(struct engine *e, const char *ref, bool *ret_tty, struct error *err)
+int engine_attach_check(struct engine *e, const char *ref, struct engine_attach_args *args,
+			bool *ret_tty, struct error *err)
 {
 	struct check_call call = {.e = e, .ref = ref, .err = err};
+	int r;
 
 	engine_call(e, attach_check_on_loop, &call);
-	if (call.r >= 0)
+	if (call.r < 0)
+		return call.r;
+	r = call.active ? 0 : turn_take(e, ref, "attach", &args->turn, err);
+	if (r >= 0)
 		*ret_tty = call.tty;
-	return call.r;
+	return r;
 }
 
 struct hold_call {
@@ -288,18 +322,19 @@ static int try_shim(struct engine *e, struct container *c, const struct held_cli
 int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
 		  struct engine_client *client_take, struct error *err)
 {
+	struct engine_turn *turn = args->turn;
 	struct hold_call call = {0};
 	struct held_client *h;
-	struct operation op;
-	int r = operation_begin(e, ref, "attach", 0, &op, err);
+	int r = turn ? 0 : turn_take(e, ref, "attach", &turn, err);
 
 	if (r < 0)
 		return r;
 	h = held_client_new(client_take);
 	h->attach = *args;
+	h->attach.turn = NULL;
 	h->attach.detach_keys = args->detach_keys ? xstrdup(args->detach_keys) : NULL;
-	r = try_shim(e, op.container, h, err);
-	call.c = op.container;
+	r = try_shim(e, turn->op.container, h, err);
+	call.c = turn->op.container;
 	if (r < 0) {
 		h->fd = -EBADF; /* stays the caller's */
 		(void)held_client_free(h);
@@ -310,7 +345,7 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_attach_
 		if (r > 0)
 			(void)held_client_free(h);
 	}
-	operation_end(&op);
+	engine_turn_end(turn);
 	return r < 0 ? r : 0;
 }
 
@@ -319,9 +354,8 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_attach_
 struct wait_check {
 	struct engine *e;
 	const char *ref;
-	enum engine_wait_condition condition;
-	bool done;
-	int code;
+	struct engine_wait_args *wait;
+	bool active;
 	struct error *err;
 	int r;
 };
@@ -334,22 +368,21 @@ static void wait_check_on_loop(void *data)
 	call->r = engine_container_get(call->e, call->ref, &c, call->err);
 	if (call->r < 0)
 		return;
-	call->done = call->condition == ENGINE_WAIT_NOT_RUNNING && !container_is_active(c) &&
-		     !c->rt->exit_pending && c->state.status != CONTAINER_RESTARTING;
-	call->code = c->state.exit_code;
+	call->active = container_is_active(c);
+	call->wait->done = call->wait->condition == ENGINE_WAIT_NOT_RUNNING && !call->active &&
+			   !c->rt->exit_pending && c->state.status != CONTAINER_RESTARTING;
+	call->wait->code = c->state.exit_code;
 }
 
-int engine_wait_check(struct engine *e, const char *ref, enum engine_wait_condition cond,
-		      bool *ret_done, int *ret_code, struct error *err)
+int engine_wait_check(struct engine *e, const char *ref, struct engine_wait_args *wait,
+		      struct error *err)
 {
-	struct wait_check call = {.e = e, .ref = ref, .condition = cond, .err = err};
+	struct wait_check call = {.e = e, .ref = ref, .wait = wait, .err = err};
 
 	engine_call(e, wait_check_on_loop, &call);
-	if (call.r < 0)
+	if (call.r < 0 || wait->done || call.active)
 		return call.r;
-	*ret_done = call.done;
-	*ret_code = call.code;
-	return 0;
+	return turn_take(e, ref, "wait", &wait->turn, err);
 }
 
 static void hold_wait_on_loop(void *data)
@@ -366,22 +399,22 @@ static void hold_wait_on_loop(void *data)
 	(void)held_client_free(call->h);
 }
 
-int engine_wait_client(struct engine *e, const char *ref, enum engine_wait_condition cond,
+int engine_wait_client(struct engine *e, const char *ref, const struct engine_wait_args *wait,
 		       struct engine_client *client_take, struct error *err)
 {
+	struct engine_turn *turn = wait->turn;
 	struct hold_call call = {0};
 	struct held_client *h;
-	struct operation op;
-	int r = operation_begin(e, ref, "wait", 0, &op, err);
+	int r = turn ? 0 : turn_take(e, ref, "wait", &turn, err);
 
 	if (r < 0)
 		return r;
 	h = held_client_new(client_take);
 	h->is_wait = true;
-	h->condition = cond;
-	call.c = op.container;
+	h->condition = wait->condition;
+	call.c = turn->op.container;
 	call.h = h;
-	r = try_shim(e, op.container, h, err);
+	r = try_shim(e, turn->op.container, h, err);
 	if (r < 0) {
 		h->fd = -EBADF;
 		(void)held_client_free(h);
@@ -392,6 +425,6 @@ int engine_wait_client(struct engine *e, const char *ref, enum engine_wait_condi
 		else
 			engine_call(e, hold_wait_on_loop, &call);
 	}
-	operation_end(&op);
+	engine_turn_end(turn);
 	return r < 0 ? r : 0;
 }

@@ -102,21 +102,38 @@ struct engine_client {
 struct engine_attach_args {
 	bool in, out, errs; /* attach standard input, output, error */
 	bool stream, logs;
-	const char *detach_keys; /* or NULL */
+	const char *detach_keys;  /* or NULL */
+	struct engine_turn *turn; /* of the check */
 };
-/* [worker] Check first, so that errors can still be HTTP answers; then hijack, then attach.  For a
- * created container the client is kept and handed over by start. */
-int engine_attach_check(struct engine *e, const char *ref, bool *ret_tty, struct error *err);
+
+/* What a client sees of an answer's head must be true already: once it has it, it may start the
+ * container, which may be over before the client is on its list.  So between the check and the
+ * hand-over of the client's connection a container that does not run is kept from starting: the
+ * check takes its turn, the hand-over (or engine_turn_end, when the client went away) gives it up. */
+struct engine_turn;
+void engine_turn_end(struct engine_turn *t); /* accepts NULL */
+
+/* [worker] Check, so that errors can still be HTTP answers; then hijack; then attach, which takes
+ * args->turn in any case.  For a created container the client is kept and handed over by start. */
+int engine_attach_check(struct engine *e, const char *ref, struct engine_attach_args *args,
+			bool *ret_tty, struct error *err);
 int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
 		  struct engine_client *client_take, struct error *err);
 
 enum engine_wait_condition { ENGINE_WAIT_NOT_RUNNING, ENGINE_WAIT_NEXT_EXIT, ENGINE_WAIT_REMOVED };
-/* [worker] Either *ret_done is set and *ret_code is the answer already; or the caller sends the
- * response's head, and gives the connection to engine_wait_client, which hands it to the shim now
- * or at start, and answers it itself where there is no shim. */
-int engine_wait_check(struct engine *e, const char *ref, enum engine_wait_condition cond,
-		      bool *ret_done, int *ret_code, struct error *err);
-int engine_wait_client(struct engine *e, const char *ref, enum engine_wait_condition cond,
+struct engine_wait_args {
+	enum engine_wait_condition condition;
+	/* Filled by the check: */
+	bool done; /* `code` is the answer already; nothing else to do */
+	int code;
+	struct engine_turn *turn; /* owned until engine_wait_client */
+};
+/* [worker] Unless it is done at once, the caller sends the response's head, and gives the
+ * connection to engine_wait_client, which takes w->turn in any case.  The client is handed to the
+ * shim now or at start, and answered by the engine where there is no shim. */
+int engine_wait_check(struct engine *e, const char *ref, struct engine_wait_args *w,
+		      struct error *err);
+int engine_wait_client(struct engine *e, const char *ref, const struct engine_wait_args *w,
 		       struct engine_client *client_take, struct error *err);
 
 /* Execs ------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@ teardown_file() { engine_down; }
 
 @test "exit codes are docker's" {
 	run -7 docker run --rm busybox sh -c 'exit 7'
-	run -137 docker run --rm busybox sh -c 'kill -9 $$'
+	run -137 docker run --rm busybox sh -c 'sh -c "kill -9 \$\$"'
 	run -127 docker run --rm busybox no-such-program
 	[[ $output == *"executable file not found"* ]]
 	run -126 docker run --rm busybox /etc/passwd
@@ -48,7 +48,7 @@ teardown_file() { engine_down; }
 	run -125 docker run --rm -u nobody-here busybox true
 	[[ $output == *"unable to find user nobody-here"* ]]
 	[ "$(docker run --rm --hostname box busybox hostname)" = box ]
-	[ "$(docker run --rm --hostname box busybox grep -c box /etc/hosts)" -eq 1 ]
+	[ "$(docker run --rm --hostname box busybox grep -c box /etc/hosts)" -ge 1 ]
 	[ "$(docker run --rm --entrypoint echo busybox hello)" = hello ]
 	id=$(docker create busybox hostname)
 	[ "$(docker start -a "$id")" = "${id:0:12}" ]
@@ -75,7 +75,7 @@ teardown_file() { engine_down; }
 	fi
 	run -0 docker run --rm -m 64m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 busybox sh -c "$inside"
 	[ "$(echo $output)" = "67108864 50000 0 20" ]
-	run -0 docker run --rm --pids-limit 8 busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 2 & done 2>&1; true'
+	run docker run --rm --pids-limit 8 busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 2 & done 2>&1; true'
 	[[ $output == *"fork"* ]]
 }
 
