@@ -144,7 +144,7 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		paths[i] = xasprintf("%s/%s", i == 2 ? c->state_dir : l->files_dir, names[i]);
+		paths[i] = xasprintf("%s/%s", l->files_dir, names[i]);
 		volume_binds_add(&volumes, paths[i], targets[i], c->spec->host.readonly_rootfs);
 	}
 	args.binds = volumes.v;

@@ -18,7 +18,7 @@ struct launch {
 	struct engine *engine;
 	struct container *container;
 	const char *netns_path, *pidns_path; /* of a container that is joined, or NULL */
-	const char *files_dir; /* state directory whose hosts and resolv.conf are used */
+	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
 	struct port_bindings ports; /* what the shim is to reserve; then what it got */
 	int lock_fd;                /* owned, until the shim has it */

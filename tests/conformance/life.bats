@@ -72,7 +72,8 @@ teardown_file() { engine_down; }
 }
 
 @test "attach sees output and feeds input" {
-	docker run -d -i --name cat busybox head -n 1
+	docker create -i --name cat busybox cat # input ends once: not so with run -d -i
+	docker start cat
 	[ "$(echo through | docker attach cat)" = through ]
 	[ "$(docker wait cat)" = 0 ]
 }

@@ -105,7 +105,8 @@ setup() { differences=0; }
 	[ "$(vessel logs ll 2>/dev/null | wc -l)" -eq 5 ]
 	docker run -d --name ff busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; usleep 50000; done'
 	[ "$(vessel logs -f ff | xargs)" = "1 2 3 4 5 6 7 8" ]
-	vessel run -d -i --name cat busybox cat
+	vessel create -i --name cat busybox cat
+	vessel start cat
 	[ "$(echo through | vessel attach cat)" = through ]
 	vessel run -d --name ee busybox sleep 1000
 	run -3 vessel exec ee sh -c 'exit 3'
