@@ -318,8 +318,6 @@ static int await_ready(struct creation *cr, struct error *err)
 		r = run_create_hooks(cr, err);
 	if (r == 0)
 		r = sync_expect(c->sync_fd, SYNC_READY, &c->console_fd, err);
-	if (r == 0)
-		r = launch_set_rlimits(c->pid, p, err);
 	return r;
 }
 

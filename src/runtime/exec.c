@@ -73,8 +73,6 @@ static int set_up(struct setup *s, struct runtime_exec_process *p, int sync, str
 
 	if (r == 0)
 		r = sync_expect(sync, SYNC_READY, &p->console_fd, err);
-	if (r == 0)
-		r = launch_set_rlimits(p->pid, s->process, err);
 	return r < 0 ? r : launch_go(sync, err);
 }
 

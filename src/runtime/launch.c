@@ -272,7 +272,7 @@ int launch_set_oom_score(int proc_fd, pid_t pid, const struct oci_process *p, st
 	return error_wrap(err, error_move(err, &why, r), "process.oomScoreAdj");
 }
 
-int launch_set_rlimits(pid_t pid, const struct oci_process *p, struct error *err)
+int launch_set_rlimits(const struct oci_process *p, struct error *err)
 {
 	for (size_t i = 0; i < p->rlimits.n; i++) {
 		const struct oci_rlimit *limit = oci_at(&p->rlimits, struct oci_rlimit, i);
@@ -283,9 +283,9 @@ int launch_set_rlimits(pid_t pid, const struct oci_process *p, struct error *err
 		if (resource < 0)
 			return error_set(err, ERROR_INVALID, 0,
 					 "process.rlimits[%zu]: unknown type '%s'", i, limit->type);
-		if (prlimit(pid, (unsigned)resource, &want, NULL) == 0)
+		if (prlimit(0, (unsigned)resource, &want, NULL) == 0)
 			continue;
-		if (errno == EPERM && prlimit(pid, (unsigned)resource, NULL, &now) == 0 &&
+		if (errno == EPERM && prlimit(0, (unsigned)resource, NULL, &now) == 0 &&
 		    now.rlim_cur == want.rlim_cur && now.rlim_max == want.rlim_max)
 			continue;
 		return error_set(err, errno == EINVAL ? ERROR_INVALID : ERROR_INTERNAL, errno,

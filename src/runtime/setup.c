@@ -23,6 +23,7 @@
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/sys.h"
+#include "runtime/launch_priv.h"
 #include "runtime/setup_priv.h"
 
 #define KEYCTL_JOIN_SESSION_KEYRING_ 1
@@ -509,11 +510,20 @@ static int stage_descriptors(struct setup *s, struct error *err)
 	return 0;
 }
 
+/* By the process itself: nobody without CAP_SYS_RESOURCE may set those of another user's process.
+ * Behind everything that opens files, since the limit may be lower than what is open. */
+static int stage_rlimits(struct setup *s, struct error *err)
+{
+	const struct caps all = {CAP_SET_ALL, CAP_SET_ALL, CAP_SET_ALL, 0, 0};
+	int r = s->process->rlimits.n > 0 ? caps_apply(&all, NULL, err) : 0;
+
+	return r < 0 ? r : launch_set_rlimits(s->process, err);
+}
+
 /* -- the word to go ------------------------------------------------------------------------ */
 
 static int stage_ready(struct setup *s, struct error *err)
 {
-	/* Resource limits are set by the caller, once nothing here can fall over them. */
 	int r = sync_send(s->sync_fd, SYNC_READY, s->console_fd);
 
 	fd_close(&s->console_fd);
@@ -689,6 +699,7 @@ const struct stage create_stages[] = {
 	{NULL, stage_lookup}, /* the message is a contract of its own */
 	{"arguments", stage_arguments},
 	{"descriptors", stage_descriptors},
+	{"resource limits", stage_rlimits},
 	{"privileges", stage_privileges},
 	{"start", stage_go},
 	{NULL, stage_exec},
@@ -709,6 +720,7 @@ const struct stage exec_stages[] = {
 	{NULL, stage_lookup},
 	{"arguments", stage_arguments},
 	{"descriptors", stage_descriptors},
+	{"resource limits", stage_rlimits},
 	{"privileges", stage_privileges},
 	{"start", stage_go},
 	{NULL, stage_exec},
