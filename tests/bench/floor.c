@@ -24,7 +24,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-static const char *const controllers[] = { "memory", "cpu", "cpuset", "pids", "blkio", "devices" };
+static const char *const controllers[] = {"memory", "cpu", "cpuset", "pids", "blkio", "devices"};
 
 static void die(const char *what)
 {
@@ -42,7 +42,7 @@ static uint64_t now_us(void)
 
 static void child(const char *rootfs)
 {
-	char *const argv[] = { (char *)"true", NULL };
+	char *const argv[] = {(char *)"true", NULL};
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount(rootfs, rootfs, NULL, MS_BIND, NULL) < 0 || chdir(rootfs) < 0)
