@@ -210,11 +210,12 @@ static void write_command(const struct container_config *c, struct json_writer *
 	jw_array_end(w);
 }
 
-static void write_sizes(const struct encode_args *a, struct json_writer *w)
+/* A list leaves a size of nothing out, as Docker's does; inspect has been asked for it. */
+static void write_sizes(const struct encode_args *a, bool in_list, struct json_writer *w)
 {
 	if (a->size_rw < 0)
 		return;
-	if (a->size_rw > 0)
+	if (a->size_rw > 0 || !in_list)
 		jw_kint(w, "SizeRw", a->size_rw);
 	jw_kint(w, "SizeRootFs", a->size_root);
 }
@@ -247,7 +248,7 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	host_config_write(&s->host, a->version, w);
 	jw_object_end(w);
 	write_graph_driver(a, c, w);
-	write_sizes(a, w);
+	write_sizes(a, false, w);
 	encode_mounts(a, c, w);
 	jw_kobject(w, "Config");
 	container_config_write(&s->config, a->version, w);
@@ -288,7 +289,7 @@ void encode_container_summary(const struct encode_args *a, const struct containe
 	write_command_line(&s->config, w);
 	jw_kint(w, "Created", c->created_at / 1000000000);
 	encode_port_list(c, w);
-	write_sizes(a, w);
+	write_sizes(a, true, w);
 	jw_key(w, "Labels");
 	if (s->config.labels) {
 		jw_value(w, s->config.labels);

@@ -78,22 +78,40 @@ static bool glob(const char *pattern, const char *s)
 	return *s == '\0';
 }
 
+static bool match_name(const struct filter *x, const char *name)
+{
+	const char *colon = strrchr(name, ':');
+	autofree char *repository = xstrndup(name, colon ? (size_t)(colon - name) : strlen(name));
+
+	for (size_t i = 0; i < x->n; i++)
+		if (glob(x->values[i], name) || glob(x->values[i], repository))
+			return true;
+	return false;
+}
+
 static bool match_reference(const struct filters *f, const struct store_image *img)
 {
 	const struct filter *x = filters_get(f, "reference");
-	autoarena struct arena *a = arena_new();
 
-	for (size_t i = 0; x && i < x->n; i++) {
-		for (size_t t = 0; t < img->repo_tags.n; t++) {
-			const char *name = img->repo_tags.v[t], *colon = strrchr(name, ':');
-
-			if (glob(x->values[i], name) ||
-			    (colon &&
-			     glob(x->values[i], arena_strndup(a, name, (size_t)(colon - name)))))
-				return true;
-		}
-	}
+	for (size_t i = 0; x && i < img->repo_tags.n; i++)
+		if (match_name(x, img->repo_tags.v[i]))
+			return true;
 	return !x;
+}
+
+/* Names that were not asked for are not shown either. */
+static void keep_asked_names(const struct filters *f, struct strv *names)
+{
+	const struct filter *x = filters_get(f, "reference");
+	size_t n = 0;
+
+	for (size_t i = 0; x && i < names->n; i++) {
+		if (match_name(x, names->v[i]))
+			names->v[n++] = names->v[i];
+		else
+			free(names->v[i]);
+	}
+	names->n = x ? n : names->n;
 }
 
 struct image_query {
@@ -176,9 +194,12 @@ int images_list(struct api_call *c, struct error *err)
 		return r;
 	api_json_init(&j);
 	jw_array(&j.w);
-	for (size_t i = 0; i < images.n; i++)
-		if (is_shown(&q, &images.v[i]))
-			write_summary(c, &images.v[i], count[i], &j.w);
+	for (size_t i = 0; i < images.n; i++) {
+		if (!is_shown(&q, &images.v[i]))
+			continue;
+		keep_asked_names(&q.filters, &images.v[i].repo_tags);
+		write_summary(c, &images.v[i], count[i], &j.w);
+	}
 	jw_array_end(&j.w);
 	return api_answer_json(c, 200, &j.out, err);
 }

@@ -86,13 +86,14 @@ static int cmd_load(struct cli *cli, const struct invocation *in, struct error *
 {
 	const struct archive_options *o = in->options;
 	autoclose int fd = open_input(o->input, err);
+	bool quiet = o->quiet || !isatty(STDOUT_FILENO);
 
 	if (fd < 0)
 		return fd;
 	if (!o->input && isatty(fd))
 		return error_set(err, ERROR_INVALID, 0,
 				 "requested load from stdin, but stdin is empty");
-	return upload(cli, cli_path(cli, "/images/load?quiet=%d", o->quiet), fd, o->quiet, err);
+	return upload(cli, cli_path(cli, "/images/load?quiet=%d", quiet), fd, quiet, err);
 }
 
 static const struct flag import_flags[] = {

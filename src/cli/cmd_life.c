@@ -410,9 +410,10 @@ static const struct {
 };
 
 /* The first type that knows the name; without --type nothing but "not found" goes on to the next. */
-static int inspect_one(struct cli *cli, const char *name, const char *type, const struct json **ret,
-		       struct error *err)
+static int inspect_one(struct cli *cli, const char *name, const struct inspect_options *o,
+		       const struct json **ret, struct error *err)
 {
+	const char *type = o->type;
 	bool known = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(inspect_types); i++) {
@@ -424,8 +425,8 @@ static int inspect_one(struct cli *cli, const char *name, const char *type, cons
 			continue;
 		known = true;
 		r = cli_json(cli, "GET",
-			     cli_path(cli, "%.*s%s%s", (int)len, prefix, cli_escape(cli, name),
-				      prefix + len + 2),
+			     cli_path(cli, "%.*s%s%s%s", (int)len, prefix, cli_escape(cli, name),
+				      prefix + len + 2, o->size && i == 0 ? "?size=1" : ""),
 			     NULL, ret, err);
 		if (r == 0 || type ||
 		    (err->kind != ERROR_NOT_FOUND && err->kind != ERROR_NOT_IMPLEMENTED))
@@ -440,7 +441,7 @@ static int inspect_one(struct cli *cli, const char *name, const char *type, cons
 static int inspect(struct cli *cli, const struct invocation *in, const char *type,
 		   struct error *err)
 {
-	const struct inspect_options *o = in->options;
+	struct inspect_options *o = in->options;
 	size_t n = 0, count = (size_t)in->parsed.arg_count;
 	const struct json **documents = arena_alloc(cli->arena, count * sizeof(*documents));
 	autostrv struct strv problems = {0};
@@ -451,9 +452,9 @@ static int inspect(struct cli *cli, const struct invocation *in, const char *typ
 		cli_complain(err);
 		return EXIT_BAD_TEMPLATE;
 	}
+	o->type = type ? type : o->type;
 	for (size_t i = 0; i < count; i++) {
-		if (inspect_one(cli, in->parsed.args[i], type ? type : o->type, &documents[n],
-				err) == 0) {
+		if (inspect_one(cli, in->parsed.args[i], o, &documents[n], err) == 0) {
 			n++;
 			continue;
 		}

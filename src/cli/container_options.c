@@ -437,6 +437,21 @@ static int mount_members(struct cli *cli, const char *spec, const char *object,
 	return 0;
 }
 
+/* Does the value set a member of this object? */
+static bool mount_has(const char *spec, const char *object)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mount_options); i++) {
+		const char *name = mount_options[i].name, *at = spec;
+		size_t len = strlen(name);
+
+		for (; str_eq(mount_options[i].object, object) && at;
+		     at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+			if (strncmp(at, name, len) == 0 && strchr("=,", at[len]))
+				return true;
+	}
+	return false;
+}
+
 static int write_mounts(struct cli *cli, const struct container_options *o, struct json_writer *w,
 			struct error *err)
 {
@@ -454,6 +469,8 @@ static int write_mounts(struct cli *cli, const struct container_options *o, stru
 			jw_kstring(w, "Type", "volume");
 		r = mount_members(cli, spec, NULL, w, err);
 		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(objects); k++) {
+			if (!mount_has(spec, objects[k]))
+				continue;
 			jw_kobject(w, objects[k]);
 			r = mount_members(cli, spec, objects[k], w, err);
 			jw_object_end(w);

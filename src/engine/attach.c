@@ -74,7 +74,7 @@ void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_con
 }
 
 /* An answer of /wait whose head is out: one chunk and the last one (RFC 9112 section 7.1). */
-void held_client_answer_wait(int fd, int code, const char *error)
+void held_client_answer_wait(int fd, int code)
 {
 	autostrbuf struct strbuf body = STRBUF_INIT(65536), out = STRBUF_INIT(65536 + 64);
 	struct json_writer w;
@@ -82,11 +82,6 @@ void held_client_answer_wait(int fd, int code, const char *error)
 	json_writer_init(&w, &body);
 	jw_object(&w);
 	jw_kint(&w, "StatusCode", code);
-	if (error) {
-		jw_kobject(&w, "Error");
-		jw_kstring(&w, "Message", error);
-		jw_object_end(&w);
-	}
 	jw_object_end(&w);
 	strbuf_addc(&body, '\n');
 	strbuf_addf(&out, "%zx\r\n%s\r\n0\r\n\r\n", body.len, body.s);
@@ -184,12 +179,11 @@ void held_clients_failed(struct container *c)
 {
 	for (struct held_client **p = &c->rt->held, *h; (h = *p);) {
 		h->sent = false;
-		if (h->is_wait && h->condition == ENGINE_WAIT_REMOVED) {
+		/* No exit has come: start's own answer says why, and an error here would be told twice. */
+		if (h->is_wait) {
 			p = &h->next;
 			continue;
 		}
-		if (h->is_wait)
-			held_client_answer_wait(h->fd, c->state.exit_code, c->state.error);
 		*p = h->next;
 		(void)held_client_free(h);
 	}
@@ -200,8 +194,7 @@ void held_clients_removed(struct container *c)
 	for (struct held_client *h = TAKE_PTR(c->rt->held), *next; h; h = next) {
 		next = h->next;
 		if (h->is_wait)
-			held_client_answer_wait(h->fd, c->state.exit_code,
-						c->state.error[0] ? c->state.error : NULL);
+			held_client_answer_wait(h->fd, c->state.exit_code);
 		(void)held_client_free(h);
 	}
 }
@@ -395,7 +388,7 @@ static void hold_wait_on_loop(void *data)
 		held_client_add(c, call->h);
 		return;
 	}
-	held_client_answer_wait(call->h->fd, c->state.exit_code, NULL);
+	held_client_answer_wait(call->h->fd, c->state.exit_code);
 	(void)held_client_free(call->h);
 }
 

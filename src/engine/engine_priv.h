@@ -143,13 +143,13 @@ void held_client_add(struct container *c, struct held_client *h_take);
 void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_condition condition);
 /* Give held clients to the new shim [worker, with the start's operation]. */
 int held_clients_send(struct container *c, struct shim_client *shim, struct error *err);
-/* After the start: forget those the shim has.  After a failed one: close attached clients, answer
- * waiters (next-exit, and removed ones if it is removed now). [loop] */
+/* After the start: forget those the shim has.  After a failed one: close attached clients;
+ * waiters stay. [loop] */
 void held_clients_started(struct container *c);
 void held_clients_failed(struct container *c);
 /* Answer those that wait for the container's removal, close the others. [loop] */
 void held_clients_removed(struct container *c);
-void held_client_answer_wait(int fd, int code, const char *error);
+void held_client_answer_wait(int fd, int code);
 struct held_client *held_client_free(struct held_client *h);
 
 /* engine/exit.c -------------------------------------------------------------------------------- */
