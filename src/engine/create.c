@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/firewall.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
@@ -109,6 +110,8 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	container_fill_defaults(c);
 	check.spec = c->spec;
 	engine_call(e, check_references_on_loop, &check);
+	if (check.r >= 0 && str_eq(c->spec->host.network_mode, "bridge"))
+		firewall_warn(e, &ret->warnings);
 	return check.r;
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/firewall.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 #include "linux/self.h"
@@ -248,6 +249,7 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 		(void)engine_close(e);
 		return r;
 	}
+	firewall_watch(e);
 	e->opened = true;
 	*ret = e;
 	return 0;
@@ -257,6 +259,7 @@ struct engine *engine_close(struct engine *e)
 {
 	if (!e)
 		return NULL;
+	firewall_unwatch(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
 	e->pool = pool_free(e->pool);
 	while (e->container_count > 0)
