@@ -4,6 +4,7 @@
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/stream.h"
+#include "base/detach.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -55,8 +56,10 @@ int containers_attach(struct api_call *c, struct error *err)
 	struct http_hijacked h;
 	struct engine_client client;
 	bool tty;
-	int r = engine_attach_check(c->engine, c->params[0], &args, &tty, err);
+	struct detach unused;
+	int r = detach_init(&unused, keys, err);
 
+	r = r < 0 ? r : engine_attach_check(c->engine, c->params[0], &args, &tty, err);
 	if (r < 0)
 		return r;
 	if (http_hijack(c->req, stream_content_type(c, tty), &h, err) < 0) {

@@ -4,6 +4,7 @@
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/stream.h"
+#include "base/detach.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -11,6 +12,7 @@ int exec_create_handler(struct api_call *c, struct error *err)
 {
 	autojson struct api_json j = {0};
 	const struct json *body;
+	struct detach unused;
 	char id[65];
 	int r = api_body(c, &body, err);
 
@@ -18,6 +20,9 @@ int exec_create_handler(struct api_call *c, struct error *err)
 		return r;
 	if (json_type(body) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "no exec command specified");
+	r = detach_init(&unused, json_get_string(body, "DetachKeys"), err);
+	if (r < 0)
+		return r;
 	r = engine_exec_create(c->engine, c->params[0], body, id, err);
 	if (r < 0)
 		return r;

@@ -80,9 +80,16 @@ static int exec_attached(struct cli *cli, const struct exec_options *o, const ch
 				.resize_path = cli_path(cli, "/exec/%s/resize", id)};
 	enum stream_end end = STREAM_EOF;
 	const struct json *document;
+	struct json_writer w;
 	int r;
 
-	strbuf_addf(&body, "{\"Detach\":false,\"Tty\":%s}", o->tty ? "true" : "false");
+	json_writer_init(&w, &body);
+	jw_object(&w);
+	jw_kbool(&w, "Detach", false);
+	jw_kbool(&w, "Tty", o->tty);
+	if (o->tty)
+		stream_write_size(&w);
+	jw_object_end(&w);
 	r = stream_open(cli, cli_path(cli, "/exec/%s/start", id), &body, &raw, err);
 	if (r < 0)
 		return r;

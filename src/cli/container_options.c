@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/stream.h"
 
 #define FILE_MAX (1 << 20)
 
@@ -911,6 +912,8 @@ static int write_host(struct cli *cli, const struct container_options *o,
 	int r;
 
 	write_host_lists(cli, o, w);
+	if (o->tty)
+		stream_write_size(w);
 	write_resources(o, parsed, table, w);
 	write_volumes(o, w, false);
 	write_devices(cli, o, w);

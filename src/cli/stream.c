@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 
+#include "base/detach.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "http/client.h"
@@ -52,6 +53,18 @@ void stream_hold_signals(void)
 	(void)sigaddset(&set, SIGWINCH);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+void stream_write_size(struct json_writer *w)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_row)
+		return;
+	jw_karray(w, "ConsoleSize");
+	jw_int(w, size.ws_row);
+	jw_int(w, size.ws_col);
+	jw_array_end(w);
 }
 
 void stream_resize(struct cli *cli, const char *resize_path)
@@ -100,64 +113,12 @@ int stream_demux(struct stream_demux *d, const char *data, size_t len, struct er
 	return 0;
 }
 
-/* Detach keys ------------------------------------------------------------------------------- */
-
-struct keys {
-	char sequence[16];
-	size_t len, matched;
-};
-
-static int parse_keys(const char *s, struct keys *ret, struct error *err)
-{
-	const char *whole = s;
-	struct keys keys = {.len = 0};
-
-	while (*s) {
-		size_t n = strcspn(s, ",");
-		char c = s[0];
-
-		if (n == 6 && strncmp(s, "ctrl-", 5) == 0 &&
-		    ((s[5] >= 'a' && s[5] <= 'z') || strchr("@[\\]^_", s[5])))
-			c = (char)(s[5] & 0x1f);
-		else if (n != 1)
-			return error_set(err, ERROR_INVALID, 0, "invalid detach keys '%s'", whole);
-		if (keys.len == sizeof(keys.sequence))
-			return error_set(err, ERROR_INVALID, 0, "detach keys '%s' are too long",
-					 whole);
-		keys.sequence[keys.len++] = c;
-		s += n + (s[n] == ',');
-	}
-	*ret = keys;
-	return 0;
-}
-
-/* Copies input without what may be the sequence; true when it is complete. */
-static bool filter_keys(struct keys *k, const char *in, size_t n, char *out, size_t *ret_n)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (k->len && in[i] == k->sequence[k->matched]) {
-			if (++k->matched == k->len)
-				return true;
-			continue;
-		}
-		memcpy(out + len, k->sequence, k->matched);
-		len += k->matched;
-		k->matched = k->len && in[i] == k->sequence[0];
-		if (!k->matched)
-			out[len++] = in[i];
-	}
-	*ret_n = len;
-	return false;
-}
-
 /* The loop ---------------------------------------------------------------------------------- */
 
 struct session {
 	struct cli *cli, *requests; /* requests: a second connection */
 	const struct stream *stream;
-	struct keys keys;
+	struct detach detach;
 	struct stream_demux demux;
 	bool stdin_open;
 	enum stream_end end;
@@ -190,9 +151,9 @@ static int from_engine(struct session *s)
 
 static int from_stdin(struct session *s)
 {
-	char buf[16384], out[sizeof(buf) + 16];
+	autostrbuf struct strbuf out = STRBUF_INIT(65536);
+	char buf[16384];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
-	size_t len = 0;
 	int fd = s->stream->raw->fd;
 
 	if (n <= 0) {
@@ -201,14 +162,13 @@ static int from_stdin(struct session *s)
 		return 1;
 	}
 	if (!s->stream->tty) {
-		memcpy(out, buf, (size_t)n);
-		len = (size_t)n;
-	} else if (filter_keys(&s->keys, buf, (size_t)n, out, &len)) {
+		strbuf_add(&out, buf, (size_t)n);
+	} else if (detach_filter(&s->detach, buf, (size_t)n, &out)) {
 		s->end = STREAM_DETACHED;
 		return 0;
 	}
 	/* The container may have closed its input: output goes on. */
-	if (fd_write_full(fd, out, len) < 0)
+	if (fd_write_full(fd, out.s, out.len) < 0)
 		s->stdin_open = false;
 	return 1;
 }
@@ -279,8 +239,9 @@ int stream_run(struct cli *cli, const struct stream *stream, enum stream_end *re
 	struct termios saved, raw;
 	autoclose int sfd = -EBADF;
 	sigset_t set;
-	int r = parse_keys(str_empty(stream->detach_keys) ? "ctrl-p,ctrl-q" : stream->detach_keys,
-			   &s.keys, err);
+	int r = detach_init(
+		&s.detach,
+		str_empty(stream->detach_keys) ? DETACH_KEYS_DEFAULT : stream->detach_keys, err);
 
 	if (r < 0)
 		return r;

@@ -25,6 +25,9 @@ int stream_open(struct cli *cli, const char *path, const struct strbuf *body,
 void stream_hold_signals(void);
 /* Copy until the engine closes the stream or the detach keys are typed. */
 int stream_run(struct cli *cli, const struct stream *s, enum stream_end *ret, struct error *err);
+/* The terminal's size as a member "ConsoleSize", if standard output is one: what is started with it
+ * has that size from the beginning. */
+void stream_write_size(struct json_writer *w);
 /* Tell the container's terminal this one's size. */
 void stream_resize(struct cli *cli, const char *resize_path);
 /* Write frames from a response or socket to stdout and stderr; `raw`: no frames. */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/detach.h"
 #include "base/file.h"
 
 static const struct json_field log_fields[] = {
@@ -119,7 +120,7 @@ int shim_config_parse(struct arena *a, const char *text, size_t len, struct shim
 	if (c.log.max_file == 0)
 		c.log.max_file = 1;
 	if (str_empty(c.detach_keys))
-		c.detach_keys = "ctrl-p,ctrl-q";
+		c.detach_keys = DETACH_KEYS_DEFAULT;
 
 	*ret = c;
 	return 0;

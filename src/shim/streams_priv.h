@@ -1,9 +1,9 @@
 /* shim/streams_priv.h - what streams.c (pipes, terminal) and client.c (attached clients) share. */
 #pragma once
 
+#include "base/detach.h"
 #include "base/loop.h"
 #include "base/str.h"
-#include "shim/detach.h"
 #include "shim/logline.h"
 #include "shim/streams.h"
 

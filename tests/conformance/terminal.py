@@ -191,6 +191,10 @@ class Cases:
             t.expect("got:again")
             t.type("\x1d")
             t.end()
+        for args in (["attach"], ["exec", "-it"]):
+            with self.terminal(*args, "--detach-keys", "nonsense-key", "ttk", *(["true"] if args[1:] else [])) as t:
+                t.expect("nvalid detach keys .nonsense-key|received 400")
+                assert t.end() != 0
         self.output("rm", "-f", "ttk")
 
     def start_attached(self):

@@ -1,4 +1,4 @@
-/* shim/detach.h - the key sequence that leaves a terminal's session without ending it. */
+/* base/detach.h - the key sequence that leaves a terminal's session without ending it. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,8 @@
 
 struct error;
 
-#define DETACH_KEYS_MAX 16
+#define DETACH_KEYS_MAX     16
+#define DETACH_KEYS_DEFAULT "ctrl-p,ctrl-q"
 
 /* The matcher's state; a zeroed one has no sequence and passes everything on. */
 struct detach {

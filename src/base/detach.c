@@ -1,5 +1,5 @@
 /* The detach key sequence, recognised wherever reads happen to split it. */
-#include "shim/detach.h"
+#include "base/detach.h"
 
 #include <string.h>
 
@@ -35,11 +35,11 @@ int detach_init(struct detach *d, const char *keys, struct error *err)
 		key = parse_key(s, len);
 		if (key < 0)
 			return error_set(err, ERROR_INVALID, 0,
-					 "invalid detach keys (%s) provided: unknown key '%.*s'",
+					 "Invalid detach keys (%s) provided: unknown key '%.*s'",
 					 keys, (int)len, s);
 		if (parsed.count == DETACH_KEYS_MAX)
 			return error_set(err, ERROR_INVALID, 0,
-					 "invalid detach keys (%s) provided: more than %d keys",
+					 "Invalid detach keys (%s) provided: more than %d keys",
 					 keys, DETACH_KEYS_MAX);
 		parsed.keys[parsed.count++] = (unsigned char)key;
 		s = s[len] ? s + len + 1 : NULL;

@@ -1,5 +1,5 @@
 /* Detach keys: the grammar, and the matcher however the input is split. */
-#include "shim/detach.h"
+#include "base/detach.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
