@@ -161,8 +161,6 @@ void exit_begin(struct container *c, const struct exit_info *info);
 /* [worker] Until the present run is cleaned up; timeout_ms < 0 waits for ever.  -ETIMEDOUT without
  * an error set. */
 int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms);
-/* [worker] Take its network away: ports, link, addresses, rows. */
-void exit_unlink(struct engine *e, struct container *c);
 /* [worker] exec-root/containers/<id> and the cgroup, when no shim is left. */
 void exit_clean_runtime(struct engine *e, const char *id);
 
