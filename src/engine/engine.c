@@ -19,8 +19,6 @@
 #include "engine/shim_client.h"
 #include "linux/self.h"
 
-#define ENGINE_WORKERS_MAX 64 /* threads for what the engine itself has to do: exits, restarts */
-
 struct loop *engine_loop(struct engine *e)
 {
 	return e->args.loop;
@@ -62,7 +60,7 @@ void engine_call(struct engine *e, loop_fn fn, void *data)
 
 void engine_work(struct engine *e, loop_fn fn, void *data)
 {
-	pool_submit(e->pool, fn, data);
+	pool_submit_urgent(e->args.pool, fn, data);
 }
 
 void engine_new_id(char ret[static 65])
@@ -236,7 +234,6 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	int r;
 
 	copy_args(e, args);
-	e->pool = pool_new(ENGINE_WORKERS_MAX);
 	e->events = event_log_new();
 	r = open_dirs(e, err);
 	r = r < 0 ? r : open_helpers(e, err);
@@ -261,7 +258,6 @@ struct engine *engine_close(struct engine *e)
 		return NULL;
 	firewall_unwatch(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
-	e->pool = pool_free(e->pool);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

@@ -84,7 +84,6 @@ struct engine {
 	char *data_root, *exec_root, *cgroup_parent;
 	char *seccomp_cache;           /* owned: directory */
 	int data_fd, exec_fd, lock_fd; /* owned */
-	struct pool *pool;             /* owned; see engine_work */
 	struct db *db;
 	struct store *store;
 	struct network_manager *network;
@@ -104,8 +103,7 @@ struct engine {
 
 /* Run fn(data) on the loop's thread and wait for it (loop_call; before the loop runs: directly). */
 void engine_call(struct engine *e, loop_fn fn, void *data);
-/* [loop] Run fn on a worker of the engine's own: requests may occupy all the others, waiting for what
- * is to be done here. */
+/* Run fn on a worker, even if requests occupy all of them, waiting for what is to be done here. */
 void engine_work(struct engine *e, loop_fn fn, void *data);
 void engine_new_id(char ret[static 65]); /* 64 random hex digits */
 

@@ -97,8 +97,7 @@ void exit_begin(struct container *c, const struct exit_info *info)
 		return; /* the start's last step comes back to it */
 	emit_die(c, info);
 	container_ref(c);
-	/* Workers may all be waiting for exits. */
-	pool_submit_urgent(rt->engine->args.pool, exit_job, c);
+	engine_work(rt->engine, exit_job, c);
 }
 
 /* ---- steps [worker, with the operation] ------------------------------------------------------- */
@@ -141,6 +140,7 @@ struct unlink_job {
 	struct engine *e;
 	struct network_endpoint **endpoints; /* owned */
 	size_t n;
+	bool unpublished; /* another container may have the ports by now: not to be touched again */
 	char container_id[65];
 };
 
@@ -160,6 +160,8 @@ static void take_on_loop(void *data)
 	job->endpoints = TAKE_PTR(c->endpoints);
 	job->n = c->endpoint_count;
 	c->endpoint_count = 0;
+	for (size_t i = 0; job->unpublished && i < job->n; i++)
+		network_endpoint_set_ports(job->endpoints[i], NULL, 0);
 }
 
 static void release_on_loop(void *data)
@@ -204,20 +206,22 @@ static bool has_fixed_address(const struct container *c)
 /* Take its network away: ports at once, link and addresses now or soon. */
 static void unlink_network(struct engine *e, struct container *c, bool direct)
 {
-	struct unlink_job *job;
+	struct unlink_job *job = xnew0(struct unlink_job);
 
+	job->e = e;
+	job->unpublished = true;
+	(void)str_copy(job->container_id, sizeof(job->container_id), c->id);
 	for (size_t i = 0; i < c->endpoint_count; i++) {
 		autoerror struct error err = {0};
 
-		if (network_endpoint_unpublish(e->network, c->endpoints[i], &err) < 0)
-			log_error("unpublish ports of container '%s': %s", c->id, error_msg(&err));
+		if (network_endpoint_unpublish(e->network, c->endpoints[i], &err) >= 0)
+			continue;
+		job->unpublished = false;
+		log_error("unpublish ports of container '%s': %s", c->id, error_msg(&err));
 	}
 	crash_point(CRASH_EXIT_UNPUBLISHED);
-	job = xnew0(struct unlink_job);
-	job->e = e;
-	(void)str_copy(job->container_id, sizeof(job->container_id), c->id);
 	engine_call(e, take_on_loop, &(struct take_call){c, job});
-	if (direct || has_fixed_address(c))
+	if (direct || job->n == 0 || has_fixed_address(c))
 		run_unlink_job(job);
 	else
 		engine_work(e, run_unlink_job, job);
