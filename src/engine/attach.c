@@ -189,6 +189,21 @@ void held_clients_failed(struct container *c)
 	}
 }
 
+void held_clients_exited(struct container *c, bool will_restart)
+{
+	for (struct held_client **p = &c->rt->held, *h; (h = *p);) {
+		if (h->is_wait && (h->condition == ENGINE_WAIT_REMOVED ||
+				   (h->condition == ENGINE_WAIT_NOT_RUNNING && will_restart))) {
+			p = &h->next;
+			continue;
+		}
+		if (h->is_wait)
+			held_client_answer_wait(h->fd, c->state.exit_code);
+		*p = h->next;
+		(void)held_client_free(h);
+	}
+}
+
 void held_clients_removed(struct container *c)
 {
 	for (struct held_client *h = TAKE_PTR(c->rt->held), *next; h; h = next) {

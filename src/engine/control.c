@@ -145,6 +145,7 @@ static void by_user_on_loop(void *data)
 	if (c->state.status == CONTAINER_RESTARTING) {
 		c->state.status = CONTAINER_EXITED;
 		rows_post_state(c->rt->engine->db, c);
+		held_clients_exited(c, false);
 	}
 }
 

@@ -146,6 +146,9 @@ int held_clients_send(struct container *c, struct shim_client *shim, struct erro
  * waiters stay. [loop] */
 void held_clients_started(struct container *c);
 void held_clients_failed(struct container *c);
+/* At the end of a run: those that came when the shim had exited already, and the daemon did not say so
+ * yet. [loop] */
+void held_clients_exited(struct container *c, bool will_restart);
 /* Answer those that wait for the container's removal, close the others. [loop] */
 void held_clients_removed(struct container *c);
 void held_client_answer_wait(int fd, int code);

@@ -332,6 +332,7 @@ static void finish_on_loop(void *data)
 	rt->exit_pending = false;
 	rt->shim_lost = false;
 	wake_exit_waiters(call->c);
+	held_clients_exited(call->c, call->will_restart);
 	if (call->will_restart)
 		restart_schedule(call->c);
 }
