@@ -91,6 +91,34 @@ static void check_references_on_loop(void *data)
 				    "HostConfig.IpcMode: '%s' is not implemented", h->ipc_mode);
 }
 
+/* --platform: "os", "arch", "os/arch" or "os/arch/variant"; each part must be the image's. */
+static int check_platform(const char *wanted, const char *image, const struct json *config,
+			  struct error *err)
+{
+	static const char *const aliases[][2] = {
+		{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}};
+	const char *os = json_get_string(config, "os") ?: "linux";
+	const char *arch = json_get_string(config, "architecture") ?: "";
+	const char *variant = json_get_string(config, "variant") ?: "";
+	bool match = true;
+
+	for (const char *p = wanted; match && p && *p; p = strchr(p, '/')) {
+		autofree char *part = NULL;
+
+		p += *p == '/';
+		part = xstrndup(p, strcspn(p, "/"));
+		match = str_eq(part, os) || str_eq(part, arch) || str_eq(part, variant);
+		for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
+			match |= str_eq(part, aliases[i][0]) && str_eq(arch, aliases[i][1]);
+	}
+	if (match)
+		return 0;
+	return error_set(err, ERROR_NOT_FOUND, 0,
+			 "image with reference %s was found but does not match the specified "
+			 "platform: wanted %s, actual: %s/%s%s%s",
+			 image, wanted, os, arch, *variant ? "/" : "", variant);
+}
+
 static int make_spec(struct engine *e, const struct engine_create_args *args, struct container *c,
 		     struct engine_created *ret, struct error *err)
 {
@@ -102,6 +130,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 
 	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
 	r = r < 0 ? r : json_parse(a, image.config, image.config_len, &config, err);
+	r = r < 0 ? r : check_platform(args->platform, c->spec->config.image, config, err);
 	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
 	if (r < 0)
 		return r;

@@ -196,6 +196,14 @@ Loaded image: made:2" ]
 	[ -z "$(vessel images -q made)" ]
 }
 
+@test "an image of another platform does not run as this one" {
+	for platform in linux linux/amd64 x86_64; do
+		vessel run --rm --platform "$platform" busybox true
+	done
+	run -125 vessel run --rm --platform linux/arm64 busybox true
+	[[ $output == *"does not match the specified platform: wanted linux/arm64, actual: linux/amd64"* ]]
+}
+
 @test "a published port is free again at once, whatever connections it had" {
 	port=$(free_port)
 	for i in 1 2 3; do
