@@ -27,6 +27,7 @@
 #include "runtime/setup_priv.h"
 
 #define KEYCTL_JOIN_SESSION_KEYRING_ 1
+#define KERNEL_SIGSET_SIZE           8 /* bytes: 64 signals */
 
 static int warn(struct setup *s, const char *stage, const struct error *err)
 {
@@ -106,10 +107,14 @@ static int stage_user_namespace(struct setup *s, struct error *err)
 static int stage_session(struct setup *s, struct error *err)
 {
 	autofree char *keyring = xasprintf("_ses.%s", s->id);
+	/* struct kernel_sigaction: handler (SIG_DFL is 0), flags, restorer, mask: all zero */
+	static const unsigned long default_action[4];
 
-	/* Handlers are gone since clone3 (CLEAR_SIGHAND); what is ignored is inherited still. */
-	for (int signo = 1; signo < 32; signo++)
-		(void)signal(signo, SIG_DFL); /* SIGKILL and SIGSTOP refuse, as they should */
+	/* Handlers are gone since clone3 (CLEAR_SIGHAND); what is ignored is inherited still.  By the
+	 * raw call: the C libraries keep 32 to 34 to themselves, and glibc's posix_spawn leaves some of
+	 * them ignored.  SIGKILL and SIGSTOP refuse, as they should. */
+	for (int signo = 1; signo <= 64; signo++)
+		(void)syscall(SYS_rt_sigaction, signo, &default_action, NULL, KERNEL_SIGSET_SIZE);
 	(void)umask(0); /* modes of devices and directories are meant as they are given */
 	if (setsid() < 0 && errno != EPERM)
 		return error_set(err, ERROR_INTERNAL, errno, "setsid");
