@@ -1,0 +1,123 @@
+/* What commands print, and the grammar of values that the client checks. */
+#include "cli/output.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "cli/container_options.h"
+
+/* What Go's strconv.Quote makes of the same strings. */
+static void quotes_as_go(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"", "\"\""},
+		{"sleep 1000", "\"sleep 1000\""},
+		{"sh -c 'echo \"x\"'", "\"sh -c 'echo \\\"x\\\"'\""},
+		{"a\\b\tc\nd", "\"a\\\\b\\tc\\nd\""},
+		{"\x01\x7f", "\"\\x01\\x7f\""},
+		{"caf\xc3\xa9\xe2\x80\xa6", "\"caf\xc3\xa9\xe2\x80\xa6\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(256);
+
+		output_quote(cases[i].in, &b);
+		assert_string_equal(b.s, cases[i].out);
+	}
+}
+
+static void sizes_and_ages_in_dockers_words(void **state)
+{
+	static const struct {
+		double bytes;
+		int digits;
+		const char *text;
+	} sizes[] = {
+		{0, 3, "0B"},           {999, 3, "999B"},        {1000, 3, "1kB"},
+		{1982464, 3, "1.98MB"}, {1982464, 4, "1.982MB"}, {153169920, 3, "153MB"},
+		{2.5e9, 3, "2.5GB"},    {1e18, 3, "1e+03PB"},
+	};
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} ages[] = {
+		{0, "Less than a second"}, {1, "1 second"},         {59, "59 seconds"},
+		{60, "About a minute"},    {119, "About a minute"}, {120, "2 minutes"},
+		{3600, "About an hour"},   {7200, "2 hours"},       {47 * 3600, "47 hours"},
+		{48 * 3600, "2 days"},     {14 * 86400, "2 weeks"}, {60 * 86400, "2 months"},
+		{730 * 86400, "2 years"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(64);
+
+		output_size(sizes[i].bytes, sizes[i].digits, &b);
+		assert_string_equal(b.s, sizes[i].text);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ages); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(64);
+
+		output_duration(ages[i].seconds, &b);
+		assert_string_equal(b.s, ages[i].text);
+	}
+}
+
+/* NULL: the value is good. */
+static void values_have_a_grammar(void **state)
+{
+	static const struct {
+		int (*check)(const char *value, struct error *err);
+		const char *value, *problem;
+	} cases[] = {
+		{container_check_env, "A=b=c", NULL},
+		{container_check_env, "A", NULL},
+		{container_check_env, "=x", "invalid environment variable: =x"},
+		{container_check_label, "a", NULL},
+		{container_check_label, "=x", "invalid label '=x': empty name"},
+		{container_check_host, "name:1.2.3.4", NULL},
+		{container_check_host, "name=::1", NULL},
+		{container_check_host, "name", "bad format for add-host: \"name\""},
+		{container_check_ulimit, "nofile=5", NULL},
+		{container_check_ulimit, "nofile=5:-1", NULL},
+		{container_check_ulimit, "nofile", "invalid ulimit argument: nofile"},
+		{container_check_ulimit, "nofile=x",
+		 "strconv.ParseInt: parsing \"x\": invalid syntax"},
+		{container_check_ulimit, "nofile=6:5",
+		 "ulimit soft limit must be less than or equal to hard limit: 6 > 5"},
+		{container_check_mount, "type=bind,src=/a,dst=/b,readonly", NULL},
+		{container_check_mount, "type=tmpfs,target=/t,tmpfs-size=1m", NULL},
+		{container_check_mount, "type=bind,src=/a", "target is required"},
+		{container_check_mount, "nonsense",
+		 "invalid field 'nonsense' must be a key=value pair"},
+		{container_check_mount, "dst=/a,what=1", "unknown option 'what' in 'what=1'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoerror struct error err = {0};
+		int r = cases[i].check(cases[i].value, &err);
+
+		assert_int_equal(r < 0, cases[i].problem != NULL);
+		if (cases[i].problem)
+			assert_string_equal(error_msg(&err), cases[i].problem);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quotes_as_go),
+		cmocka_unit_test(sizes_and_ages_in_dockers_words),
+		cmocka_unit_test(values_have_a_grammar),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
