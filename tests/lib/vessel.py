@@ -23,6 +23,10 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BIN = os.environ.get("VESSEL_BIN", os.path.join(TOP, "build", "bin"))
 DOCKER = os.environ.get("DOCKER", os.path.join(TOP, "build/peers/docker-28/usr/bin/docker"))
 DOCKER_OLD = os.path.join(TOP, "build/peers/docker-20.10/usr/bin/docker")
+# A background job of a shell begins with these ignored, and so would everything that we start.
+for _signal in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(_signal, signal.SIG_DFL)
+
 TIMEOUT_S = float(os.environ.get("VESSEL_TEST_TIMEOUT_S", 60))  # a bound on what must end by itself; nothing is measured by it
 
 
