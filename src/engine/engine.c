@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,9 +14,12 @@
 #include "base/mem.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
+#include "engine/lock.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 #include "linux/self.h"
+
+#define LOCK_WAIT_S 3 /* for the last daemon to end */
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -125,8 +127,9 @@ static int lock_data_root(struct engine *e, struct error *err)
 	e->lock_fd = openat(e->data_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (e->lock_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open lock in '%s'", e->data_root);
-	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, ERROR_CONFLICT, errno,
+	/* One that was killed a moment ago may not be quite gone. */
+	if (lock_within(e->args.pool, e->lock_fd, LOCK_WAIT_S) < 0)
+		return error_set(err, ERROR_CONFLICT, 0,
 				 "data root '%s' is in use by another vesseld", e->data_root);
 	return 0;
 }

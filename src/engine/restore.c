@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "engine/exec.h"
 #include "engine/exit.h"
+#include "engine/lock.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 
@@ -69,43 +70,13 @@ int runtime_dir_lock(int dir_fd, struct error *err)
 	return fd;
 }
 
-struct lock_wait { /* shared by the waiting worker and restore; the last one frees it */
-	int dir_fd;
-	sem_t done;
-};
-
-static void lock_job(void *data)
-{
-	struct lock_wait *w = data;
-	int fd = runtime_dir_lock(w->dir_fd, NULL);
-
-	if (fd >= 0)
-		(void)close(fd);
-	(void)sem_post(&w->done);
-}
-
 /* Until the shim is gone, but not for ever. */
 static void wait_gone(struct engine *e, int dir_fd, const char *id)
 {
-	struct lock_wait *w = xnew0(struct lock_wait);
-	struct timespec end;
-	int r;
+	autoclose int fd = open_lock(dir_fd, NULL);
 
-	w->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-	(void)sem_init(&w->done, 0, 0);
-	engine_work(e, lock_job, w);
-	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += RESTORE_GONE_S;
-	do
-		r = sem_clockwait(&w->done, CLOCK_MONOTONIC, &end);
-	while (r < 0 && errno == EINTR);
-	if (r < 0) {
+	if (fd < 0 || lock_within(e->args.pool, fd, RESTORE_GONE_S) < 0)
 		log_error("container '%s': an old shim does not end", id);
-		return; /* the job keeps w */
-	}
-	(void)sem_destroy(&w->done);
-	(void)close(w->dir_fd);
-	free(w);
 }
 
 /* ---- probing --------------------------------------------------------------------------------- */
