@@ -92,7 +92,7 @@ struct engine {
 	struct engine_helpers helpers;
 	bool network_is_up;
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
-	bool opened; /* the loop's thread is at work (or about to be) */
+	bool opened;                         /* the loop's thread is at work (or about to be) */
 	bool closing;
 	struct container **containers; /* newest first */
 	size_t container_count, container_cap;
