@@ -383,12 +383,29 @@ static int move_to_cgroup(const char *path, struct error *err)
 	r = cgroup_layout_detect(&layout, err);
 	if (r < 0)
 		return r;
-	if (cgroup_join(layout, path, NULL) >= 0)
-		return 0;
+	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2 || cgroup_join(layout, path, NULL) >= 0)
+		return 0; /* no v1 hierarchy, or joined */
 	r = make_shared_cgroup(layout, path, err);
 	if (r >= 0)
 		r = cgroup_join(layout, path, err);
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
+}
+
+/* The same on a pure v2 host, where a cgroup that passes controllers on to a child may hold no
+ * processes (cgroups(7), "no internal processes"): there the child is one of its parent. */
+static int make_shared_leaf(const struct cgroup_layout *layout, const char *path, struct error *err)
+{
+	const char *name = strrchr(path, '/');
+	autofree char *parent = xstrndup(path, (size_t)(name - path));
+	autocgroup struct cgroup *cg = NULL;
+	int r = make_shared_cgroup(layout, *parent ? parent : "/", err);
+
+	r = r < 0 ? r : cgroup_open(layout, *parent ? parent : "/", &cg, err);
+	if (r < 0)
+		return r;
+	if (mkdirat(cgroup_clone_fd(cg), name + 1, 0755) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_INTERNAL, errno, "make cgroup '%s'", path);
+	return 0;
 }
 
 static int join_unified(const char *path, struct error *err)
@@ -401,7 +418,9 @@ static int join_unified(const char *path, struct error *err)
 		return r;
 	if (cgroup_open(layout, path, &cg, NULL) < 0 || cgroup_clone_fd(cg) < 0) {
 		cg = cgroup_free(cg);
-		r = make_shared_cgroup(layout, path, err);
+		r = cgroup_layout_mode(layout) == CGROUP_MODE_V2
+			    ? make_shared_leaf(layout, path, err)
+			    : make_shared_cgroup(layout, path, err);
 		if (r >= 0)
 			r = cgroup_open(layout, path, &cg, err);
 	}

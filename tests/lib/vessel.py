@@ -88,7 +88,8 @@ def busybox_tar():
     text("etc/group", "root:x:0:\napp:x:1000:\nextra:x:2000:app\n")
     text("www/index.html", "hello\n")
     text("www/cgi-bin/stop", "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nstopping\\n'\n"
-         ": >/tmp/stop\n", 0o755)
+         # once the answer is out: the server ends with the container
+         "(usleep 50000; : >/tmp/stop) >/dev/null 2>&1 </dev/null &\n", 0o755)
     text("www/cgi-bin/say", "#!/bin/sh\n: >/tmp/say\n"
          "printf 'Content-Type: text/plain\\r\\n\\r\\nsaying\\n'\n", 0o755)
     tar.close()
