@@ -37,10 +37,13 @@ static void on_client_gone(struct loop_source *s, int fd, uint32_t events, void 
 {
 	struct held_client *h = data;
 
-	(void)s;
 	(void)fd;
-	if (!(events & (EPOLLHUP | EPOLLERR)) || h->sent)
+	if (!(events & (EPOLLHUP | EPOLLERR)))
 		return;
+	if (h->sent) { /* a start has hold of it; told again if that fails */
+		loop_set_events(s, 0);
+		return;
+	}
 	for (struct held_client **p = &h->container->rt->held; *p; p = &(*p)->next) {
 		if (*p == h) {
 			*p = h->next;
@@ -58,9 +61,9 @@ void held_client_add(struct container *c, struct held_client *h_take)
 		p = &(*p)->next;
 	*p = h_take;
 	h_take->container = c;
-	/* No events asked for: only hang-ups are told. */
-	(void)loop_add_fd(c->rt->engine->args.loop, h_take->fd, 0, on_client_gone, h_take,
-			  &h_take->source, NULL);
+	/* Not EPOLLRDHUP: a client may be done with sending and still want the answer. */
+	(void)loop_add_fd(c->rt->engine->args.loop, h_take->fd, EPOLLHUP | EPOLLERR, on_client_gone,
+			  h_take, &h_take->source, NULL);
 }
 
 void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_condition condition)
