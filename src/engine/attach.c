@@ -184,6 +184,8 @@ void held_clients_failed(struct container *c)
 		h->sent = false;
 		/* No exit has come: start's own answer says why, and an error here would be told twice. */
 		if (h->is_wait) {
+			if (h->source)
+				loop_set_events(h->source, EPOLLHUP | EPOLLERR);
 			p = &h->next;
 			continue;
 		}
