@@ -21,8 +21,7 @@ import vessel  # noqa: E402
 
 PREPARE = r"""
 mount -t tmpfs tmpfs /run
-mkdir -p /var/lib/vessel
-mount -t tmpfs tmpfs /var/lib/vessel
+mount -t tmpfs tmpfs /var/lib
 trap 'status=$?; vessel ps -aq | xargs -r vessel rm -f >/dev/null || status=1
       kill $(cat /run/vessel.pid); wait; exit $status' EXIT
 """
