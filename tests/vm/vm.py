@@ -180,8 +180,10 @@ def initramfs(root, path):
                        input=names, stdout=f, check=True)
 
 
+# One thread for both processors: with a thread each, qemu may run code that the guest's kernel is
+# patching on the other one (text_poke), and the kernel dies of its own breakpoint while it boots.
 # Without cx16: qemu 7.2 emulates cmpxchg16b wrongly, and kernels that allocate by it die now and then.
-MACHINE = ("-accel", "tcg,thread=multi", "-cpu", "max,la57=off,cx16=off", "-smp", "2", "-m", MEMORY,
+MACHINE = ("-accel", "tcg,thread=single", "-cpu", "max,la57=off,cx16=off", "-smp", "2", "-m", MEMORY,
            "-nodefaults", "-display", "none", "-no-reboot")
 
 
