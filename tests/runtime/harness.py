@@ -1,0 +1,357 @@
+"""Boxes for the runtime's tests: a bundle, a container of vessel-runtime, and what it sees of itself.
+
+A case is a function marked @test in cases/*.py.  It gets a Box, changes box.config, runs it and looks at
+the effect from inside: the payload (payload/*.c, one static program) is process 1 and reports in JSON.
+After each case nothing of it may be left on the host; that is checked here for all of them.
+"""
+
+import copy
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+CGROUP = "vessel-test-runtime"  # the parent of every box's cgroup
+CGROUP_ROOT = "/sys/fs/cgroup"
+LIMIT_S = 60  # one command that hangs; nothing is measured by it
+
+CASES = []
+
+
+def test(title, needs=()):
+    """Mark a case; `needs` are names in Host.FEATURES, without which it is skipped, naming them."""
+    def mark(function):
+        CASES.append((title, function, (needs,) if isinstance(needs, str) else tuple(needs)))
+        return function
+    return mark
+
+
+class Failure(Exception):
+    pass
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def equal(got, wanted, what=""):
+    expect(got == wanted, "%s: got %r, wanted %r" % (what or "value", got, wanted))
+
+
+class Host:
+    """What this kernel and this machine have."""
+
+    def __init__(self):
+        mounts = [line.split() for line in open("/proc/self/mountinfo")]
+        kinds = [(m[4], m[m.index("-") + 1], m[m.index("-") + 3]) for m in mounts]
+        self.v1 = {name for at, kind, options in kinds if kind == "cgroup"
+                   for name in options.split(",") if at.startswith(CGROUP_ROOT)}
+        self.v2_only = any(at == CGROUP_ROOT and kind == "cgroup2" for at, kind, _ in kinds)
+        self.has = {name: probe(self) for name, probe in self.FEATURES.items()}
+
+    def _filesystem(name):
+        return lambda self: any(line.split()[-1] == name for line in open("/proc/filesystems"))
+
+    FEATURES = {
+        "cgroup v1": lambda self: not self.v2_only,
+        "cgroup v2": lambda self: self.v2_only,
+        "AppArmor": lambda self: os.path.isdir("/sys/kernel/security/apparmor"),
+        "SELinux": lambda self: os.path.isdir("/sys/fs/selinux"),
+        "systemd": lambda self: os.path.isdir("/run/systemd/system"),
+        "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
+        "overlay": _filesystem("overlay"),
+    }
+
+    def kernel(self):
+        return tuple(int(n) for n in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+
+
+class Result:
+    def __init__(self, args, code, out, err):
+        self.args, self.code, self.out, self.err = args, code, out, err
+
+    def json(self):
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            raise Failure("no JSON from %s: %r %r" % (self.args, self.out, self.err)) from None
+
+
+CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_MKNOD", "CAP_SETUID", "CAP_SETGID",
+        "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_AUDIT_WRITE"]
+CONFIG = {
+    "ociVersion": "1.3.0",
+    "root": {"path": "rootfs"},
+    "hostname": "box",
+    "process": {
+        "cwd": "/", "args": ["/payload", "report"], "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"],
+        "capabilities": {kind: CAPS for kind in ("bounding", "effective", "permitted")},
+    },
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+         "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+        {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+         "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
+    ],
+    "linux": {
+        "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
+        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+    },
+}
+MAPPINGS = {
+    "uidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
+    "gidMappings": [{"containerID": 0, "hostID": 200000, "size": 65536}],
+}
+
+
+class Box:
+    """One container.  `config` is written by each command that reads it."""
+
+    def __init__(self, suite, name):
+        self.suite, self.host, self.id = suite, suite.host, name
+        self.dir = os.path.join(suite.work, name)
+        self.rootfs = os.path.join(self.dir, "rootfs")
+        self.root = os.path.join(suite.work, "state")
+        self.config = copy.deepcopy(CONFIG)
+        self.linux, self.process = self.config["linux"], self.config["process"]
+        self.linux["cgroupsPath"] = "/%s/%s" % (CGROUP, name)
+        self.global_options = []  # before the command: --systemd-cgroup, --log ...
+        self.at_end = []          # called when the case has ended, last first
+        for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run", "mnt"):
+            os.makedirs(os.path.join(self.rootfs, directory))
+        for source, name in ((suite.payload, "payload"), (suite.busybox, "bin/busybox")):
+            os.link(source, os.path.join(self.rootfs, name))
+        for applet in ("sh", "cat", "echo", "sleep", "true", "ls", "kill", "head", "id", "touch", "mkdir", "ip"):
+            os.symlink("busybox", os.path.join(self.rootfs, "bin", applet))
+        self.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n")
+        self.file("etc/group", "root:x:0:\nuser:x:1000:\nmore:x:1001:user\n")
+
+    def file(self, path, text, mode=0o644):
+        """A file of the root file system."""
+        path = os.path.join(self.rootfs, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def namespace(self, kind, **members):
+        """Add or change a namespace of the configuration."""
+        rest = [n for n in self.linux["namespaces"] if n["type"] != kind]
+        self.linux["namespaces"] = rest + [dict(type=kind, **members)]
+
+    def without_namespace(self, kind):
+        self.linux["namespaces"] = [n for n in self.linux["namespaces"] if n["type"] != kind]
+
+    def user_namespace(self):
+        """A user namespace of its own, over a root file system that its root owns."""
+        self.namespace("user")
+        self.linux.update(copy.deepcopy(MAPPINGS))
+        for directory, names, files in os.walk(self.rootfs):
+            for name in names + files + ["."]:
+                path = os.path.join(directory, name)
+                if os.stat(path, follow_symlinks=False).st_nlink < 2 or os.path.isdir(path):
+                    os.chown(path, 100000, 200000, follow_symlinks=False)
+
+    def mount(self, destination, **members):
+        self.config["mounts"].append(dict(destination=destination, **members))
+
+    def write(self):
+        with open(os.path.join(self.dir, "config.json"), "w") as f:
+            json.dump(self.config, f)
+
+    def command(self, *args):
+        return [*self.suite.prefix, self.suite.runtime, "--root", self.root, *self.global_options, *args]
+
+    def runtime(self, *args, check=False, **popen):
+        """Any command of vessel-runtime.  check: it must succeed."""
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        if "input" in popen:
+            del popen["stdin"]
+        done = subprocess.run(self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=LIMIT_S, text=True, errors="replace", **popen)
+        result = Result(args, done.returncode, done.stdout, done.stderr)
+        if check:
+            equal(result.code, 0, "exit code of %s (%s)" % (" ".join(args), result.err.strip()))
+        return result
+
+    def run(self, *args, options=(), check=True, **popen):
+        """`run` in the foreground with the payload's (or, with a leading slash, another) command line."""
+        if args:
+            self.process["args"] = list(args) if args[0].startswith("/") else ["/payload", *args]
+        self.write()
+        return self.runtime("run", "--bundle", self.dir, *options, self.id, check=check, **popen)
+
+    def sh(self, script, **rest):
+        return self.run("/bin/sh", "-c", script, **rest)
+
+    def report(self, *parts, **rest):
+        """What process 1 says of itself; see payload/report.c for the parts."""
+        return self.run("report", *parts, **rest).json()
+
+    def fails(self, pattern, *args, options=()):
+        """`run` must be refused with an error that matches, and leave nothing."""
+        result = self.run(*args, options=options, check=False)
+        expect(result.code != 0, "it runs: " + result.out)
+        expect(re.search(pattern, result.err), "the error %r has no %r" % (result.err, pattern))
+        equal(self.exists(), False, "the container exists after the error")
+        return result
+
+    def create(self, *args, options=(), check=True, **popen):
+        """`create`; its output is thrown away unless given, for process 1 holds it open."""
+        if args:
+            self.process["args"] = list(args) if args[0].startswith("/") else ["/payload", *args]
+        self.write()
+        errors = os.path.join(self.dir, "errors")
+        with open(errors, "w") as f:
+            popen.setdefault("stdin", subprocess.DEVNULL)
+            popen.setdefault("stdout", subprocess.DEVNULL)
+            code = subprocess.run(self.command("create", "--bundle", self.dir, *options, self.id),
+                                  stderr=f, timeout=LIMIT_S, **popen).returncode
+        result = Result(("create",), code, "", open(errors, errors="replace").read())
+        if check:
+            equal(code, 0, "exit code of create (%s)" % result.err.strip())
+        return result
+
+    def start(self, *args, options=(), **popen):
+        """create and start: a container in the background, by default one that waits for a signal."""
+        self.create(*(args or ("pause",)), options=options, **popen)
+        self.runtime("start", self.id, check=True)
+
+    def state(self):
+        return self.runtime("state", self.id, check=True).json()
+
+    def status(self):
+        return self.state()["status"]
+
+    def pid(self):
+        return self.state()["pid"]
+
+    def exists(self):
+        return self.runtime("state", self.id).code == 0
+
+    def exec(self, *args, options=(), check=True, **popen):
+        args = args if args[0].startswith("/") else ("/payload", *args)
+        return self.runtime("exec", *options, self.id, *args, check=check, **popen)
+
+    def kill(self, signal_name="KILL"):
+        """Signal, and wait until process 1 has ended."""
+        pid = self.pid()
+        pidfd = os.pidfd_open(pid) if pid else -1
+        self.runtime("kill", self.id, signal_name, check=True)
+        if pidfd >= 0:
+            import select
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            expect(poll.poll(LIMIT_S * 1000), "process 1 lives on")
+            os.close(pidfd)
+
+    def cgroup_dirs(self):
+        """Where its cgroup is or would be: one for each hierarchy."""
+        path = self.linux["cgroupsPath"].strip("/")
+        tops = [CGROUP_ROOT] if self.host.v2_only else [entry.path for entry in os.scandir(CGROUP_ROOT)
+                                                        if entry.is_dir(follow_symlinks=False)]
+        return [os.path.join(top, path) for top in tops if os.path.isdir(os.path.join(top, path))]
+
+    def cgroup_file(self, name):
+        """Content of a file of its cgroup, whichever hierarchy has it."""
+        for directory in self.cgroup_dirs():
+            if os.path.exists(os.path.join(directory, name)):
+                return open(os.path.join(directory, name)).read().strip()
+        raise Failure("no %s in %s" % (name, self.cgroup_dirs()))
+
+    def close(self):
+        for function in reversed(self.at_end):
+            function()
+        self.runtime("delete", "--force", self.id)
+
+
+class Suite:
+    def __init__(self, runtime, payload, busybox, prefix=()):
+        self.host = Host()
+        self.prefix = list(prefix)
+        self.runtime = os.path.abspath(runtime)
+        self.work = "/tmp/vessel-test-runtime-%d" % os.getpid()
+        libc = ctypes.CDLL(None, use_errno=True)
+        clone_newns, clone_newnet, ms_rec, ms_private = 0x20000, 0x40000000, 0x4000, 1 << 18
+        if libc.unshare(clone_newns | clone_newnet) or libc.mount(None, b"/", None, ms_rec | ms_private, None):
+            raise OSError(ctypes.get_errno(), "the suite needs root")
+        os.makedirs(self.work)
+        if libc.mount(b"tmpfs", self.work.encode(), b"tmpfs", 0, b"mode=755"):
+            raise OSError(ctypes.get_errno(), "mount a tmpfs")
+        self.payload, self.busybox = self.work + "/payload", self.work + "/busybox"
+        shutil.copy(payload, self.payload)
+        shutil.copy(busybox, self.busybox)
+
+    def residue(self, box):
+        left = [name for name in (os.listdir(box.root) if os.path.isdir(box.root) else ())
+                if not name.startswith(".")]
+        left += box.cgroup_dirs()
+        left += [line for line in open("/proc/self/mountinfo") if box.dir in line]
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink("/proc/%s/cwd" % pid).startswith(box.dir) or \
+                        box.id in open("/proc/%s/cgroup" % pid).read():
+                    left.append("process " + pid)
+            except OSError:
+                pass
+        return left
+
+    def run(self, only=None):
+        """TAP on standard output; the number of failures."""
+        failed, number = 0, 0
+        for title, function, needs in CASES:
+            if only and not re.search(only, function.__module__ + ": " + title):
+                continue
+            number += 1
+            area = function.__module__.rsplit(".", 1)[-1]
+            missing = [name for name in needs if not self.host.has[name]]
+            if missing:
+                print("ok %d %s: %s # SKIP kernel: no %s" % (number, area, title, ", ".join(missing)), flush=True)
+                continue
+            problem = self.one(function, "box%d" % number)
+            print("%s %d %s: %s" % ("not ok" if problem else "ok", number, area, title))
+            if problem:
+                failed += 1
+                print("".join("# %s\n" % line for line in problem.splitlines()), end="")
+            sys.stdout.flush()
+        print("1..%d" % number, flush=True)
+        return failed
+
+    def one(self, function, name):
+        box = Box(self, name)
+        problem = None
+        try:
+            function(box)
+        except Failure as failure:
+            problem = str(failure)
+        except Exception:  # a case that breaks is a case that fails
+            problem = traceback.format_exc()
+        try:
+            box.close()
+            left = self.residue(box)
+            if left and not problem:
+                problem = "left behind: %s" % left
+        except Exception:
+            problem = problem or traceback.format_exc()
+        shutil.rmtree(box.dir, ignore_errors=True)
+        return problem
+
+    def close(self):
+        tops = [CGROUP_ROOT] + [entry.path for entry in os.scandir(CGROUP_ROOT) if entry.is_dir()]
+        for top in tops:
+            try:
+                os.rmdir(os.path.join(top, CGROUP))
+            except OSError:
+                pass
+        ctypes.CDLL(None).umount2(self.work.encode(), 2)
+        os.rmdir(self.work)
