@@ -18,6 +18,7 @@ import traceback
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CGROUP = "vessel-test-runtime"  # the parent of every box's cgroup
+SLICE = "vesseltest.slice"      # the same with systemd as the driver
 CGROUP_ROOT = "/sys/fs/cgroup"
 LIMIT_S = 60  # one command that hangs; nothing is measured by it
 
@@ -30,6 +31,26 @@ def test(title, needs=()):
         CASES.append((title, function, (needs,) if isinstance(needs, str) else tuple(needs)))
         return function
     return mark
+
+
+def name_of(case):
+    title, function, _ = case
+    return "%s: %s" % (function.__module__.rsplit(".", 1)[-1], title)
+
+
+def choose(only=None, share=None, always=()):
+    """The cases whose name matches `only`; of those, share "K/N": every Nth from the Kth on, and all
+    that need a feature of `always`.  What is left out is said."""
+    chosen = [case for case in CASES if not only or re.search(only, "cases." + name_of(case))]
+    if share:
+        k, n = map(int, share.split("/"))
+        mine = [case for i, case in enumerate(chosen) if i % n == k - 1 or set(always) & set(case[2])]
+        for case in chosen:
+            if case not in mine:
+                print("# left out here: " + name_of(case))
+        print("# share %s: %d of %d cases" % (share, len(mine), len(chosen)), flush=True)
+        chosen = mine
+    return chosen
 
 
 class Failure(Exception):
@@ -64,6 +85,7 @@ class Host:
         "cgroup v2": lambda self: self.v2_only,
         "AppArmor": lambda self: os.path.isdir("/sys/kernel/security/apparmor"),
         "SELinux": lambda self: os.path.isdir("/sys/fs/selinux"),
+        "cgroupfs driver": lambda self: True,  # not when all cases run with systemd's
         "systemd": lambda self: os.path.isdir("/run/systemd/system"),
         "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
         "overlay": _filesystem("overlay"),
@@ -123,8 +145,8 @@ class Box:
         self.root = os.path.join(suite.work, "state")
         self.config = copy.deepcopy(CONFIG)
         self.linux, self.process = self.config["linux"], self.config["process"]
-        self.linux["cgroupsPath"] = "/%s/%s" % (CGROUP, name)
-        self.global_options = []  # before the command: --systemd-cgroup, --log ...
+        self.linux["cgroupsPath"] = suite.cgroups_path(name)
+        self.global_options = list(suite.global_options)  # before the command: --systemd-cgroup, --log ...
         self.at_end = []          # called when the case has ended, last first
         for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run", "mnt"):
             os.makedirs(os.path.join(self.rootfs, directory))
@@ -258,6 +280,8 @@ class Box:
     def cgroup_dirs(self):
         """Where its cgroup is or would be: one for each hierarchy."""
         path = self.linux["cgroupsPath"].strip("/")
+        if path.count(":") == 2:  # systemd's form: slice:prefix:name
+            path = "%s/%s-%s.scope" % tuple(path.split(":"))
         tops = [CGROUP_ROOT] if self.host.v2_only else [entry.path for entry in os.scandir(CGROUP_ROOT)
                                                         if entry.is_dir(follow_symlinks=False)]
         return [os.path.join(top, path) for top in tops if os.path.isdir(os.path.join(top, path))]
@@ -288,9 +312,20 @@ class Suite:
         os.makedirs(self.work)
         if libc.mount(b"tmpfs", self.work.encode(), b"tmpfs", 0, b"mode=755"):
             raise OSError(ctypes.get_errno(), "mount a tmpfs")
+        self.global_options = []
         self.payload, self.busybox = self.work + "/payload", self.work + "/busybox"
         shutil.copy(payload, self.payload)
         shutil.copy(busybox, self.busybox)
+
+    def use_systemd(self):
+        """Systemd is the cgroup driver of all cases."""
+        self.global_options.append("--systemd-cgroup")
+        self.host.has["cgroupfs driver"] = False
+
+    def cgroups_path(self, name):
+        if "--systemd-cgroup" in self.global_options:
+            return "%s:vessel:%s" % (SLICE, name)
+        return "/%s/%s" % (CGROUP, name)
 
     def residue(self, box):
         left = [name for name in (os.listdir(box.root) if os.path.isdir(box.root) else ())
@@ -306,20 +341,18 @@ class Suite:
                 pass
         return left
 
-    def run(self, only=None):
+    def run(self, cases):
         """TAP on standard output; the number of failures."""
         failed, number = 0, 0
-        for title, function, needs in CASES:
-            if only and not re.search(only, function.__module__ + ": " + title):
-                continue
+        for case in cases:
             number += 1
-            area = function.__module__.rsplit(".", 1)[-1]
+            name, function, needs = name_of(case), case[1], case[2]
             missing = [name for name in needs if not self.host.has[name]]
             if missing:
-                print("ok %d %s: %s # SKIP kernel: no %s" % (number, area, title, ", ".join(missing)), flush=True)
+                print("ok %d %s # SKIP kernel: no %s" % (number, name, ", ".join(missing)), flush=True)
                 continue
             problem = self.one(function, "box%d" % number)
-            print("%s %d %s: %s" % ("not ok" if problem else "ok", number, area, title))
+            print("%s %d %s" % ("not ok" if problem else "ok", number, name))
             if problem:
                 failed += 1
                 print("".join("# %s\n" % line for line in problem.splitlines()), end="")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The runtime's tests, by effect seen from inside a container: suite.py [--only REGEX] [--list]
+"""The runtime's tests, by effect seen from inside a container: suite.py [--only REGEX] [--share K/N] [--list]
 
 Root.  Runs vessel-runtime of build/bin, or of $VESSEL_BIN; the same on any kernel, in a guest too.
 """
@@ -18,6 +18,9 @@ import harness  # noqa: E402
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", help="a regular expression over 'cases.area: title'")
+    parser.add_argument("--share", metavar="K/N", help="every Nth case from the Kth on, and those of --always")
+    parser.add_argument("--always", metavar="FEATURE,...", default="", help="what cases of another share need")
+    parser.add_argument("--systemd-cgroup", action="store_true", help="run all with systemd as the cgroup driver")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--payload", default=os.path.join(
         harness.TOP, "build/static/tests/runtime/payload/payload"))
@@ -32,9 +35,11 @@ def main():
         return 0
     binaries = os.environ.get("VESSEL_BIN", os.path.join(harness.TOP, "build/bin"))
     suite = harness.Suite(os.path.join(binaries, "vessel-runtime"), options.payload, options.busybox, options.prefix)
+    if options.systemd_cgroup:
+        suite.use_systemd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        return 1 if suite.run(options.only) else 0
+        return 1 if suite.run(harness.choose(options.only, options.share, options.always.split(","))) else 0
     finally:
         suite.close()
 

@@ -1,0 +1,62 @@
+"""AppArmor profiles and SELinux labels, by what they forbid; and what is said where there is neither."""
+
+import os
+import subprocess
+
+from harness import equal, expect, test
+
+PROFILE = """
+profile vessel-test flags=(attach_disconnected,mediate_deleted) {
+  file,
+  capability,
+  signal,
+  deny /tmp/forbidden w,
+}
+"""
+
+
+def load_profile(box, name="vessel-test"):
+    """Into the kernel, and out of it when the case has ended."""
+    def parser(option):
+        subprocess.run(["apparmor_parser", "--skip-cache", option], check=True, text=True,
+                       input=PROFILE.replace("vessel-test", name))
+    parser("--replace")
+    box.at_end.append(lambda: parser("--remove"))
+
+
+WRITES = "cat /proc/self/attr/current; echo x >/tmp/allowed && echo allowed; echo x >/tmp/forbidden"
+
+
+@test("an AppArmor profile is in force in process 1 and what it starts", needs="AppArmor")
+def apparmor(box):
+    load_profile(box)
+    box.process["apparmorProfile"] = "vessel-test"
+    result = box.sh(WRITES, check=False)
+    equal(result.out, "vessel-test (enforce)\nallowed\n")
+    expect("/tmp/forbidden: Permission denied" in result.err, result.err)
+    equal(os.path.exists(box.rootfs + "/tmp/forbidden"), False)
+
+
+@test("an AppArmor profile with no new privileges", needs="AppArmor")
+def apparmor_no_new_privileges(box):
+    load_profile(box)
+    box.process.update(apparmorProfile="vessel-test", noNewPrivileges=True, user={"uid": 1000, "gid": 1000})
+    equal(box.sh("cat /proc/self/attr/current").out, "vessel-test (enforce)\n")
+
+
+@test("an AppArmor profile that is not there is refused")
+def apparmor_missing(box):
+    box.process["apparmorProfile"] = "vessel-none"
+    box.fails("AppArmor.*vessel-none" if box.host.has["AppArmor"] else "AppArmor")
+
+
+@test("without a profile a container is unconfined", needs="AppArmor")
+def unconfined(box):
+    equal(box.sh("cat /proc/self/attr/current").out, "unconfined\n")
+
+
+@test("an SELinux label that the kernel does not have is refused")
+def selinux_missing(box):
+    box.process["selinuxLabel"] = "system_u:system_r:vessel_none_t:s0"
+    box.fails("SELinux label 'system_u:system_r:vessel_none_t:s0'" if box.host.has["SELinux"]
+              else "SELinux is not")
