@@ -115,6 +115,7 @@ static int describe(struct state *s, const struct bundle *b, struct error *err)
 {
 	const char *root = b->spec.root.path;
 	char created[CLOCK_RFC3339_SIZE];
+	int r;
 
 	clock_format_rfc3339(clock_realtime_ns(), created);
 	s->created = xstrdup(created);
@@ -122,8 +123,8 @@ static int describe(struct state *s, const struct bundle *b, struct error *err)
 	s->rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", b->path, root);
 	s->annotations = annotations_json(&b->spec);
 	s->has_poststop = b->spec.hooks.poststop.n;
-	s->cgroup_path = runtime_cgroup_path(&b->spec, s->id);
-	return state_note_cgroup(s, err);
+	r = runtime_cgroup_place(&b->spec, s->id, false, &s->cgroup_path, err);
+	return r < 0 ? r : state_note_cgroup(s, err);
 }
 
 static int send_console(const char *path, int console_fd, struct error *err)
@@ -219,6 +220,7 @@ static int command_create(const struct options *o, int *ret_code, struct error *
 		return r;
 	r = describe(s, &b, err);
 	fill_args(o, &b, &args);
+	args.cgroup_place = s->cgroup_path;
 	if (r == 0)
 		r = seccomp_cache(o, &b, &cache, err);
 	args.seccomp_cache_dir = cache;
@@ -266,6 +268,7 @@ static int command_run(const struct options *o, int *ret_code, struct error *err
 	if (!o->detach)
 		foreground_block_signals();
 	fill_args(o, &b, &args);
+	args.cgroup_place = s->cgroup_path;
 	if (r == 0)
 		r = seccomp_cache(o, &b, &cache, err);
 	args.seccomp_cache_dir = cache;

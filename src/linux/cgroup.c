@@ -1,4 +1,4 @@
-/* Control groups: the layout, directories, processes; cgroup_v1.c and cgroup_v2.c know the knobs.
+/* Control groups: directories and processes; cgroup_v1.c and cgroup_v2.c know the knobs.
  *
  * Every operation works on directory fds.  Removal waits without sleeping: a process that leaves a
  * cgroup as it dies is announced by its pidfd, so the survivors' pidfds are polled, not the
@@ -6,7 +6,6 @@
  */
 #include "linux/cgroup.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -22,196 +22,7 @@
 #include "linux/cgroup_priv.h"
 #include "linux/sys.h"
 
-#define MOUNTINFO_MAX   ((size_t)4 << 20)
 #define CGROUP_FILE_MAX ((size_t)1 << 20)
-
-/* -- layout ------------------------------------------------------------------------------- */
-
-static struct hierarchy *layout_add(struct cgroup_layout *l, const char *name,
-				    const char *controllers, int fd, bool is_v2)
-{
-	xgrow(l->hierarchies, l->count, l->cap);
-	l->hierarchies[l->count++] = (struct hierarchy){.name = xstrdup(name),
-							.controllers = xstrdup(controllers),
-							.root_fd = fd,
-							.is_v2 = is_v2};
-	return &l->hierarchies[l->count - 1];
-}
-
-static void layout_set_mode(struct cgroup_layout *l)
-{
-	bool v1 = false, v2 = false;
-
-	for (size_t i = 0; i < l->count; i++) {
-		/* A lone named hierarchy (systemd's) controls nothing: that is v2 with a relic. */
-		v1 = v1 || (!l->hierarchies[i].is_v2 &&
-			    !str_has_prefix(l->hierarchies[i].controllers, "name="));
-		v2 = v2 || l->hierarchies[i].is_v2;
-	}
-	l->mode = v1 && v2 ? CGROUP_MODE_HYBRID : v1 ? CGROUP_MODE_V1 : CGROUP_MODE_V2;
-	for (size_t i = 0; i < l->count; i++)
-		l->hierarchies[i].rules = l->hierarchies[i].is_v2 == (l->mode == CGROUP_MODE_V2);
-}
-
-enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l)
-{
-	return l->mode;
-}
-
-size_t cgroup_layout_count(const struct cgroup_layout *l)
-{
-	return l->count;
-}
-
-void cgroup_layout_get(const struct cgroup_layout *l, size_t i, struct cgroup_hierarchy *ret)
-{
-	const struct hierarchy *h = &l->hierarchies[i];
-
-	assert(i < l->count);
-	*ret = (struct cgroup_hierarchy){.name = h->name,
-					 .controllers = h->controllers,
-					 .mount_point = h->path,
-					 .is_v2 = h->is_v2};
-}
-
-struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l)
-{
-	for (size_t i = 0; l && i < l->count; i++) {
-		free(l->hierarchies[i].name);
-		free(l->hierarchies[i].controllers);
-		free(l->hierarchies[i].path);
-		fd_close(&l->hierarchies[i].root_fd);
-	}
-	if (l)
-		free(l->hierarchies);
-	free(l);
-	return NULL;
-}
-
-/* Super options mix flags with controllers: what is not a known flag is a controller. */
-static void v1_controllers(char *options, struct strbuf *ret)
-{
-	static const char *const flags[] = {"rw",           "ro",
-					    "noprefix",     "clone_children",
-					    "xattr",        "cpuset_v2_mode",
-					    "favordynmods", "nsdelegate"};
-	char *save = NULL;
-
-	for (char *o = strtok_r(options, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
-		bool is_flag = str_has_prefix(o, "release_agent=");
-
-		for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-			is_flag = is_flag || strcmp(o, flags[i]) == 0;
-		if (!is_flag)
-			strbuf_addf(ret, "%s%s", ret->len ? "," : "", o);
-	}
-}
-
-/* One line of mountinfo (proc_pid_mountinfo(5)); octal escapes do not occur in cgroup mount
- * points that anybody uses, so such a line is skipped. */
-static int layout_add_line(struct cgroup_layout *l, char *line, struct error *err)
-{
-	autostrbuf struct strbuf controllers = STRBUF_INIT(256);
-	char *separator = strstr(line, " - "), *fields[5] = {0}, *save = NULL, *type, *super;
-	bool is_v2;
-	int fd;
-
-	if (!separator || !str_has_prefix(separator, " - cgroup"))
-		return 0;
-	*separator = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		fields[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
-		if (!fields[i])
-			return 0;
-	}
-	type = strtok_r(separator + 3, " ", &save);
-	(void)strtok_r(NULL, " ", &save); /* source */
-	super = strtok_r(NULL, " ", &save);
-	is_v2 = strcmp(type, "cgroup2") == 0;
-	/* A bind of a part of the hierarchy is somebody's view, not the hierarchy. */
-	if (!super || strchr(fields[4], '\\') || strcmp(fields[3], "/") != 0)
-		return 0;
-	if (!is_v2)
-		v1_controllers(super, &controllers);
-	for (size_t i = 0; i < l->count; i++)
-		if (l->hierarchies[i].is_v2 == is_v2 &&
-		    strcmp(l->hierarchies[i].controllers, controllers.s) == 0)
-			return 0; /* mounted twice */
-
-	fd = open(fields[4], O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup mount '%s'",
-				 fields[4]);
-	layout_add(l, str_basename(fields[4]), controllers.s, fd, is_v2)->path = xstrdup(fields[4]);
-	return 0;
-}
-
-int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err)
-{
-	autocgrouplayout struct cgroup_layout *l = xnew0(struct cgroup_layout);
-	autofree char *text = NULL;
-	char *save = NULL;
-	int r = file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL, err);
-
-	if (r < 0)
-		return r;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		r = layout_add_line(l, line, err);
-		if (r < 0)
-			return r;
-	}
-	if (l->count == 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup file system is mounted");
-	layout_set_mode(l);
-	*ret = TAKE_PTR(l);
-	return 0;
-}
-
-int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err)
-{
-	autocgrouplayout struct cgroup_layout *l = xnew0(struct cgroup_layout);
-	int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	DIR *dir;
-
-	if (fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup root");
-	if (faccessat(fd, "cgroup.controllers", F_OK, 0) == 0) {
-		layout_add(l, "unified", "", fd, true);
-		layout_set_mode(l);
-		*ret = TAKE_PTR(l);
-		return 0;
-	}
-	dir = fdopendir(fd);
-	if (!dir) {
-		fd_close(&fd);
-		return error_set(err, ERROR_INTERNAL, errno, "read cgroup root");
-	}
-	while ((entry = readdir(dir))) {
-		autofree char *named = NULL;
-		bool is_v2 = strcmp(entry->d_name, "unified") == 0;
-		int sub;
-
-		if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
-			continue;
-		sub = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (sub < 0)
-			continue;
-		if (strcmp(entry->d_name, "systemd") == 0)
-			named = xstrdup("name=systemd");
-		layout_add(l, entry->d_name,
-			   is_v2   ? ""
-			   : named ? named
-				   : entry->d_name,
-			   sub, is_v2);
-	}
-	(void)closedir(dir);
-	if (l->count == 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup hierarchy");
-	layout_set_mode(l);
-	*ret = TAKE_PTR(l);
-	return 0;
-}
 
 /* -- reading and writing ------------------------------------------------------------------- */
 
@@ -336,16 +147,43 @@ static int path_check(const char *path, struct error *err)
 	return 0;
 }
 
-static struct cgroup *cgroup_new(const struct cgroup_layout *l, const char *path)
+/* Without the driver: what is in front of the path. */
+static enum cgroup_driver place_split(const char *place, const char **ret_path)
 {
-	struct cgroup *cg = xnew0(struct cgroup);
+	static const struct {
+		const char *prefix;
+		enum cgroup_driver driver;
+	} drivers[] = {{CGROUP_PLACE_SYSTEMD, CGROUP_DRIVER_SYSTEMD},
+		       {CGROUP_PLACE_SYSTEMD_USER, CGROUP_DRIVER_SYSTEMD_USER}};
 
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (str_has_prefix(place, drivers[i].prefix)) {
+			*ret_path = place + strlen(drivers[i].prefix);
+			return drivers[i].driver;
+		}
+	*ret_path = place;
+	return CGROUP_DRIVER_FS;
+}
+
+static int cgroup_new(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
+		      struct error *err)
+{
+	const char *path;
+	enum cgroup_driver driver = place_split(place, &path);
+	int r = path_check(path, err);
+	struct cgroup *cg;
+
+	if (r < 0)
+		return r;
+	cg = xnew0(struct cgroup);
 	cg->layout = l;
+	cg->driver = driver;
 	cg->path = xstrdup(path);
 	cg->dir_fds = xnew0n(int, l->count);
 	for (size_t i = 0; i < l->count; i++)
 		cg->dir_fds[i] = -EBADF;
-	return cg;
+	*ret = cg;
+	return 0;
 }
 
 void cgroup_enable_path(const struct cgroup *cg)
@@ -501,19 +339,19 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 	return r;
 }
 
-int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+int cgroup_create_unified(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 			  struct error *err)
 {
 	autocgroup struct cgroup *cg = NULL;
-	int r = path_check(path, err);
+	int r = cgroup_new(l, place, &cg, err);
 
 	if (r < 0)
 		return r;
-	cg = cgroup_new(l, path);
-	for (size_t i = 0; i < l->count; i++) {
+	/* A unit's directories are systemd's to make, when there is a process to put into them. */
+	for (size_t i = 0; cg->driver == CGROUP_DRIVER_FS && i < l->count; i++) {
 		if (!l->hierarchies[i].is_v2)
 			continue;
-		r = create_in(&l->hierarchies[i], path, &cg->dir_fds[i], err);
+		r = create_in(&l->hierarchies[i], cg->path, &cg->dir_fds[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -534,11 +372,11 @@ int cgroup_create_rest(struct cgroup *cg, struct error *err)
 	return 0;
 }
 
-int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+int cgroup_create(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		  struct error *err)
 {
 	autocgroup struct cgroup *cg = NULL;
-	int r = cgroup_create_unified(l, path, &cg, err);
+	int r = cgroup_create_unified(l, place, &cg, err);
 
 	if (r < 0)
 		return r;
@@ -551,26 +389,81 @@ int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup
 	return 0;
 }
 
-int cgroup_open(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+static int open_in(struct cgroup *cg, size_t i, const char *path)
+{
+	int fd = openat(cg->layout->hierarchies[i].root_fd, path[1] ? path + 1 : ".",
+			O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	cg->dir_fds[i] = fd >= 0 ? fd : -EBADF;
+	return fd >= 0 ? 0 : -errno;
+}
+
+int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		struct error *err)
 {
 	autocgroup struct cgroup *cg = NULL;
 	bool found = false;
-	int r = path_check(path, err);
+	int r = cgroup_new(l, place, &cg, err);
 
 	if (r < 0)
 		return r;
-	cg = cgroup_new(l, path);
-	for (size_t i = 0; i < l->count; i++) {
-		int fd = openat(l->hierarchies[i].root_fd, path + 1,
-				O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-		cg->dir_fds[i] = fd >= 0 ? fd : -EBADF;
-		found = found || fd >= 0;
-	}
+	for (size_t i = 0; i < l->count; i++)
+		found = open_in(cg, i, cg->path) == 0 || found;
 	if (!found)
-		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", path);
+		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
 	*ret = TAKE_PTR(cg);
+	return 0;
+}
+
+/* The path behind "ID:CONTROLLERS:" (cgroups(7)) of the hierarchy; NULL if it has no line. */
+static char *path_in(const struct hierarchy *h, const char *text)
+{
+	autofree char *copy = xstrdup(text);
+	char *save = NULL;
+
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *controllers = strchr(line, ':'),
+		     *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		if (strcmp(controllers + 1, h->controllers) == 0)
+			return xstrdup(path);
+	}
+	return NULL;
+}
+
+char *cgroup_own_path(const struct cgroup_layout *l)
+{
+	autofree char *text = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");
+
+	for (size_t i = 0; text && i < l->count; i++)
+		if (l->hierarchies[i].is_v2)
+			return path_in(&l->hierarchies[i], text);
+	return NULL;
+}
+
+/* The files that a user is given are the kernel's to name (since 4.15). */
+int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err)
+{
+	static const char fallback[] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
+	int fd = cgroup_v2_dir(cg);
+	autofree char *list = NULL;
+	char *save = NULL;
+
+	if (fd < 0)
+		return 0;
+	if (fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "delegate cgroup '%s'", cg->path);
+	list = cgroup_read_text(AT_FDCWD, "/sys/kernel/cgroup/delegate");
+	if (!list)
+		list = xstrdup(fallback);
+	for (char *file = strtok_r(list, "\n", &save); file; file = strtok_r(NULL, "\n", &save))
+		/* the list has files of controllers that are not enabled here */
+		if (fchownat(fd, file, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return error_set(err, ERROR_INTERNAL, errno, "delegate cgroup file '%s'",
+					 file);
 	return 0;
 }
 
@@ -834,9 +727,22 @@ int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct 
 	return 0;
 }
 
+int cgroup_stats_read_all(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err)
+{
+	return cgroup_stats_read(cg, ret, err);
+}
+
 void cgroup_stats_done(struct cgroup_stats *s)
 {
 	free(s->percpu_ns);
+	free(s->percpu_user_ns);
+	free(s->percpu_kernel_ns);
 	free(s->io);
+	for (size_t i = 0; i < CGROUP_IO_TABLES; i++)
+		free(s->io_tables[i].v);
+	free(s->hugetlb);
+	free(s->rdma);
+	free(s->cpuset.cpus);
+	free(s->cpuset.mems);
 	*s = (struct cgroup_stats){0};
 }

@@ -4,6 +4,11 @@
  * v1 controllers rule, and the container is put into the unified tree as well, for cgroup.kill).
  * A cgroup is one directory in every hierarchy, held by fds: it is never looked up again by path.
  *
+ * Where a cgroup is, is one string, its *place*: what its record keeps, and what create and open
+ * take.  "/docker/<id>": relative to the hierarchies' roots.  "systemd:/system.slice/x.scope", or
+ * "systemd-user:..." for a user's own systemd: the same, and the directory is a unit's, so that
+ * limits and removal go through systemd as well (linux/cgroup_systemd.h).
+ *
  * cgroups(7), Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst in the kernel.
  */
 #pragma once
@@ -71,9 +76,11 @@ struct cgroup_rdma {
 	const uint32_t *handles, *objects;
 };
 struct cgroup_resources {
-	const int64_t *memory_limit, *memory_reservation, *memory_swap; /* bytes, -1: unlimited */
+	/* bytes, -1: unlimited; swap is memory plus swap; kernel and kernel_tcp are v1's */
+	const int64_t *memory_limit, *memory_reservation, *memory_swap;
+	const int64_t *memory_kernel, *memory_kernel_tcp;
 	const uint64_t *memory_swappiness;
-	const bool *memory_disable_oom_killer, *memory_check_before_update;
+	const bool *memory_disable_oom_killer, *memory_use_hierarchy, *memory_check_before_update;
 	const uint64_t *cpu_shares, *cpu_period, *cpu_burst; /* us */
 	const int64_t *cpu_quota;                            /* us; <= 0: none */
 	const int64_t *cpu_rt_runtime;
@@ -93,24 +100,33 @@ struct cgroup_resources {
 	size_t rdma_count;
 	const struct cgroup_device_rule *devices; /* in order; NULL: leave the policy as it is */
 	size_t device_count;
+	/* An ordinary user's, who may not set a device policy: where it cannot be set, that is no
+	 * error, for he cannot make nodes either. */
+	bool devices_optional;
 	const struct cgroup_setting *unified;
 	size_t unified_count;
 };
 
-/* Create `path` (absolute, relative to the hierarchies' roots: "/docker/<id>") everywhere, parents
- * included.  ERROR_CONFLICT if the last component exists and has processes.  `l` is borrowed for
- * the cgroup's life. */
-int cgroup_create(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+/* Create the cgroup of a place everywhere, parents included.  ERROR_CONFLICT if it exists and has
+ * processes, in it or below, or is frozen.  `l` is borrowed for the cgroup's life. */
+int cgroup_create(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		  struct error *err);
 /* The first half of cgroup_create(): the directory in the unified tree alone (if there is one), so
  * that a process can be cloned into it (cgroup_clone_fd) while cgroup_create_rest() makes the
- * others.  On failure of the latter the caller destroys it. */
-int cgroup_create_unified(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+ * others.  On failure of the latter the caller destroys it.  A unit's directories are made by
+ * cgroup_systemd_start() instead of cgroup_create_rest(). */
+int cgroup_create_unified(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 			  struct error *err);
 int cgroup_create_rest(struct cgroup *cg, struct error *err);
 /* Open an existing one; hierarchies where it is missing are skipped; -ENOENT if it is nowhere. */
-int cgroup_open(const struct cgroup_layout *l, const char *path, struct cgroup **ret,
+int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		struct error *err);
+/* The caller's path in the unified tree, malloc'd; NULL if there is none. */
+char *cgroup_own_path(const struct cgroup_layout *l);
+/* Give the unified directory to the user who is root in the container's user namespace, so that
+ * he may make cgroups below it (cgroups(7), "Cgroups delegation").  Nothing on pure v1. */
+int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err);
+/* Its path from the hierarchies' roots: its place without the driver. */
 const char *cgroup_path(const struct cgroup *cg);
 /* An fd of its directory in the unified tree, for CLONE_INTO_CGROUP; -EBADF on pure v1. */
 int cgroup_clone_fd(const struct cgroup *cg);
@@ -121,8 +137,10 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
  * CLONE_INTO_CGROUP's business.  Unlike cgroup_attach() this takes no lock that waits for an RCU
  * grace period (10 ms and more). */
 int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err);
-/* Apply limits.  ERROR_INVALID names the file and value that the kernel refused; a limit whose
- * controller is not available is ERROR_UNAVAILABLE. */
+/* Apply limits; what is not given stays as it is.  Errors begin with the runtime-spec's name of the
+ * field below linux.resources ("memory.swappiness: ..."): ERROR_INVALID with the file and value
+ * that the kernel refused; ERROR_UNAVAILABLE for a limit, other than its default, that this kernel or
+ * this version of cgroups does not have, or whose controller is not there. */
 int cgroup_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err);
 
 /* Freeze or thaw, and wait until it is so. */
@@ -150,7 +168,61 @@ struct cgroup_io_stat {
 	uint32_t major, minor;
 	uint64_t read_bytes, write_bytes, read_ops, write_ops;
 };
-#define CGROUP_MEMORY_STATS 64
+/* v1's tables, by the names that runc prints them with; v2 has the first two. */
+enum cgroup_io_table {
+	CGROUP_IO_SERVICE_BYTES,
+	CGROUP_IO_SERVICED,
+	CGROUP_IO_QUEUED,
+	CGROUP_IO_SERVICE_TIME,
+	CGROUP_IO_WAIT_TIME,
+	CGROUP_IO_MERGED,
+	CGROUP_IO_TIME,
+	CGROUP_IO_SECTORS,
+	CGROUP_IO_TABLES,
+};
+struct cgroup_io_entry {
+	uint32_t major, minor;
+	char op[16]; /* "Read", "Write", "Sync", ...; "" in tables without */
+	uint64_t value;
+};
+struct cgroup_io_entries {
+	struct cgroup_io_entry *v; /* owned */
+	size_t n;
+};
+struct cgroup_counter { /* bytes */
+	bool present;
+	uint64_t usage, max, failcnt;
+	uint64_t limit; /* UINT64_MAX: none */
+};
+struct cgroup_psi_line {
+	double avg10, avg60, avg300; /* percent of the time */
+	uint64_t total_us;
+};
+struct cgroup_psi {
+	bool present;
+	struct cgroup_psi_line some, full;
+};
+struct cgroup_hugetlb_stat {
+	char page_size[16]; /* "2MB" */
+	uint64_t usage, max, failcnt;
+};
+struct cgroup_rdma_stat {
+	char device[64];
+	uint64_t handles, objects;             /* in use */
+	uint64_t handles_limit, objects_limit; /* UINT64_MAX: none */
+};
+struct cgroup_cpuset_stat {    /* v1; v2 has only cpus and mems */
+	uint16_t *cpus, *mems; /* owned */
+	size_t cpu_count, mem_count;
+	uint64_t cpu_exclusive, mem_exclusive, mem_hardwall, memory_migrate, memory_pressure;
+	uint64_t memory_spread_page, memory_spread_slab, sched_load_balance;
+	int64_t sched_relax_domain_level;
+};
+struct cgroup_memory_events { /* v2, but for oom_kill */
+	uint64_t low, high, max, oom, oom_kill, oom_group_kill;
+};
+
+#define CGROUP_MEMORY_STATS 128
 struct cgroup_stats {
 	bool is_v2; /* memory_stat has v2's names */
 	bool has_memory, has_cpu, has_pids, has_io;
@@ -168,7 +240,25 @@ struct cgroup_stats {
 	uint64_t pids_current, pids_limit; /* UINT64_MAX: none */
 	struct cgroup_io_stat *io;         /* owned */
 	size_t io_count;
+
+	/* from here on by cgroup_stats_read_all() alone */
+	uint64_t *percpu_user_ns,
+		*percpu_kernel_ns; /* owned; v1 only, percpu_count of them, or NULL */
+	uint64_t burst_periods, burst_ns;
+	uint64_t memory_cache; /* bytes: v1's "cache", v2's "file" */
+	/* swap: memory plus swap, as v1 counts; swap_only: v2's; kernel_tcp: v1's */
+	struct cgroup_counter swap, swap_only, kernel, kernel_tcp;
+	struct cgroup_memory_events memory_events;
+	struct cgroup_psi cpu_psi, memory_psi, io_psi; /* from the unified tree, on hybrid too */
+	struct cgroup_io_entries io_tables[CGROUP_IO_TABLES];
+	struct cgroup_hugetlb_stat *hugetlb; /* owned */
+	size_t hugetlb_count;
+	struct cgroup_rdma_stat *rdma; /* owned */
+	size_t rdma_count;
+	struct cgroup_cpuset_stat cpuset;
 };
-/* Read all that is there.  Free with cgroup_stats_done. */
+/* Read what `docker stats` shows.  Free with cgroup_stats_done. */
 int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err);
+/* Read all that is there, as runc's `events --stats` does. */
+int cgroup_stats_read_all(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err);
 void cgroup_stats_done(struct cgroup_stats *s);

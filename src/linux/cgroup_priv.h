@@ -18,9 +18,14 @@ struct cgroup_layout {
 	enum cgroup_mode mode;
 };
 
+enum cgroup_driver { CGROUP_DRIVER_FS, CGROUP_DRIVER_SYSTEMD, CGROUP_DRIVER_SYSTEMD_USER };
+#define CGROUP_PLACE_SYSTEMD      "systemd:"
+#define CGROUP_PLACE_SYSTEMD_USER "systemd-user:"
+
 struct cgroup {
 	const struct cgroup_layout *layout; /* borrowed */
-	char *path;                         /* owned, "/docker/x" */
+	enum cgroup_driver driver;
+	char *path;   /* owned, "/docker/x" */
 	int *dir_fds; /* owned: one a hierarchy, -EBADF where it does not exist */
 };
 

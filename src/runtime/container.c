@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "linux/cgroup.h"
+#include "linux/cgroup_systemd.h"
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
@@ -97,18 +98,37 @@ static void creation_done(struct creation *cr)
 	(void)arena_free(cr->arena);
 }
 
+/* As much of the cgroup as the process can be cloned into. */
+static int create_cgroup(struct creation *cr, struct error *err)
+{
+	const struct runtime_create_args *args = cr->args;
+	const char *place = args->cgroup_place;
+	autofree char *own = NULL;
+	int r = place ? 0 : runtime_cgroup_place(args->spec, args->id, false, &own, err);
+
+	if (r == 0)
+		r = cgroup_create_unified(cr->c->cgroups, place ? place : own, &cr->c->cgroup, err);
+	if (r == 0)
+		cr->setup.cgroup_path = cgroup_path(cr->c->cgroup);
+	return r;
+}
+
 /* The rest of the cgroup and its limits, while the process already works. */
 static int finish_cgroup(struct creation *cr, struct error *err)
 {
 	const struct oci_linux *l = &cr->args->spec->linux_;
 	struct cgroup_resources resources;
 	struct runtime_container *c = cr->c;
-	int r = cgroup_create_rest(c->cgroup, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	resources_convert(cr->arena, &l->resources, l, &resources);
-	r = cgroup_apply(c->cgroup, &resources, err);
+	r = cgroup_is_unit(c->cgroup) ? resources_start_unit(c, &resources, err)
+				      : cgroup_create_rest(c->cgroup, err);
+	if (r == 0) {
+		r = cgroup_apply(c->cgroup, &resources, err);
+		if (r < 0)
+			return error_wrap(err, r, "linux.resources");
+	}
 	if (r == 0 && !cr->setup.joins_cgroup)
 		r = cgroup_attach(c->cgroup, c->pid, err);
 	return r;
@@ -152,22 +172,6 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 	cr->c->has_seccomp = true;
 	cr->setup.seccomp = &cr->c->seccomp;
 	return 0;
-}
-
-char *runtime_cgroup_path(const struct oci_spec *spec, const char *id)
-{
-	const char *path = spec->linux_.cgroups_path;
-
-	if (str_empty(path))
-		return xasprintf("/%s", id);
-	return path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path);
-}
-
-static const char *cgroup_path_for(struct creation *cr)
-{
-	autofree char *path = runtime_cgroup_path(cr->args->spec, cr->args->id);
-
-	return arena_strdup(cr->arena, path);
 }
 
 static int prepare(struct creation *cr, struct error *err)
@@ -215,7 +219,6 @@ static int prepare(struct creation *cr, struct error *err)
 	if (r < 0)
 		return r;
 	s->cgroup_layout = c->cgroups;
-	s->cgroup_path = cgroup_path_for(cr);
 	return 0;
 }
 
@@ -329,7 +332,7 @@ static int launch(struct creation *cr, struct error *err)
 	struct launched process;
 	int r;
 
-	r = cgroup_create_unified(c->cgroups, cr->setup.cgroup_path, &c->cgroup, err);
+	r = create_cgroup(cr, err);
 	if (r < 0)
 		return r;
 	/* In a user namespace it has no rights on the host's cgroups. */

@@ -1,5 +1,12 @@
 /* The spec's resources in the terms of linux/cgroup.h. */
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/str.h"
 #include "linux/cgroup.h"
+#include "linux/cgroup_systemd.h"
 #include "runtime/setup_priv.h"
 
 /* What every container may use whatever its rules say: its pseudo-devices and terminals; and making
@@ -130,6 +137,9 @@ void resources_convert(struct arena *a, const struct oci_resources *res,
 		.memory_limit = res->memory.limit,
 		.memory_reservation = res->memory.reservation,
 		.memory_swap = res->memory.swap,
+		.memory_kernel = res->memory.kernel,
+		.memory_kernel_tcp = res->memory.kernel_tcp,
+		.memory_use_hierarchy = res->memory.use_hierarchy,
 		.memory_swappiness = res->memory.swappiness,
 		.memory_disable_oom_killer = res->memory.disable_oom_killer,
 		.memory_check_before_update = res->memory.check_before_update,
@@ -150,4 +160,99 @@ void resources_convert(struct arena *a, const struct oci_resources *res,
 	convert_rates(a, &res->block_io, ret);
 	convert_lists(a, res, ret);
 	convert_devices(a, res, linux_or_null, ret);
+}
+
+int runtime_apply_resources(const struct cgroup *cg, const struct oci_resources *res,
+			    struct error *err)
+{
+	struct arena *a = arena_new();
+	struct cgroup_resources converted;
+	int r;
+
+	resources_convert(a, res, NULL, &converted);
+	r = cgroup_apply(cg, &converted, err);
+	(void)arena_free(a);
+	return r;
+}
+
+/* -- where the cgroup is ------------------------------------------------------------------- */
+
+/* Component by component, as runc cleans it: ".." never leads above the root. */
+static char *clean_path(const char *parent, const char *path)
+{
+	struct strbuf out = STRBUF_INIT(PATH_MAX);
+
+	strbuf_adds(&out, parent);
+	for (const char *p = path; *p;) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && memcmp(p, "..", 2) == 0) {
+			const char *slash = strrchr(out.s, '/');
+
+			if (slash) {
+				out.len = (size_t)(slash - out.s);
+				out.s[out.len] = '\0';
+			}
+		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
+			strbuf_addf(&out, "/%.*s", (int)n, p);
+		}
+		p += n + (p[n] == '/');
+	}
+	return strbuf_take(&out);
+}
+
+/* Beside the caller's cgroup and not below it: it has processes, and so no controllers for children. */
+static int beside_caller(char **ret, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autofree char *own = NULL;
+	int r = cgroup_layout_detect(&layout, err);
+
+	if (r < 0)
+		return r;
+	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2)
+		own = cgroup_own_path(layout);
+	if (!own || str_has_prefix(own, "/..")) /* that is outside of what is mounted here */
+		*ret = xstrdup("");
+	else
+		*ret = xstrndup(own, (size_t)(strrchr(own, '/') - own));
+	return 0;
+}
+
+int runtime_cgroup_place(const struct oci_spec *spec, const char *id, bool systemd, char **ret,
+			 struct error *err)
+{
+	const char *path = spec->linux_.cgroups_path;
+	autofree char *parent = NULL;
+	int r;
+
+	if (systemd)
+		return cgroup_systemd_place(path, id, geteuid() != 0, ret, err);
+	if (!str_empty(path) && path[0] == '/') {
+		*ret = clean_path("", path);
+		return 0;
+	}
+	r = beside_caller(&parent, err);
+	if (r == 0)
+		*ret = clean_path(parent, str_empty(path) ? id : path);
+	return r;
+}
+
+/* runc's annotations that become properties of the unit. */
+#define PROPERTY_ANNOTATION "org.systemd.property."
+
+int resources_start_unit(struct runtime_container *c, const struct cgroup_resources *res,
+			 struct error *err)
+{
+	const struct json_string_map *map = &c->spec->annotations;
+	autofree struct cgroup_unit_property *properties =
+		xnew0n(struct cgroup_unit_property, map->n + 1);
+	struct cgroup_unit_args args = {
+		.pid = c->pid, .id = c->id, .resources = res, .properties = properties};
+
+	for (size_t i = 0; i < map->n; i++)
+		if (str_has_prefix(map->keys[i], PROPERTY_ANNOTATION))
+			properties[args.property_count++] = (struct cgroup_unit_property){
+				map->keys[i] + strlen(PROPERTY_ANNOTATION), map->values[i]};
+	return cgroup_systemd_start(c->cgroup, &args, err);
 }

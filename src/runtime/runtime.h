@@ -29,6 +29,7 @@
 struct cgroup;
 struct error;
 struct oci_process;
+struct oci_resources;
 struct oci_spec;
 struct runtime_container;
 
@@ -47,6 +48,7 @@ struct runtime_create_args {
 	/* The container's stdin, stdout, stderr, borrowed; -1: /dev/null.  Ignored with
 	 * spec->process.terminal: take the pty's master with runtime_console_take() instead. */
 	int stdio[3];
+	const char *cgroup_place;      /* NULL: runtime_cgroup_place() without systemd */
 	unsigned preserve_fds;         /* fds 3 ... 3+n-1 of the caller are passed on as they are */
 	const char *seccomp_cache_dir; /* existing directory, or NULL: compile each time */
 	const char *seccomp_helper;    /* path of vessel-seccomp; NULL: next to our own binary */
@@ -118,8 +120,15 @@ DEFINE_CLEANUP(struct runtime_container, runtime_free);
 int runtime_oom_count(const struct runtime_container *c, uint64_t *ret, struct error *err);
 int runtime_oom_watch(const struct runtime_container *c, int *ret_fd, struct error *err);
 
-/* Where a container's cgroup will be, relative to the hierarchies' roots; malloc'd. */
-char *runtime_cgroup_path(const struct oci_spec *spec, const char *id);
+/* The place (linux/cgroup.h) of a container's cgroup, malloc'd, for its record and for
+ * runtime_create_args.  linux.cgroupsPath as runc reads it: absolute from the root; relative, or by default
+ * the id, from the parent of the caller's cgroup on v2, from the root on v1; with `systemd`
+ * "slice:prefix:name".  ERROR_INVALID; ERROR_UNAVAILABLE without a systemd. */
+int runtime_cgroup_place(const struct oci_spec *spec, const char *id, bool systemd, char **ret,
+			 struct error *err);
+/* Change the limits of a running container to those given (`update`); what is not given stays. */
+int runtime_apply_resources(const struct cgroup *cg, const struct oci_resources *res,
+			    struct error *err);
 
 /* The exit code that Docker gives a container whose program could not be started: 127 not found,
  * 126 not executable, else 128. */

@@ -137,6 +137,11 @@ struct cgroup_resources;
 void resources_convert(struct arena *a, const struct oci_resources *res,
 		       const struct oci_linux *linux_or_null, struct cgroup_resources *ret);
 
+struct runtime_container;
+/* Let systemd make the cgroup, with process 1 in it, and the annotations' properties. */
+int resources_start_unit(struct runtime_container *c, const struct cgroup_resources *res,
+			 struct error *err);
+
 struct runtime_container {
 	char *id;                    /* owned */
 	const struct oci_spec *spec; /* borrowed */
