@@ -1,8 +1,31 @@
 /* oci/runtime_spec_priv.h - the document as decoded: the public structs and the members that are
- * only looked at to refuse them; shared by the decoder and the checks. */
+ * only looked at to refuse them; the rows and tables of the decoder. */
 #pragma once
 
 #include "oci/runtime_spec.h"
+
+/* Rows: the struct, its member, the JSON member's name, and the type (JSON_DECODE_...), the table of
+ * a nested object, or the function that decodes. */
+#define FIELD(st, member, name, type) JSON_FIELD(st, name, JSON_DECODE_##type, member, 0)
+#define REQUIRED(st, member, name, type) \
+	JSON_FIELD(st, name, JSON_DECODE_##type, member, JSON_REQUIRED)
+#define SUB(st, member, name, table) JSON_FIELD_SUB(st, name, JSON_DECODE_OBJECT, member, table, 0)
+/* an object that may be absent: the member is a pointer */
+#define OPTIONAL(st, member, name, table, type) \
+	JSON_FIELD_PTR(st, name, JSON_DECODE_OBJECT_PTR, member, table, type, 0)
+#define LIST(st, member, name, table, type) \
+	JSON_FIELD_PTR(st, name, JSON_DECODE_OBJECTS, member, table, type, 0)
+#define CUSTOM(st, member, name, fn) JSON_FIELD_FN(st, name, member, fn, 0)
+/* the decoder fills several members: it gets the struct itself */
+#define WHOLE(name_, fn_)                                                \
+	{                                                                \
+		.name = (name_), .type = JSON_DECODE_CUSTOM, .fn = (fn_) \
+	}
+
+extern const struct json_field oci_process_fields[], oci_linux_fields[], oci_resources_fields[];
+
+int oci_decode_device_type(struct json_decoder *d, const struct json *v, void *field,
+			   struct error *err);
 
 struct oci_process_doc {
 	struct oci_process p;
@@ -33,4 +56,16 @@ struct oci_spec_doc {
 
 int oci_process_check(const struct oci_process_doc *doc, struct error *err);
 int oci_resources_check(const struct oci_resources *res, const char *path, struct error *err);
+int oci_linux_check(const struct oci_linux_doc *doc, struct error *err);
 int oci_spec_check(const struct oci_spec_doc *doc, struct error *err);
+
+/* ERROR_INVALID "field: what". */
+int oci_invalid(struct error *err, const char *field, const char *what);
+/* Absent, null, false, zero, empty: a client that writes those asks for nothing. */
+bool oci_is_empty(const struct json *v);
+struct oci_unsupported {
+	const char *field;
+	const struct json *value;
+};
+/* ERROR_NOT_IMPLEMENTED naming the first that is not empty. */
+int oci_check_unsupported(const struct oci_unsupported *list, size_t n, struct error *err);
