@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "linux/clone.h"
 #include "linux/procfs.h"
 #include "linux/sys.h"
 
@@ -105,7 +106,7 @@ int ns_new_user(int proc_fd, const struct ns_mapping *uids, size_t n_uids,
 
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a pipe");
-	pid = sys_clone3(&args);
+	pid = clone_process(&args, NULL);
 	if (pid == 0) {
 		(void)close(gate[1]);
 		_exit(read(gate[0], &byte, 1) < 0); /* until the other end is closed */

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "linux/root_priv.h"
 #include "linux/sys.h"
 
 #define PROC_SUPER_MAGIC_ 0x9fa0
@@ -32,9 +33,16 @@ int procfs_open(struct error *err)
 
 int procfs_open_file(int proc_fd, const char *path, int flags)
 {
-	int fd = sys_openat2(proc_fd, path, (uint64_t)(flags | O_CLOEXEC), 0,
-			     RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+	static bool missing; /* openat2, found out once */
+	int fd = -1;
 
+	if (!missing) {
+		fd = sys_openat2(proc_fd, path, (uint64_t)(flags | O_CLOEXEC), 0,
+				 RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+		missing = fd < 0 && errno == ENOSYS;
+	}
+	if (missing)
+		return root_walk(proc_fd, path, flags, ROOT_WALK_NO_XDEV);
 	return fd >= 0 ? fd : -errno;
 }
 

@@ -1,4 +1,5 @@
-/* Path resolution inside a root file system: openat2(2), and creation below what it has resolved. */
+/* Path resolution inside a root file system: openat2(2) or the walk of root_walk.c, and creation below
+ * what that has resolved. */
 #include "linux/root.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "linux/root_priv.h"
 #include "linux/sys.h"
 
 /* openat2 gives up with EAGAIN when a rename anywhere raced a ".." (man openat2, RESOLVE_IN_ROOT);
@@ -16,15 +18,22 @@
 
 int root_open(int root_fd, const char *path, int open_flags, unsigned flags)
 {
+	static bool missing; /* openat2, found out once */
 	uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 	int fd = -1;
 
+	if (missing)
+		return root_walk(root_fd, path, open_flags, flags);
 	if (flags & ROOT_NO_SYMLINKS)
 		resolve |= RESOLVE_NO_SYMLINKS;
 	for (int i = 0; i < RESOLVE_TRIES; i++) {
 		fd = sys_openat2(root_fd, path, (uint64_t)(open_flags | O_CLOEXEC), 0, resolve);
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
+	}
+	if (fd < 0 && errno == ENOSYS) {
+		missing = true;
+		return root_walk(root_fd, path, open_flags, flags);
 	}
 	return fd >= 0 ? fd : -errno;
 }

@@ -1,5 +1,6 @@
 /* linux/root.h - paths inside a container's root file system, resolved so that nothing in it
- * (symlinks, "..", magic links, races) leads outside: openat2(2) with RESOLVE_IN_ROOT.
+ * (symlinks, "..", magic links, races) leads outside: openat2(2) with RESOLVE_IN_ROOT, or a walk
+ * with the same result where the kernel has none.
  */
 #pragma once
 
@@ -12,7 +13,7 @@ enum root_flags {
 	ROOT_NO_SYMLINKS = 1, /* refuse symbolic links in any component (-ELOOP) */
 };
 
-/* open(2) flags (O_CLOEXEC is added); absolute and relative paths mean the same.  Returns the fd
+/* open(2) flags (O_CLOEXEC is added; never O_CREAT); absolute and relative paths mean the same.  Returns the fd
  * or -errno (ENOENT is an answer, so no struct error). */
 int root_open(int root_fd, const char *path, int open_flags, unsigned flags);
 /* Make the directory and its missing parents; returns an O_PATH fd of it.  An existing one is

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "linux/clone.h"
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
@@ -49,6 +50,18 @@ static void leave_pid_namespace(struct pid_namespace *pidns)
 	fd_close(&pidns->own_fd);
 }
 
+/* In the new process, what clone(2) could not do; fd -EBADF: nothing.  Its signal handlers are
+ * reset in its first stages anyway. */
+static void enter_cgroup(struct setup *s, int cgroup_fd)
+{
+	autoerror struct error e = {0};
+
+	if (cgroup_fd < 0 || clone_enter_cgroup(cgroup_fd, &e) == 0)
+		return;
+	(void)sync_send_error(s->sync_fd, SYNC_ERROR, "cgroup", &e); /* nobody else to tell */
+	_exit(127);
+}
+
 /* A user namespace given by path owns the namespaces that are made in it, so something must be in
  * it before it makes them: a process in between, which leaves the real one to our care
  * (CLONE_PARENT).  The real one's pid comes back through a pipe.  A pid namespace given by path is
@@ -64,7 +77,7 @@ static void run_between(struct setup *s, const struct stage *stages, size_t n, i
 	if ((pidns_fd < 0 || ns_join(pidns_fd, CLONE_NEWPID, "the pid namespace", &e) == 0) &&
 	    ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace", &e) ==
 		    0) {
-		pid = sys_clone3(&inner);
+		pid = clone_process(&inner, NULL);
 		if (pid == 0)
 			setup_run(s, stages, n);
 		if (pid < 0)
@@ -87,12 +100,15 @@ static int clone_through_user_namespace(struct setup *s, const struct stage *sta
 	};
 	int pipe_fds[2], got;
 	pid_t middle, pid = 0;
+	uint64_t left;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a pipe");
-	middle = sys_clone3(&outer);
-	if (middle == 0)
+	middle = clone_process(&outer, &left);
+	if (middle == 0) {
+		enter_cgroup(s, left & CLONE_INTO_CGROUP ? cgroup_fd : -EBADF);
 		run_between(s, stages, n, pipe_fds[1]);
+	}
 	fd_close(&pipe_fds[1]);
 	if (middle < 0) {
 		fd_close(&pipe_fds[0]);
@@ -108,8 +124,8 @@ static int clone_through_user_namespace(struct setup *s, const struct stage *sta
 	return 0;
 }
 
-static int clone_process(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
-			 struct launched *ret, struct error *err)
+static int clone_directly(struct setup *s, const struct stage *stages, size_t n, int cgroup_fd,
+			  struct launched *ret, struct error *err)
 {
 	int pidfd = -EBADF;
 	struct sys_clone_args args = {
@@ -119,12 +135,15 @@ static int clone_process(struct setup *s, const struct stage *stages, size_t n, 
 		.exit_signal = SIGCHLD,
 		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
 	};
-	pid_t pid = sys_clone3(&args);
+	uint64_t left;
+	pid_t pid = clone_process(&args, &left);
 
 	if (pid < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "clone");
-	if (pid == 0)
+	if (pid == 0) {
+		enter_cgroup(s, left & CLONE_INTO_CGROUP ? cgroup_fd : -EBADF);
 		setup_run(s, stages, n);
+	}
 	ret->pid = pid;
 	ret->pidfd = pidfd;
 	return 0;
@@ -139,7 +158,7 @@ static int clone_by_kind(struct setup *s, const struct stage *stages, size_t n, 
 	if (s->join_fds[OCI_NAMESPACE_USER] < 0) {
 		r = enter_pid_namespace(s, &pidns, err);
 		if (r == 0)
-			r = clone_process(s, stages, n, cgroup_fd, ret, err);
+			r = clone_directly(s, stages, n, cgroup_fd, ret, err);
 		leave_pid_namespace(&pidns);
 		return r;
 	}

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "linux/caps.h"
 #include "linux/cgroup.h"
+#include "linux/descriptors.h"
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/sys.h"
@@ -356,7 +357,10 @@ static int executable(const char *path)
 		return errno;
 	if (S_ISDIR(st.st_mode))
 		return EISDIR;
-	return sys_faccessat2(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 && errno != ENOSYS ? errno : 0;
+	if (sys_faccessat2(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
+		return 0;
+	/* Without it (before Linux 5.8): all our ids are the same by now. */
+	return errno == ENOSYS && access(path, X_OK) == 0 ? 0 : errno;
 }
 
 /* The words are runc's: Docker's client and its users know them. */
@@ -510,9 +514,7 @@ static int stage_descriptors(struct setup *s, struct error *err)
 	for (unsigned fd = 3; fd <= last; fd++)
 		if (fcntl((int)fd, F_SETFD, 0) < 0)
 			return error_set(err, ERROR_INVALID, errno, "preserve fd %u", fd);
-	if (sys_close_range(last + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "close_range");
-	return 0;
+	return descriptors_cloexec(s->proc_fd, last + 1, err);
 }
 
 /* By the process itself: nobody without CAP_SYS_RESOURCE may set those of another user's process.
