@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "linux/cgroup_priv.h"
+#include "linux/rootless.h"
 #include "linux/sys.h"
 
 #define CGROUP_FILE_MAX ((size_t)1 << 20)
@@ -339,6 +340,35 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 	return r;
 }
 
+/* Nothing is ours there, and nothing was asked for there: an ordinary user's container stays in the
+ * cgroup that he is in. */
+static bool may_skip(const struct cgroup_layout *l, int r)
+{
+	return l->optional && (r == -EACCES || r == -EPERM || r == -EROFS) && rootless_is();
+}
+
+static int create_or_skip(const struct cgroup_layout *l, size_t i, const char *path, int *ret,
+			  struct error *err)
+{
+	autoerror struct error why = {0};
+	int r = create_in(&l->hierarchies[i], path, ret, &why);
+
+	return r == 0 || may_skip(l, r) ? 0 : error_move(err, &why, r);
+}
+
+void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional)
+{
+	l->optional = optional;
+}
+
+bool cgroup_is_empty(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->layout->count; i++)
+		if (cg->dir_fds[i] >= 0)
+			return false;
+	return true;
+}
+
 int cgroup_create_unified(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 			  struct error *err)
 {
@@ -351,7 +381,7 @@ int cgroup_create_unified(const struct cgroup_layout *l, const char *place, stru
 	for (size_t i = 0; cg->driver == CGROUP_DRIVER_FS && i < l->count; i++) {
 		if (!l->hierarchies[i].is_v2)
 			continue;
-		r = create_in(&l->hierarchies[i], cg->path, &cg->dir_fds[i], err);
+		r = create_or_skip(l, i, cg->path, &cg->dir_fds[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -362,9 +392,9 @@ int cgroup_create_unified(const struct cgroup_layout *l, const char *place, stru
 int cgroup_create_rest(struct cgroup *cg, struct error *err)
 {
 	for (size_t i = 0; i < cg->layout->count; i++) {
-		int r = cg->dir_fds[i] >= 0 ? 0
-					    : create_in(&cg->layout->hierarchies[i], cg->path,
-							&cg->dir_fds[i], err);
+		int r = cg->dir_fds[i] >= 0
+				? 0
+				: create_or_skip(cg->layout, i, cg->path, &cg->dir_fds[i], err);
 
 		if (r < 0)
 			return r;
@@ -507,9 +537,14 @@ int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *e
 
 	for (size_t i = 0; r == 0 && i < l->count; i++)
 		if (!l->hierarchies[i].is_v2) {
-			r = cgroup_write(l->hierarchies[i].root_fd, file, "0", err);
-			if (r < 0)
-				r = error_wrap(err, r, "join cgroup '%s' in %s", path,
+			autoerror struct error why = {0};
+
+			r = cgroup_write(l->hierarchies[i].root_fd, file, "0", &why);
+			if (r == -ENOENT && rootless_is())
+				r = 0; /* create_or_skip() */
+			else if (r < 0)
+				r = error_wrap(err, error_move(err, &why, r),
+					       "join cgroup '%s' in %s", path,
 					       l->hierarchies[i].name);
 		}
 	return r;

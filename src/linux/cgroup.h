@@ -34,6 +34,9 @@ int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err);
  * itself makes it pure v2. */
 int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err);
 enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l);
+/* For who is not root (linux/rootless.h): hierarchies where he may make nothing are left out of new
+ * cgroups, all of them if it must be, instead of an error.  Off at first. */
+void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional);
 
 /* One hierarchy, for whoever mounts it inside a container; strings borrowed from the layout. */
 struct cgroup_hierarchy {
@@ -128,6 +131,8 @@ char *cgroup_own_path(const struct cgroup_layout *l);
 int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err);
 /* Its path from the hierarchies' roots: its place without the driver. */
 const char *cgroup_path(const struct cgroup *cg);
+/* Whether it was left out everywhere. */
+bool cgroup_is_empty(const struct cgroup *cg);
 /* An fd of its directory in the unified tree, for CLONE_INTO_CGROUP; -EBADF on pure v1. */
 int cgroup_clone_fd(const struct cgroup *cg);
 

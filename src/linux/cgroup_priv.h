@@ -16,6 +16,7 @@ struct cgroup_layout {
 	struct hierarchy *hierarchies; /* owned */
 	size_t count, cap;
 	enum cgroup_mode mode;
+	bool optional; /* cgroup_layout_set_optional() */
 };
 
 enum cgroup_driver { CGROUP_DRIVER_FS, CGROUP_DRIVER_SYSTEMD, CGROUP_DRIVER_SYSTEMD_USER };

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "oci/id_mappings.h"
 #include "oci/runtime_spec_priv.h"
 
 static const char *const namespace_names[] = {
@@ -126,13 +127,15 @@ static int check_mappings(const struct oci_linux *l, struct error *err)
 {
 	const struct oci_namespace *user = &l->namespaces[OCI_NAMESPACE_USER];
 	bool has = l->uid_mappings.n > 0 && l->gid_mappings.n > 0;
+	int r;
 
 	if (user->present && !user->path && !has)
 		return oci_invalid(err, "linux.uidMappings",
 				   "a new user namespace needs uidMappings and gidMappings");
 	if ((!user->present || user->path) && (l->uid_mappings.n || l->gid_mappings.n))
 		return oci_invalid(err, "linux.uidMappings", "given without a new user namespace");
-	return 0;
+	r = oci_id_mappings_check(&l->uid_mappings, "linux.uidMappings", err);
+	return r < 0 ? r : oci_id_mappings_check(&l->gid_mappings, "linux.gidMappings", err);
 }
 
 int oci_linux_check(const struct oci_linux_doc *doc, struct error *err)

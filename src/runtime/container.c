@@ -21,9 +21,12 @@
 #include "linux/ns.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
+#include "linux/rootless.h"
 #include "linux/self.h"
 #include "linux/sys.h"
+#include "runtime/idmap_priv.h"
 #include "runtime/launch_priv.h"
+#include "runtime/rootless_priv.h"
 #include "runtime/setup_priv.h"
 
 #define SECCOMP_HELPER "vessel-seccomp"
@@ -74,7 +77,7 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "linux.namespaces: running without a new mount namespace is not "
 				 "implemented");
-	return 0;
+	return idmap_check(spec, err);
 }
 
 /* -- the pieces of create, on the caller's side -------------------------------------------- */
@@ -113,6 +116,23 @@ static int create_cgroup(struct creation *cr, struct error *err)
 	return r;
 }
 
+/* Who is not root may set no device policy; nor can he make a device node. */
+static int apply_limits(const struct cgroup *cg, const struct oci_resources *given,
+			struct cgroup_resources *resources, struct error *err)
+{
+	autoerror struct error why = {0};
+	int r = rootless_check_limits(cg, given, err);
+
+	if (r < 0)
+		return r;
+	r = cgroup_apply(cg, resources, &why);
+	if (r < 0 && resources->devices && rootless_is()) {
+		resources->devices = NULL;
+		return cgroup_apply(cg, resources, err);
+	}
+	return r < 0 ? error_move(err, &why, r) : 0;
+}
+
 /* The rest of the cgroup and its limits, while the process already works. */
 static int finish_cgroup(struct creation *cr, struct error *err)
 {
@@ -125,7 +145,7 @@ static int finish_cgroup(struct creation *cr, struct error *err)
 	r = cgroup_is_unit(c->cgroup) ? resources_start_unit(c, &resources, err)
 				      : cgroup_create_rest(c->cgroup, err);
 	if (r == 0) {
-		r = cgroup_apply(c->cgroup, &resources, err);
+		r = apply_limits(c->cgroup, &l->resources, &resources, err);
 		if (r < 0)
 			return error_wrap(err, r, "linux.resources");
 	}
@@ -218,22 +238,9 @@ static int prepare(struct creation *cr, struct error *err)
 		r = prepare_seccomp(cr, err);
 	if (r < 0)
 		return r;
+	cgroup_layout_set_optional(c->cgroups, str_empty(args->spec->linux_.cgroups_path));
 	s->cgroup_layout = c->cgroups;
 	return 0;
-}
-
-static size_t convert_map(struct creation *cr, const struct json_objects *list,
-			  struct ns_mapping **ret)
-{
-	struct ns_mapping *map = arena_new0n(cr->arena, struct ns_mapping, list->n + 1);
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct oci_id_mapping *m = oci_at(list, struct oci_id_mapping, i);
-
-		map[i] = (struct ns_mapping){m->container_id, m->host_id, m->size};
-	}
-	*ret = map; /* with room for one more */
-	return list->n;
 }
 
 /* In its user namespace the process may not show others' files as its own; we may: its root is an
@@ -246,15 +253,9 @@ static int make_mapped_root(struct creation *cr, struct error *err)
 					      .lower_count = rootfs->lower_count,
 					      .upper = rootfs->upper,
 					      .work = rootfs->work};
-	const struct oci_linux *l = &cr->args->spec->linux_;
-	struct ns_mapping *uids, *gids;
-	size_t n_uids = convert_map(cr, &l->uid_mappings, &uids);
-	size_t n_gids = convert_map(cr, &l->gid_mappings, &gids);
-	autoclose int userns_fd = -EBADF;
+	autoclose int userns_fd =
+		idmap_new_user_namespace(cr->setup.proc_fd, &cr->args->spec->linux_, true, err);
 
-	n_uids = ns_map_add_root(uids, n_uids);
-	n_gids = ns_map_add_root(gids, n_gids);
-	userns_fd = ns_new_user(cr->setup.proc_fd, uids, n_uids, gids, n_gids, err);
 	if (userns_fd < 0)
 		return userns_fd;
 	return mount_new_overlay_idmapped(&overlay, userns_fd, err);
@@ -262,23 +263,14 @@ static int make_mapped_root(struct creation *cr, struct error *err)
 
 static int write_maps(struct creation *cr, struct error *err)
 {
-	const struct oci_linux *l = &cr->args->spec->linux_;
-	const struct {
-		const char *file;
-		const struct json_objects *list;
-	} maps[] = {{"uid_map", &l->uid_mappings}, {"gid_map", &l->gid_mappings}};
 	autoclose int root_fd = -EBADF;
+	int r;
 
 	if (!(cr->setup.clone_flags & CLONE_NEWUSER))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
-		struct ns_mapping *map;
-		size_t n = convert_map(cr, maps[i].list, &map);
-		int r = ns_write_map(cr->setup.proc_fd, cr->c->pid, maps[i].file, map, n, err);
-
-		if (r < 0)
-			return r;
-	}
+	r = idmap_write(cr->setup.proc_fd, cr->c->pid, &cr->args->spec->linux_, err);
+	if (r < 0)
+		return r;
 	if (cr->args->rootfs) {
 		root_fd = make_mapped_root(cr, err);
 		if (root_fd < 0)

@@ -216,7 +216,7 @@ static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *e
 		.propagation = m->options.propagation,
 		.propagation_recursive = m->options.propagation_recursive,
 	};
-	autoclose int fd = mount_new(m->fstype, m->source, &m->options, err);
+	autoclose int fd = rootfs_new_file_system(s, m, err);
 	int r;
 
 	if (fd < 0)

@@ -120,6 +120,10 @@ int rootfs_protect_paths(struct setup *s, struct error *err);
 int rootfs_make_cwd(struct setup *s, struct error *err);
 int rootfs_enter(struct setup *s, struct error *err);
 
+/* rootfs_userns.c: a detached mount for a PLAN_MOUNT_FS, with what stands in for it where the
+ * container's root may not make one. */
+int rootfs_new_file_system(struct setup *s, const struct plan_mount *m, struct error *err);
+
 /* console.c */
 int console_create(struct setup *s, struct error *err);
 int console_open_in_container(struct setup *s, struct error *err);

@@ -147,6 +147,7 @@ class Box:
         self.linux, self.process = self.config["linux"], self.config["process"]
         self.linux["cgroupsPath"] = suite.cgroups_path(name)
         self.global_options = list(suite.global_options)  # before the command: --systemd-cgroup, --log ...
+        self.popen = {}           # for every command: user, group, extra_groups, env ... of subprocess.Popen
         self.at_end = []          # called when the case has ended, last first
         for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run", "mnt"):
             os.makedirs(os.path.join(self.rootfs, directory))
@@ -196,7 +197,7 @@ class Box:
 
     def runtime(self, *args, check=False, **popen):
         """Any command of vessel-runtime.  check: it must succeed."""
-        popen.setdefault("stdin", subprocess.DEVNULL)
+        popen = {"stdin": subprocess.DEVNULL, **self.popen, **popen}
         if "input" in popen:
             del popen["stdin"]
         done = subprocess.run(self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -235,8 +236,7 @@ class Box:
         self.write()
         errors = os.path.join(self.dir, "errors")
         with open(errors, "w") as f:
-            popen.setdefault("stdin", subprocess.DEVNULL)
-            popen.setdefault("stdout", subprocess.DEVNULL)
+            popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **self.popen, **popen}
             code = subprocess.run(self.command("create", "--bundle", self.dir, *options, self.id),
                                   stderr=f, timeout=LIMIT_S, **popen).returncode
         result = Result(("create",), code, "", open(errors, errors="replace").read())
@@ -279,7 +279,7 @@ class Box:
 
     def cgroup_dirs(self):
         """Where its cgroup is or would be: one for each hierarchy."""
-        path = self.linux["cgroupsPath"].strip("/")
+        path = self.linux.get("cgroupsPath", "/" + self.id).strip("/")
         if path.count(":") == 2:  # systemd's form: slice:prefix:name
             path = "%s/%s-%s.scope" % tuple(path.split(":"))
         tops = [CGROUP_ROOT] if self.host.v2_only else [entry.path for entry in os.scandir(CGROUP_ROOT)
