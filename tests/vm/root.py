@@ -219,3 +219,24 @@ def busybox_root(root, kernel):
     for name in ("init", "guest.sh"):
         shutil.copy(os.path.join(HERE, name), root + "/" + name)
         os.chmod(root + "/" + name, 0o755)
+
+
+def disk_root(root, kernel):
+    """An initramfs that finds the disk, and in /overlay what is laid over its root file system."""
+    shutil.rmtree(root, ignore_errors=True)
+    over = root + "/overlay"
+    for name in ("bin", "dev", "newroot", "overlay/usr/bin", "overlay/usr/lib", "overlay/usr/lib64"):
+        os.makedirs(os.path.join(root, name))
+    for name in ("lib", "lib64"):  # as on the disk, so that libraries go to the right place
+        os.symlink("usr/" + name, over + "/" + name)
+    shutil.copy("/bin/busybox", root + "/bin/busybox")
+    shutil.copy("/bin/busybox", over + "/usr/bin/busybox")
+    modules(root, kernel, ("virtio_pci", "virtio_blk", *MODULES))
+    programs(over)
+    tests(over)
+    for name in ("lib", "lib64"):
+        os.unlink(over + "/" + name)
+    os.makedirs(over + "/etc/systemd/system")
+    shutil.copy(os.path.join(HERE, "vessel-test.service"), over + "/etc/systemd/system/")
+    shutil.copy(os.path.join(HERE, "init-disk"), root + "/init")
+    os.chmod(root + "/init", 0o755)

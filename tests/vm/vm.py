@@ -52,10 +52,22 @@ def busybox_guest(guest, root, steps):
     return ["-initrd", root + ".cpio"]
 
 
+def systemd_guest(guest, root, steps):
+    """Debian with systemd on a disk, which keeps nothing of what is written to it."""
+    files.disk_root(root, guest.kernel)
+    with open(root + "/overlay/steps", "w") as f:
+        f.write(steps)
+    initramfs(root, root + ".cpio")
+    disk = os.path.join(vessel.TOP, "build/debian-systemd.ext4")
+    return ["-initrd", root + ".cpio", "-drive", "if=virtio,format=raw,snapshot=on,file=" + disk]
+
+
 APPARMOR = "apparmor=1 security=apparmor"
 GUESTS = {
     "linux-6.1": Guest("linux-6.1", busybox_guest, ("engine", "runtime"), APPARMOR, share="1/2"),
     "linux-6.12": Guest("linux-6.12", busybox_guest, ("engine", "runtime"), APPARMOR, share="2/2"),
+    "systemd": Guest("linux-6.1", systemd_guest, ("runtime --systemd-cgroup",),
+                     APPARMOR + " systemd.unit=vessel-test.service systemd.show_status=0", share="1/2"),
 }
 
 
@@ -64,8 +76,10 @@ def commands(guest, options):
     out = []
     if "engine" in guest.steps and (options.engine is not None or options.runtime is None):
         out.append("/bin/sh /guest.sh '%s'" % (options.engine or ""))
-    if "runtime" in guest.steps and (options.runtime is not None or options.engine is None):
-        suite = SUITE
+    for step in guest.steps:
+        if not step.startswith("runtime") or (options.runtime is None and options.engine is not None):
+            continue
+        suite = SUITE + step[len("runtime"):]
         if options.runtime:
             suite += " --only '%s'" % options.runtime
         elif guest.share and os.environ.get("VESSEL_SOAK") != "1":
