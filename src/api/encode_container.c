@@ -242,7 +242,7 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	jw_kstring(w, "Platform", "linux");
 	jw_kstring(w, "MountLabel", "");
 	jw_kstring(w, "ProcessLabel", "");
-	jw_kstring(w, "AppArmorProfile", "");
+	jw_kstring(w, "AppArmorProfile", engine_apparmor_profile(a->engine, c) ?: "");
 	write_exec_ids(c, w);
 	jw_kobject(w, "HostConfig");
 	host_config_write(&s->host, a->version, w);

@@ -166,7 +166,7 @@ static void write_commit(struct json_writer *w, const char *key)
 	jw_object_end(w);
 }
 
-static void write_runtime(struct json_writer *w, bool v2)
+static void write_runtime(const struct engine *e, bool v2, struct json_writer *w)
 {
 	jw_kobject(w, "Runtimes");
 	jw_kobject(w, "vessel");
@@ -189,6 +189,8 @@ static void write_runtime(struct json_writer *w, bool v2)
 	write_commit(w, "RuncCommit");
 	write_commit(w, "InitCommit");
 	jw_karray(w, "SecurityOptions");
+	if (engine_has_apparmor(e))
+		jw_string(w, "name=apparmor");
 	jw_string(w, "name=seccomp,profile=builtin");
 	if (v2)
 		jw_string(w, "name=cgroupns");
@@ -228,7 +230,7 @@ int system_info(struct api_call *c, struct error *err)
 	jw_array_end(w);
 	jw_kbool(w, "ExperimentalBuild", false);
 	jw_kstring(w, "ServerVersion", API_ENGINE_VERSION);
-	write_runtime(w, v2);
+	write_runtime(c->engine, v2, w);
 	jw_object_end(w);
 	return api_answer_json(c, 200, &j.out, err);
 }

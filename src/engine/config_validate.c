@@ -363,10 +363,6 @@ static int validate_security(const struct container_spec *s, struct error *err)
 	     json_type(profile) != JSON_OBJECT))
 		return error_set(err, ERROR_INVALID, 0, "decoding seccomp profile failed: %s",
 				 why.msg ? why.msg : "expected an object");
-	if (security.apparmor && *security.apparmor && strcmp(security.apparmor, "unconfined") != 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "HostConfig.SecurityOpt: 'apparmor=%s' is not implemented",
-				 security.apparmor);
 	return 0;
 }
 

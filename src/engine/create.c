@@ -17,6 +17,7 @@
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
+#include "engine/security.h"
 
 struct name_call {
 	struct engine *engine;
@@ -141,6 +142,8 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	engine_call(e, check_references_on_loop, &check);
 	if (check.r >= 0 && str_eq(c->spec->host.network_mode, "bridge"))
 		firewall_warn(e, &ret->warnings);
+	if (check.r >= 0)
+		security_warn(e, c->spec, &ret->warnings);
 	return check.r;
 }
 

@@ -16,6 +16,7 @@
 #include "engine/firewall.h"
 #include "engine/lock.h"
 #include "engine/rows.h"
+#include "engine/security.h"
 #include "engine/shim_client.h"
 #include "linux/self.h"
 
@@ -244,6 +245,8 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	r = r < 0 ? r : open_network(e, err);
 	if (r >= 0 && cgroup_layout_detect(&e->cgroups, &warning) < 0)
 		log_warn("containers cannot be limited: %s", error_msg(&warning));
+	if (r >= 0)
+		security_open(e);
 	r = r < 0 ? r : restore_containers(e, err);
 	if (r < 0) {
 		(void)engine_close(e);

@@ -136,6 +136,13 @@ int engine_wait_check(struct engine *e, const char *ref, struct engine_wait_args
 int engine_wait_client(struct engine *e, const char *ref, const struct engine_wait_args *w,
 		       struct engine_client *client_take, struct error *err);
 
+/* Security modules --------------------------------------------------------------------------- */
+
+/* [any thread] */
+bool engine_has_apparmor(const struct engine *e);
+/* [loop] The AppArmor profile that a container was started with; NULL: none, or not started yet. */
+const char *engine_apparmor_profile(const struct engine *e, const struct container *c);
+
 /* Execs ------------------------------------------------------------------------------------- */
 
 /* [loop] NOT_FOUND: "No such exec instance: ID". */

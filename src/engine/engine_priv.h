@@ -79,6 +79,11 @@ struct engine_helpers {
 	char *seccomp_helper; /* owned; NULL if not installed */
 };
 
+struct engine_security {       /* engine/security.h */
+	bool apparmor;         /* the kernel enforces it */
+	bool apparmor_default; /* the default profile is loaded */
+};
+
 struct engine {
 	struct engine_args args; /* strings owned below */
 	char *data_root, *exec_root, *cgroup_parent;
@@ -90,6 +95,7 @@ struct engine {
 	struct event_log *events;
 	struct cgroup_layout *cgroups;
 	struct engine_helpers helpers;
+	struct engine_security security; /* constant after engine_open */
 	bool network_is_up;
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
 	bool opened;                         /* the loop's thread is at work (or about to be) */

@@ -13,6 +13,7 @@
 #include "engine/oci_spec.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
+#include "engine/security.h"
 #include "engine/shim_client.h"
 
 #define EXEC_BODY_MAX       ((size_t)1 << 20) /* bytes of a process object or configuration */
@@ -276,7 +277,8 @@ static int make_process(const struct start_call *call, struct error *err)
 	autostore_snapshot struct store_snapshot snap = {0};
 	autostrbuf struct strbuf text = STRBUF_INIT(EXEC_BODY_MAX);
 	autostrv struct strv dirs = {0};
-	struct oci_spec_args args = {.container = call->c};
+	struct oci_spec_args args = {.container = call->c,
+				     .apparmor = security_apparmor_of(call->e, call->c)};
 	int r = store_snapshot_get(call->e->store, call->c->id, &snap, err);
 
 	if (r < 0)

@@ -16,6 +16,7 @@
 #include "base/spawn.h"
 #include "engine/engine_priv.h"
 #include "engine/oci_spec.h"
+#include "engine/security.h"
 #include "engine/shim_client.h"
 #include "engine/volume.h"
 
@@ -133,6 +134,7 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 		.init_path = l->engine->helpers.init_path,
 		.netns_path = l->netns_path,
 		.pidns_path = l->pidns_path,
+		.apparmor = security_apparmor_of(l->engine, c),
 	};
 	int r;
 
@@ -302,6 +304,7 @@ int launch_shim(struct launch *l, struct error *err)
 	if (l->lock_fd < 0)
 		return l->lock_fd;
 	r = store_snapshot_get(l->engine->store, l->container->id, &l->snap, err);
+	r = r < 0 ? r : security_prepare(l->engine, l->container, err);
 	r = r < 0 ? r : write_config(l, dir, &config, err);
 	if (r < 0)
 		return r;

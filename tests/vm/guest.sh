@@ -172,6 +172,40 @@ device_policy() {
 	is "$(vessel run --rm --privileged busybox head -c 4 /dev/cpu_dma_latency | wc -c)" 4
 }
 
+apparmor_profiles() {
+	vessel info -f '{{json .SecurityOptions}}' | grep -q name=apparmor
+	is "$(vessel run --name aa busybox cat /proc/self/attr/current)" "vessel-default (enforce)"
+	is "$(vessel inspect -f '{{.AppArmorProfile}}' aa)" vessel-default
+	vessel rm aa
+	vessel create --name aa busybox true
+	is "$(vessel inspect -f '{{.AppArmorProfile}}' aa)" ""
+	vessel rm aa
+	# What capabilities and seccomp would let through.
+	mounts='mount -t tmpfs none /tmp && echo mounted; echo x >/proc/sys/kernel/shm_next_id; true'
+	vessel run --rm --cap-add SYS_ADMIN --security-opt systempaths=unconfined busybox sh -c "$mounts" >/tmp/out 2>&1
+	cat /tmp/out
+	fails grep mounted /tmp/out
+	vessel run --rm --cap-add SYS_ADMIN --security-opt apparmor=unconfined busybox sh -c "$mounts" >/tmp/out 2>&1
+	grep mounted /tmp/out
+	vessel run --rm --security-opt systempaths=unconfined busybox sh -c 'echo core >/proc/sys/kernel/core_pattern' \
+		>/tmp/out 2>&1 || true
+	grep "Permission denied" /tmp/out
+	is "$(vessel run --rm --privileged busybox cat /proc/self/attr/current)" unconfined
+	# A profile of the user's, in exec too.
+	echo 'profile mine flags=(attach_disconnected) { file, capability, signal, deny /www/* r, }' |
+		apparmor_parser --skip-cache --replace
+	vessel run -d --name mine --security-opt apparmor=mine busybox sleep 1000
+	is "$(vessel exec mine cat /proc/1/attr/current)" "mine (enforce)"
+	vessel exec mine cat /www/index.html >/tmp/out 2>&1 || true
+	grep "Permission denied" /tmp/out
+	vessel rm -f mine
+	fails vessel run --rm --security-opt apparmor=nothing busybox true 2>/tmp/out
+	grep nothing /tmp/out
+	# Lost, it is loaded again.
+	apparmor_parser --remove /var/lib/vessel/apparmor/vessel-default
+	is "$(vessel run --rm busybox cat /proc/self/attr/current)" "vessel-default (enforce)"
+}
+
 pause_freezes() {
 	id=$(vessel run -d --name pp busybox sh -c 'while :; do echo x; usleep 1000; done')
 	vessel pause pp
@@ -278,6 +312,7 @@ check "--memory, --cpus, --cpuset-cpus, --pids-limit" limits
 check "the daemon's cgroup is killed: containers are elsewhere; --cgroup-parent" service_restart
 check "an out-of-memory kill is recorded" memory_oom
 check "devices: default policy, --device with access, --privileged" device_policy
+check "AppArmor: the default profile, one of the user's, none" apparmor_profiles
 check "pause freezes, unpause thaws, rm -f of a paused container" pause_freezes
 check "bridge, published ports on IPv4 and IPv6, hairpin, container:" bridge_and_ports
 check "exec: environment, exit code, input, user" execs

@@ -362,7 +362,6 @@ static const struct refusal refusals[] = {
 	{HOST("\"SecurityOpt\":[\"what=x\"]"), ERROR_INVALID,
 	 "invalid --security-opt 2: \"what=x\""},
 	{HOST("\"SecurityOpt\":[\"seccomp={\"]"), ERROR_INVALID, "decoding seccomp profile failed"},
-	{HOST("\"SecurityOpt\":[\"apparmor=mine\"]"), ERROR_NOT_IMPLEMENTED, "apparmor=mine"},
 	{HOST("\"NetworkMode\":\"container:\""), ERROR_INVALID,
 	 "invalid container format container:<name|id>"},
 	{HOST("\"NetworkMode\":\"container:x\",\"PortBindings\":{\"80/tcp\":[{}]}"), ERROR_INVALID,
