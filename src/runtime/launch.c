@@ -62,21 +62,74 @@ static void enter_cgroup(struct setup *s, int cgroup_fd)
 	_exit(127);
 }
 
-/* A user namespace given by path owns the namespaces that are made in it, so something must be in
- * it before it makes them: a process in between, which leaves the real one to our care
- * (CLONE_PARENT).  The real one's pid comes back through a pipe.  A pid namespace given by path is
- * joined here, not by the caller: setns(2) moves children only, so this process stays in the
- * caller's, and the pid it learns means the same to both. */
+/* -- through a process in between ----------------------------------------------------------- */
+
+/* Who makes or joins a user namespace loses what he may do outside of it, and gains what he may do
+ * inside; so what has to happen on which side is done by a process in between, which leaves the real
+ * one to our care (CLONE_PARENT):
+ *   - namespaces given by path are joined before a user namespace is made, or before it is joined
+ *     unless they belong to it;
+ *   - a user namespace given by path owns the namespaces that are made in it, so something must be
+ *     in it before it makes them;
+ *   - the pid namespace of a container may be joined, by who is not root, from its user namespace only.
+ * The real one's pid comes back through a pipe.  Joining a pid namespace moves children only, so this
+ * process stays in the caller's, and the pid it learns means the same to both. */
+static bool needs_between(const struct setup *s)
+{
+	if (s->join_fds[OCI_NAMESPACE_USER] >= 0)
+		return true;
+	if (s->target_pidfd >= 0)
+		return s->target_flags & CLONE_NEWUSER && geteuid() != 0;
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT && s->clone_flags & CLONE_NEWUSER; i++)
+		if (s->join_fds[i] >= 0)
+			return true;
+	return false;
+}
+
+/* What is not ours to join yet is left to stage_join(), or refused there. */
+static int join_outside(struct setup *s, struct error *err)
+{
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++) {
+		int fd = s->join_fds[i];
+
+		if (fd < 0 || i == OCI_NAMESPACE_USER)
+			continue;
+		if (setns(fd, 0) == 0)
+			fd_close(&s->join_fds[i]);
+		else if (errno != EPERM)
+			return error_set(err, ERROR_INTERNAL, errno, "join a namespace");
+	}
+	return 0;
+}
+
+static int join_between(struct setup *s, struct error *err)
+{
+	uint64_t target = s->target_flags & (CLONE_NEWUSER | CLONE_NEWPID);
+	int r;
+
+	if (s->target_pidfd >= 0) {
+		if (setns(s->target_pidfd, (int)target) < 0)
+			return error_set(err, errno == ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL,
+					 errno, "join the container's user namespace");
+		s->target_flags &= ~target;
+		return 0;
+	}
+	r = join_outside(s, err);
+	if (r == 0 && s->join_fds[OCI_NAMESPACE_USER] >= 0)
+		r = ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace",
+			    err);
+	if (r == 0 && s->join_fds[OCI_NAMESPACE_PID] >= 0)
+		r = ns_join(s->join_fds[OCI_NAMESPACE_PID], CLONE_NEWPID, "the pid namespace", err);
+	return r;
+}
+
 static void run_between(struct setup *s, const struct stage *stages, size_t n, int pid_fd)
 {
 	struct sys_clone_args inner = {.flags = s->clone_flags | CLONE_PARENT};
 	autoerror struct error e = {0};
-	int pidns_fd = s->join_fds[OCI_NAMESPACE_PID];
 	pid_t pid = -1;
 
-	if ((pidns_fd < 0 || ns_join(pidns_fd, CLONE_NEWPID, "the pid namespace", &e) == 0) &&
-	    ns_join(s->join_fds[OCI_NAMESPACE_USER], CLONE_NEWUSER, "the user namespace", &e) ==
-		    0) {
+	if (join_between(s, &e) == 0) {
 		pid = clone_process(&inner, NULL);
 		if (pid == 0)
 			setup_run(s, stages, n);
@@ -90,8 +143,8 @@ static void run_between(struct setup *s, const struct stage *stages, size_t n, i
 	_exit(0);
 }
 
-static int clone_through_user_namespace(struct setup *s, const struct stage *stages, size_t n,
-					int cgroup_fd, pid_t *ret_pid, struct error *err)
+static int clone_through_between(struct setup *s, const struct stage *stages, size_t n,
+				 int cgroup_fd, pid_t *ret_pid, struct error *err)
 {
 	struct sys_clone_args outer = {
 		.flags = CLONE_CLEAR_SIGHAND | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
@@ -155,14 +208,14 @@ static int clone_by_kind(struct setup *s, const struct stage *stages, size_t n, 
 	struct pid_namespace pidns = {-EBADF};
 	int r;
 
-	if (s->join_fds[OCI_NAMESPACE_USER] < 0) {
+	if (!needs_between(s)) {
 		r = enter_pid_namespace(s, &pidns, err);
 		if (r == 0)
 			r = clone_directly(s, stages, n, cgroup_fd, ret, err);
 		leave_pid_namespace(&pidns);
 		return r;
 	}
-	r = clone_through_user_namespace(s, stages, n, cgroup_fd, &ret->pid, err);
+	r = clone_through_between(s, stages, n, cgroup_fd, &ret->pid, err);
 	if (r < 0)
 		return r;
 	ret->pidfd = sys_pidfd_open(ret->pid, 0);
@@ -171,6 +224,43 @@ static int clone_by_kind(struct setup *s, const struct stage *stages, size_t n, 
 	r = error_set(err, ERROR_INTERNAL, errno, "open the process");
 	launch_kill(ret->pid, ret->pidfd);
 	return r;
+}
+
+/* -- what the new process inherits ---------------------------------------------------------- */
+
+/* In a user namespace it may not raise its limits any more, and what the namespace as a whole may
+ * have of some resources is what its maker could have (ucounts, Linux 5.14): so we have for a moment
+ * at least what it is to have. */
+static void raise_limits(const struct setup *s, struct rlimit saved[static RLIM_NLIMITS],
+			 uint32_t *ret_raised)
+{
+	const struct json_objects *list = &s->process->rlimits;
+
+	*ret_raised = 0;
+	if (!s->spec->linux_.namespaces[OCI_NAMESPACE_USER].present || geteuid() != 0)
+		return;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct oci_rlimit *want = oci_at(list, struct oci_rlimit, i);
+		int resource = rlimit_parse(want->type);
+		struct rlimit more;
+
+		if (resource < 0 || resource >= RLIM_NLIMITS || *ret_raised & 1U << resource ||
+		    prlimit(0, (unsigned)resource, NULL, &saved[resource]) < 0)
+			continue;
+		more = saved[resource];
+		more.rlim_cur = want->soft > more.rlim_cur ? want->soft : more.rlim_cur;
+		more.rlim_max = want->hard > more.rlim_max ? want->hard : more.rlim_max;
+		/* launch_set_rlimits() tells, if the process cannot do without */
+		if (prlimit(0, (unsigned)resource, &more, NULL) == 0)
+			*ret_raised |= 1U << resource;
+	}
+}
+
+static void restore_limits(const struct rlimit saved[static RLIM_NLIMITS], uint32_t raised)
+{
+	for (unsigned i = 0; i < RLIM_NLIMITS; i++)
+		if (raised & 1U << i)
+			(void)prlimit(0, i, &saved[i], NULL); /* lowering, to what it was */
 }
 
 /* The new process is a copy of us, with all our descriptors, and others may see it long before its
@@ -197,13 +287,17 @@ int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgro
 		 struct launched *ret, struct error *err)
 {
 	struct launched l = {.pidfd = -EBADF};
+	struct rlimit limits[RLIM_NLIMITS];
+	uint32_t raised;
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a socket pair");
 	s->sync_fd = pair[1];
 	s->caller_sync_fd = pair[0];
+	raise_limits(s, limits, &raised);
 	r = clone_undumpable(s, stages, n, cgroup_fd, &l, err);
+	restore_limits(limits, raised);
 	fd_close(&pair[1]);
 	if (r < 0) {
 		fd_close(&pair[0]);

@@ -17,7 +17,7 @@ import sys
 import traceback
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-CGROUP = "vessel-test-runtime"  # the parent of every box's cgroup
+CGROUP = "vessel-test-runtime-%d" % os.getpid()  # the parent of every box's cgroup
 SLICE = "vesseltest.slice"      # the same with systemd as the driver
 CGROUP_ROOT = "/sys/fs/cgroup"
 LIMIT_S = 60  # one command that hangs; nothing is measured by it
@@ -89,6 +89,8 @@ class Host:
         "systemd": lambda self: os.path.isdir("/run/systemd/system"),
         "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
         "overlay": _filesystem("overlay"),
+        "CAP_SYS_RESOURCE": lambda self: int(re.search(r"CapEff:\s*(\w+)", open("/proc/self/status").read())[1],
+                                             16) >> 24 & 1,
     }
 
     def kernel(self):
@@ -166,6 +168,14 @@ class Box:
             f.write(text)
         os.chmod(path, mode)
         return path
+
+    def sibling(self, name):
+        """One more box in the same case."""
+        box = Box(self.suite, "%s-%s" % (self.id, name))
+        box.root = box.dir + "/state"
+        self.at_end.append(lambda: (box.close(), expect(not self.suite.residue(box), "left behind by " + box.id),
+                                    shutil.rmtree(box.dir)))
+        return box
 
     def namespace(self, kind, **members):
         """Add or change a namespace of the configuration."""
@@ -332,10 +342,11 @@ class Suite:
                 if not name.startswith(".")]
         left += box.cgroup_dirs()
         left += [line for line in open("/proc/self/mountinfo") if box.dir in line]
+        cgroup = "vessel-%s.scope" if "--systemd-cgroup" in self.global_options else CGROUP + "/%s\n"
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 if os.readlink("/proc/%s/cwd" % pid).startswith(box.dir) or \
-                        box.id in open("/proc/%s/cgroup" % pid).read():
+                        cgroup % box.id in open("/proc/%s/cgroup" % pid).read():
                     left.append("process " + pid)
             except OSError:
                 pass
