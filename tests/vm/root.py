@@ -197,6 +197,26 @@ def layers_tar(path, count=127):
                        [(digest + "/layer.tar", layer) for digest, layer in zip(digests, layers)]))
 
 
+def selinux(root):
+    """The policy, compiled, and what names the labels of containers to engines."""
+    peer = os.path.join(vessel.TOP, "build/peers/secilc")
+    categories = ["c%d" % i for i in range(1024)]
+    with open(os.path.join(HERE, "policy.cil")) as f:
+        text = f.read() + "".join("(category %s)" % c for c in categories)
+    text += "(categoryorder (%s)) (sensitivitycategory s0 (range c0 c1023))" % " ".join(categories)
+    with open(root + ".cil", "w") as f:
+        f.write(text)
+    libraries = ":".join(peer + path for path in ("/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu"))
+    subprocess.run([peer + "/usr/bin/secilc", "-c", "33", "-o", root + "/policy", "-f", "/dev/null", root + ".cil"],
+                   env={"LD_LIBRARY_PATH": libraries}, check=True)
+    os.makedirs(root + "/etc/selinux/test/contexts")
+    with open(root + "/etc/selinux/config", "w") as f:
+        f.write("# a comment\nSELINUX=enforcing\nSELINUXTYPE=test\n")
+    with open(root + "/etc/selinux/test/contexts/lxc_contexts", "w") as f:
+        f.write('process = "system_u:system_r:container_t:s0"\nfile = "system_u:object_r:container_file_t:s0"\n'
+                'content = "system_u:object_r:virt_var_lib_t:s0"\n')
+
+
 def busybox_root(root, kernel):
     """A root file system of static busybox with all of the above."""
     shutil.rmtree(root, ignore_errors=True)

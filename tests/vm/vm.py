@@ -62,12 +62,22 @@ def systemd_guest(guest, root, steps):
     return ["-initrd", root + ".cpio", "-drive", "if=virtio,format=raw,snapshot=on,file=" + disk]
 
 
+def selinux_guest(guest, root, steps):
+    files.busybox_root(root, guest.kernel)
+    files.selinux(root)
+    with open(root + "/steps", "w") as f:
+        f.write(steps)
+    initramfs(root, root + ".cpio")
+    return ["-initrd", root + ".cpio"]
+
+
 APPARMOR = "apparmor=1 security=apparmor"
 GUESTS = {
     "linux-6.1": Guest("linux-6.1", busybox_guest, ("engine", "runtime"), APPARMOR, share="1/2"),
     "linux-6.12": Guest("linux-6.12", busybox_guest, ("engine", "runtime"), APPARMOR, share="2/2"),
     "systemd": Guest("linux-6.1", systemd_guest, ("runtime --systemd-cgroup",),
                      APPARMOR + " systemd.unit=vessel-test.service systemd.show_status=0", share="1/2"),
+    "selinux": Guest("linux-6.12", selinux_guest, ("runtime --only lsm",), "security=selinux"),
 }
 
 

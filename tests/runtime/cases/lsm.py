@@ -60,3 +60,31 @@ def selinux_missing(box):
     box.process["selinuxLabel"] = "system_u:system_r:vessel_none_t:s0"
     box.fails("SELinux label 'system_u:system_r:vessel_none_t:s0'" if box.host.has["SELinux"]
               else "SELinux is not")
+
+
+LABEL = "system_u:system_r:container_t:s0:c5,c23"
+FILE = "system_u:object_r:container_file_t:s0:%s"
+
+
+@test("an SELinux label is in force: its own files are written, those of the host and of others are not",
+      needs="SELinux")
+def selinux(box):
+    for name, label in (("own", FILE % "c5,c23"), ("shared", FILE[:-3]), ("other", FILE % "c5,c24"), ("host", None)):
+        path = box.file("mnt/" + name, "")
+        if label:
+            os.setxattr(path, "security.selinux", label.encode() + b"\0")
+    box.process["selinuxLabel"] = LABEL
+    result = box.sh("cat /proc/self/attr/current; for f in own shared other host; do echo x >/mnt/$f && echo $f; done",
+                    check=False)
+    equal(result.out.replace("\0", ""), LABEL + "own\nshared\n")
+    equal(result.err.count("Permission denied"), 2)
+
+
+@test("a mount label is the label of all files of the container's own mounts", needs="SELinux")
+def selinux_mounts(box):
+    box.process["selinuxLabel"] = LABEL
+    box.linux["mountLabel"] = FILE % "c5,c23"
+    box.mount("/mnt", type="tmpfs", source="tmpfs")
+    result = box.sh("echo x >/mnt/x && echo x >/dev/x && echo written; sed -n 's/.*context=\\([^ ,]*,[^ ,]*\\).*/\\1/p'"
+                    " /proc/mounts | sort -u")
+    equal(result.out, "written\n\"%s\"\n" % (FILE % "c5,c23"))
