@@ -1,8 +1,13 @@
 /* linux/descriptors.h - open files across execve(2). */
 #pragma once
 
+#include <stddef.h>
+
 struct error;
 
 /* Mark every descriptor from `first` on as close-on-exec: close_range(2), or (before Linux 5.11)
- * one after another, as proc_fd, the host's procfs, lists them. */
+ * one after another, as proc_fd, the host's procfs (-EBADF: /proc), lists them. */
 int descriptors_cloexec(int proc_fd, unsigned first, struct error *err);
+/* Close every descriptor from `first` on but the n of `keep` (any order; negative ones are none).
+ * proc_fd as above; it may be closed by this too. */
+int descriptors_close(int proc_fd, unsigned first, const int *keep, size_t n, struct error *err);

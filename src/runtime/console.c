@@ -64,6 +64,20 @@ static int open_pair(struct setup *s, int dir_fd, const char *path, struct error
 	return 0;
 }
 
+/* What the terminal is mounted on: made if missing, and no link's target (CVE-2025-52565). */
+static int open_console_place(int root_fd, struct error *err)
+{
+	autoclose int dev_fd = root_open(root_fd, "dev", O_PATH | O_DIRECTORY, ROOT_NO_SYMLINKS);
+	int fd = dev_fd;
+
+	if (fd >= 0) {
+		(void)mknodat(dev_fd, "console", S_IFREG | 0600, 0); /* opening it tells */
+		fd = root_open(dev_fd, "console", O_PATH, ROOT_NO_SYMLINKS);
+	}
+	return fd >= 0 ? fd
+		       : error_set(err, ERROR_INVALID, -fd, "open '/dev/console' in the container");
+}
+
 /* For process 1: from the devpts just mounted, and bound to /dev/console as well. */
 int console_create(struct setup *s, struct error *err)
 {
@@ -82,7 +96,7 @@ int console_create(struct setup *s, struct error *err)
 	fd = mount_clone(s->tty_fd, "", false, err);
 	if (fd < 0)
 		return fd;
-	at_fd = root_create_file(s->root_fd, "dev/console", 0600, err);
+	at_fd = open_console_place(s->root_fd, err);
 	return at_fd < 0 ? at_fd : mount_attach(fd, at_fd, "dev/console", err);
 }
 

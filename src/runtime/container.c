@@ -217,6 +217,8 @@ static int prepare(struct creation *cr, struct error *err)
 			    .prepared_root_fd = -EBADF,
 			    .root_fd = -EBADF,
 			    .devpts_fd = -EBADF,
+			    .own_proc_fd = -EBADF,
+			    .own_sys_fd = -EBADF,
 			    .console_fd = -EBADF,
 			    .tty_fd = -EBADF};
 	memcpy(s->stdio, args->stdio, sizeof(s->stdio));

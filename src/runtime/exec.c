@@ -57,6 +57,8 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 		.prepared_root_fd = -EBADF,
 		.root_fd = -EBADF,
 		.devpts_fd = -EBADF,
+		.own_proc_fd = -EBADF,
+		.own_sys_fd = -EBADF,
 		.console_fd = -EBADF,
 		.tty_fd = -EBADF,
 	};

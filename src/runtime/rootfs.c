@@ -19,6 +19,7 @@
 #include "runtime/setup_priv.h"
 
 #define PROC_SUPER_MAGIC_ 0x9fa0
+#define PROC_ROOT_INO_    1
 #define TMPFS_OPTIONS     "mode=755"
 
 /* -- propagation and the root -------------------------------------------------------------- */
@@ -198,6 +199,20 @@ static int check_destination(const struct plan_mount *m, int fd, struct error *e
 	return 0;
 }
 
+/* What is masked and made read-only lies in these: a name may lead elsewhere by then. */
+static int keep_mount(struct setup *s, const struct plan_mount *m, int mount_fd, struct error *err)
+{
+	int *fd = strcmp(m->destination, "proc") == 0  ? &s->own_proc_fd
+		  : strcmp(m->destination, "sys") == 0 ? &s->own_sys_fd
+						       : NULL;
+
+	if (!fd)
+		return 0;
+	fd_close(fd);
+	*fd = fcntl(mount_fd, F_DUPFD_CLOEXEC, 3);
+	return *fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "keep the mount") : 0;
+}
+
 static int attach(struct setup *s, const struct plan_mount *m, int mount_fd, bool directory,
 		  struct error *err)
 {
@@ -207,7 +222,9 @@ static int attach(struct setup *s, const struct plan_mount *m, int mount_fd, boo
 	if (at_fd < 0)
 		return at_fd;
 	r = check_destination(m, at_fd, err);
-	return r < 0 ? r : mount_attach(mount_fd, at_fd, m->destination, err);
+	if (r == 0)
+		r = mount_attach(mount_fd, at_fd, m->destination, err);
+	return r < 0 ? r : keep_mount(s, m, mount_fd, err);
 }
 
 static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *err)
@@ -240,7 +257,8 @@ static int mount_bind(struct setup *s, const struct plan_mount *m, struct error 
 		return error_wrap(err, fd, "bind source");
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "inspect bind source '%s'", m->source);
-	if (strcmp(m->destination, "proc") == 0 && fs.f_type != PROC_SUPER_MAGIC_)
+	if (strcmp(m->destination, "proc") == 0 &&
+	    (fs.f_type != PROC_SUPER_MAGIC_ || st.st_ino != PROC_ROOT_INO_))
 		return error_set(err, ERROR_INVALID, EPERM, "'%s' is not a proc file system",
 				 m->source);
 	r = mount_apply(fd, &m->options, err);
@@ -476,9 +494,31 @@ struct masks {
 	int empty_fd; /* a read-only empty directory, mounted once and cloned for each path */
 };
 
+/* Below /proc and /sys in the mount itself: its mount point can be renamed by whoever shares the
+ * directory that it is in, and the path then means something else (CVE-2023-27561). */
+static int open_protected(struct setup *s, const char *path)
+{
+	const struct {
+		const char *name;
+		int fd;
+	} mounts[] = {{"proc", s->own_proc_fd}, {"sys", s->own_sys_fd}};
+	char clean[PATH_MAX];
+
+	if (root_clean_path(path, clean, sizeof(clean)) < 0)
+		return -ENAMETOOLONG;
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		size_t n = strlen(mounts[i].name);
+
+		if (mounts[i].fd >= 0 && strncmp(clean, mounts[i].name, n) == 0 &&
+		    (clean[n] == '/' || clean[n] == '\0'))
+			return root_open(mounts[i].fd, clean[n] ? clean + n : ".", O_PATH, 0);
+	}
+	return root_open(s->root_fd, clean, O_PATH, 0);
+}
+
 static int mask_path(struct setup *s, struct masks *masks, const char *path, struct error *err)
 {
-	autoclose int at_fd = root_open(s->root_fd, path, O_PATH, 0), fd = -EBADF;
+	autoclose int at_fd = open_protected(s, path), fd = -EBADF;
 	struct stat st;
 
 	if (at_fd == -ENOENT || at_fd == -ENOTDIR)
@@ -517,7 +557,7 @@ static int mask_path(struct setup *s, struct masks *masks, const char *path, str
 
 static int protect_readonly(struct setup *s, const char *path, struct error *err)
 {
-	autoclose int at_fd = root_open(s->root_fd, path, O_PATH, 0), fd = -EBADF;
+	autoclose int at_fd = open_protected(s, path), fd = -EBADF;
 	int r;
 
 	if (at_fd == -ENOENT || at_fd == -ENOTDIR)
@@ -561,6 +601,8 @@ int rootfs_protect_paths(struct setup *s, struct error *err)
 		r = mask_path(s, &masks, masked->v[i], err);
 	fd_close(&masks.null_fd);
 	fd_close(&masks.empty_fd);
+	fd_close(&s->own_proc_fd);
+	fd_close(&s->own_sys_fd);
 	if (r == 0 && s->spec->root.readonly)
 		r = mount_set_readonly(s->root_fd, false, err);
 	return r;

@@ -506,15 +506,26 @@ static int stage_privileges(struct setup *s, struct error *err)
 	return apply_caps(s, err);
 }
 
-/* Everything but the standard streams and what the caller wants preserved goes at execve(2). */
+/* All but these is closed here, not just at execve(2): until then /proc/self/fd leads whatever is
+ * looked up to the host's directories that we hold, the working directory, the program and its
+ * interpreter among them (CVE-2024-21626). */
+static int stage_close(struct setup *s, struct error *err)
+{
+	const int keep[] = {s->sync_fd, s->listen_fd, s->console_fd};
+	int r = descriptors_close(s->proc_fd, 3 + s->preserve_fds, keep, ARRAY_SIZE(keep), err);
+
+	s->proc_fd = s->bundle_fd = s->null_fd = s->tty_fd = s->target_pidfd = -EBADF;
+	return r;
+}
+
+/* What the caller wants preserved stays at execve(2); whatever else is open is close-on-exec by
+ * birth, for what was inherited is closed. */
 static int stage_descriptors(struct setup *s, struct error *err)
 {
-	unsigned last = 2 + s->preserve_fds;
-
-	for (unsigned fd = 3; fd <= last; fd++)
+	for (unsigned fd = 3; fd <= 2 + s->preserve_fds; fd++)
 		if (fcntl((int)fd, F_SETFD, 0) < 0)
 			return error_set(err, ERROR_INVALID, errno, "preserve fd %u", fd);
-	return descriptors_cloexec(s->proc_fd, last + 1, err);
+	return 0;
 }
 
 /* By the process itself: nobody without CAP_SYS_RESOURCE may set those of another user's process.
@@ -699,8 +710,9 @@ const struct stage create_stages[] = {
 	{"enter root", rootfs_enter},
 	{"terminal", console_take_control},
 	{"standard streams", stage_stdio},
-	{"working directory", stage_cwd},
 	{"security label", stage_lsm},
+	{"descriptors", stage_close},
+	{"working directory", stage_cwd},
 	{"start", stage_go_early},
 	{"user", stage_user},
 	{NULL, stage_lookup}, /* the message is a contract of its own */
@@ -721,8 +733,9 @@ const struct stage exec_stages[] = {
 	{"terminal", console_open_in_container},
 	{"terminal", console_take_control},
 	{"standard streams", stage_stdio},
-	{"working directory", stage_cwd},
 	{"security label", stage_lsm},
+	{"descriptors", stage_close},
+	{"working directory", stage_cwd},
 	{"user", stage_user},
 	{NULL, stage_lookup},
 	{"arguments", stage_arguments},

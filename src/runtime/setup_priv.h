@@ -85,10 +85,12 @@ struct setup {
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
 
 	/* of the process, while it works */
-	int null_fd;           /* the host's null device, for streams that are not given */
-	int prepared_root_fd;  /* user namespaces: the root's mount, made by the caller */
-	int root_fd;           /* the root file system's mount, attached */
-	int devpts_fd;         /* the container's devpts, if it was mounted; else -EBADF */
+	int null_fd;          /* the host's null device, for streams that are not given */
+	int prepared_root_fd; /* user namespaces: the root's mount, made by the caller */
+	int root_fd;          /* the root file system's mount, attached */
+	int devpts_fd;        /* the container's devpts, if it was mounted; else -EBADF */
+	int own_proc_fd;      /* what is mounted at its /proc, and at its /sys; else -EBADF */
+	int own_sys_fd;
 	int console_fd;        /* the terminal's master */
 	int tty_fd;            /* and its other end */
 	const char *exec_path; /* what the look-up found */

@@ -11,7 +11,7 @@
 
 #define REPORT_MAX (1U << 20)
 
-static const struct payload_command *const commands[] = {base_commands};
+static const struct payload_command *const commands[] = {base_commands, attack_commands};
 static const struct payload_part *const parts[] = {base_parts};
 
 static bool wanted(const char *name, int argc, char **argv)

@@ -18,6 +18,7 @@ struct payload_part {
 };
 
 extern const struct payload_command base_commands[];
+extern const struct payload_command attack_commands[];
 extern const struct payload_part base_parts[];
 
 /* The text of a small file (static buffer), or "" and the error's name behind '!'. */
