@@ -294,22 +294,49 @@ static int create_stepwise(const struct hierarchy *h, const char *path, int *ret
 	return 0;
 }
 
-/* What a container of this name has left behind is not taken over, limits and all. */
-static int replace_stale(const struct hierarchy *h, const char *path, struct error *err)
+static void visit_busy(int parent_fd, const char *name, int dir_fd, void *data)
+{
+	(void)parent_fd;
+	(void)name;
+	*(bool *)data = *(const bool *)data || has_processes(dir_fd);
+}
+
+static bool is_frozen_dir(const struct hierarchy *h, int dir_fd)
+{
+	autofree char *text =
+		cgroup_read_text(dir_fd, h->is_v2 ? "cgroup.events" : "freezer.state");
+	uint64_t frozen = 0;
+
+	return text && (h->is_v2 ? cgroup_flat_get(text, "frozen", &frozen) && frozen
+				 : !str_has_prefix(text, "THAWED"));
+}
+
+/* It is there already.  With processes it is in use.  What a container of this name has left behind is
+ * not taken over, limits and all; but what others have prepared is: with children, or of another
+ * owner, or where it cannot be removed. */
+static int take_over(const struct hierarchy *h, const char *path, struct error *err)
 {
 	autoclose int fd =
 		openat(h->root_fd, path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool busy = false;
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open cgroup '%s' in %s", path,
 				 h->name);
-	if (has_processes(fd))
+	walk(-EBADF, NULL, fd, visit_busy, &busy, 0);
+	if (busy)
 		return error_set(err, ERROR_CONFLICT, EEXIST, "cgroup '%s' in %s is in use", path,
 				 h->name);
-	/* With children it is somebody's parent, and removal is refused. */
-	if ((unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) < 0 && errno != ENOENT) ||
-	    mkdirat(h->root_fd, path + 1, 0755) < 0)
-		return error_set(err, ERROR_CONFLICT, errno, "replace cgroup '%s' in %s", path,
+	if (st.st_uid == geteuid() && unlinkat(h->root_fd, path + 1, AT_REMOVEDIR) == 0) {
+		if (mkdirat(h->root_fd, path + 1, 0755) < 0)
+			return error_set(err, ERROR_CONFLICT, errno, "replace cgroup '%s' in %s",
+					 path, h->name);
+		return 0;
+	}
+	/* What is frozen would never get to its first instruction, and wait for ever. */
+	if (is_frozen_dir(h, fd))
+		return error_set(err, ERROR_CONFLICT, 0, "cgroup '%s' in %s is frozen", path,
 				 h->name);
 	return 0;
 }
@@ -320,7 +347,7 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
 	int r = 0;
 
 	if (!made && errno == EEXIST) {
-		r = replace_stale(h, path, err);
+		r = take_over(h, path, err);
 		made = r == 0;
 	} else if (!made && errno != ENOENT) {
 		r = error_set(err, ERROR_INTERNAL, errno, "create cgroup '%s' in %s", path,
@@ -579,7 +606,7 @@ static void visit_pids(int parent_fd, const char *name, int dir_fd, void *data)
 }
 
 /* One hierarchy knows them all: unified, else pids, freezer, or whichever comes first. */
-static int process_dir(const struct cgroup *cg)
+int cgroup_process_dir(const struct cgroup *cg)
 {
 	static const char *const preferred[] = {"pids", "freezer", "memory"};
 	int fd = cgroup_v2_dir(cg);
@@ -594,7 +621,7 @@ static int process_dir(const struct cgroup *cg)
 int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *ret_count, struct error *err)
 {
 	struct pid_list list = {0};
-	int fd = process_dir(cg);
+	int fd = cgroup_process_dir(cg);
 
 	if (fd < 0)
 		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
@@ -616,24 +643,33 @@ static void visit_kill(int parent_fd, const char *name, int dir_fd, void *data)
 	free(list.v);
 }
 
+/* One by one, frozen meanwhile: whoever forks faster than we read does not get away. */
+static void kill_each(const struct cgroup *cg, int dir_fd, int signo)
+{
+	bool was_frozen = false, froze = false;
+
+	if (signo == SIGKILL && cgroup_is_frozen(cg, &was_frozen, NULL) == 0 && !was_frozen)
+		froze = cgroup_freeze(cg, true, NULL) == 0; /* else as well as it goes */
+	walk(-EBADF, NULL, dir_fd, visit_kill, &signo, 0);
+	if (froze)
+		(void)cgroup_freeze(cg, false, NULL); /* the caller waits for the processes */
+}
+
 int cgroup_kill(const struct cgroup *cg, int signo, struct error *err)
 {
 	int v2 = cgroup_v2_dir(cg);
 	bool frozen = false;
-	int fd;
 
-	if (signo == SIGKILL && v2 >= 0 && cgroup_write(v2, "cgroup.kill", "1", NULL) == 0) {
-		/* v1's freezer holds even the killed, v2's does not. */
-		if (cg->layout->mode == CGROUP_MODE_HYBRID &&
-		    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
-			return cgroup_freeze(cg, false, err);
-		return 0;
+	if (signo != SIGKILL || v2 < 0 || cgroup_write(v2, "cgroup.kill", "1", NULL) < 0) {
+		int fd = cgroup_process_dir(cg);
+
+		if (fd < 0)
+			return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
+		kill_each(cg, fd, signo);
 	}
-	fd = process_dir(cg);
-	if (fd < 0)
-		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
-	walk(-EBADF, NULL, fd, visit_kill, &signo, 0);
-	if (signo == SIGKILL && cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
+	/* v1's freezer holds even the killed, v2's does not. */
+	if (signo == SIGKILL && cgroup_v1_dir(cg, "freezer") >= 0 &&
+	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
 		return cgroup_freeze(cg, false, err);
 	return 0;
 }
@@ -670,20 +706,35 @@ static int remove_all(struct cgroup *cg)
 	return result;
 }
 
+/* v2 tells when the last process has gone, of all cgroups below too. */
+static int wait_unpopulated(int dir_fd)
+{
+	autoclose int fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	struct pollfd p = {.fd = fd, .events = POLLPRI};
+
+	while (fd >= 0) {
+		char text[128] = "";
+		uint64_t populated = 0;
+
+		if (pread(fd, text, sizeof(text) - 1, 0) < 0 || /* ENODEV: it is gone */
+		    !cgroup_flat_get(text, "populated", &populated) || !populated)
+			return 0;
+		if (poll(&p, 1, DESTROY_TIMEOUT_MS) == 0)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
 /* Wait until every process in it has gone.  A process leaves its cgroup when it has exited, which
  * is when its pidfd becomes readable; zombies no longer count (cgroup-v2.rst, "populated"). */
 static int wait_processes(const struct cgroup *cg)
 {
 	autofree pid_t *pids = NULL;
 	size_t n = 0;
-	int fd = process_dir(cg);
+	int fd = cgroup_process_dir(cg);
 
 	if (fd >= 0 && cgroup_pids(cg, &pids, &n, NULL) < 0)
 		n = 0;
-	/* Nobody is listed, and the directory is busy all the same: a task is on its way out, of
-	 * which v1 tells nobody. */
-	if (n == 0)
-		(void)poll(NULL, 0, 1);
 	for (size_t i = 0; i < n; i++) {
 		autoclose int pidfd = sys_pidfd_open(pids[i], 0);
 		struct pollfd p = {.fd = pidfd, .events = POLLIN};
@@ -694,13 +745,23 @@ static int wait_processes(const struct cgroup *cg)
 		if (poll(&p, 1, DESTROY_TIMEOUT_MS) == 0)
 			return -ETIMEDOUT;
 	}
+	if (cgroup_v2_dir(cg) >= 0)
+		return wait_unpopulated(cgroup_v2_dir(cg));
 	return 0;
 }
 
 int cgroup_destroy(struct cgroup *cg, struct error *err)
 {
-	int r = remove_all(cg); /* the usual case: empty already */
+	int r = 0;
 
+	if (cg->driver != CGROUP_DRIVER_FS) {
+		/* systemd removes what it made; it would wait for processes that ignore SIGTERM. */
+		(void)cgroup_kill(cg, SIGKILL, NULL); /* nobody there */
+		r = cgroup_systemd_stop(cg, err);
+		if (r < 0)
+			return r;
+	}
+	r = remove_all(cg); /* the usual case: empty already */
 	if (r < 0) {
 		/* Another hierarchy's directory may be gone by now, but the one that is busy shows
 		 * whom to kill. */
@@ -710,6 +771,10 @@ int cgroup_destroy(struct cgroup *cg, struct error *err)
 			if (r < 0)
 				break;
 			r = remove_all(cg);
+			/* Nobody is there, and a directory is busy all the same: a task is on its
+			 * way out, of which v1 tells nobody. */
+			if (r == -EBUSY)
+				(void)poll(NULL, 0, i == 0 ? 0 : 1);
 		}
 	}
 	if (r < 0)
@@ -717,67 +782,51 @@ int cgroup_destroy(struct cgroup *cg, struct error *err)
 	return 0;
 }
 
-/* -- dispatch ------------------------------------------------------------------------------ */
-
-static const struct cgroup_ops *ops(const struct cgroup *cg)
-{
-	return cg->layout->mode == CGROUP_MODE_V2 ? &cgroup_v2_ops : &cgroup_v1_ops;
-}
-
-int cgroup_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
-{
-	return ops(cg)->apply(cg, res, err);
-}
+/* -- freezer and OOM: whichever version has them ---------------------------------------------- */
 
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 {
-	return ops(cg)->freeze(cg, frozen, err);
+	if (cgroup_v1_dir(cg, "freezer") >= 0)
+		return cgroup_v1_freeze(cg, frozen, err);
+	if (cgroup_v2_dir(cg) >= 0)
+		return cgroup_v2_freeze(cg, frozen, err);
+	return error_set(err, ERROR_UNAVAILABLE, 0, "cgroup controller 'freezer' is not available");
 }
 
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct error *err)
 {
-	return ops(cg)->is_frozen(cg, ret, err);
+	int v1 = cgroup_v1_dir(cg, "freezer"), v2 = cgroup_v2_dir(cg);
+	autofree char *text = v1 >= 0   ? cgroup_read_text(v1, "freezer.state")
+			      : v2 >= 0 ? cgroup_read_text(v2, "cgroup.events")
+					: NULL;
+	uint64_t frozen = 0;
+
+	if (!text || (v1 < 0 && !cgroup_flat_get(text, "frozen", &frozen)))
+		return error_set(err, ERROR_UNAVAILABLE, 0, "cgroup '%s' has no freezer", cg->path);
+	*ret = v1 >= 0 ? !str_has_prefix(text, "THAWED") : frozen;
+	return 0;
 }
 
 int cgroup_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err)
 {
-	return ops(cg)->oom_watch(cg, ret_fd, err);
+	int v1 = cgroup_v1_dir(cg, "memory"), v2 = cgroup_v2_dir(cg);
+
+	if (v1 >= 0)
+		return cgroup_v1_oom_watch(v1, ret_fd, err);
+	if (v2 >= 0)
+		return cgroup_v2_oom_watch(v2, ret_fd, err);
+	return error_set(err, ERROR_UNAVAILABLE, 0, "cgroup controller 'memory' is not available");
 }
 
 int cgroup_oom_count(const struct cgroup *cg, uint64_t *ret, struct error *err)
 {
-	return ops(cg)->oom_count(cg, ret, err);
-}
+	int v1 = cgroup_v1_dir(cg, "memory"), v2 = cgroup_v2_dir(cg);
+	autofree char *text = v1 >= 0   ? cgroup_read_text(v1, "memory.oom_control")
+			      : v2 >= 0 ? cgroup_read_text(v2, "memory.events")
+					: NULL;
 
-int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err)
-{
-	struct cgroup_stats stats = {.is_v2 = cg->layout->mode == CGROUP_MODE_V2,
-				     .memory_limit = UINT64_MAX,
-				     .pids_limit = UINT64_MAX};
-
-	if (process_dir(cg) < 0)
-		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
-	ops(cg)->stats(cg, &stats);
-	*ret = stats;
+	if (!text || !cgroup_flat_get(text, "oom_kill", ret)) /* v1: since Linux 4.13 */
+		return error_set(err, ERROR_UNAVAILABLE, 0, "cgroup '%s' does not count OOM kills",
+				 cg->path);
 	return 0;
-}
-
-int cgroup_stats_read_all(const struct cgroup *cg, struct cgroup_stats *ret, struct error *err)
-{
-	return cgroup_stats_read(cg, ret, err);
-}
-
-void cgroup_stats_done(struct cgroup_stats *s)
-{
-	free(s->percpu_ns);
-	free(s->percpu_user_ns);
-	free(s->percpu_kernel_ns);
-	free(s->io);
-	for (size_t i = 0; i < CGROUP_IO_TABLES; i++)
-		free(s->io_tables[i].v);
-	free(s->hugetlb);
-	free(s->rdma);
-	free(s->cpuset.cpus);
-	free(s->cpuset.mems);
-	*s = (struct cgroup_stats){0};
 }

@@ -90,7 +90,7 @@ struct cgroup_resources {
 	const uint64_t *cpu_rt_period;
 	const int64_t *cpu_idle;
 	const char *cpuset_cpus, *cpuset_mems;
-	const int64_t *pids_limit;          /* <= 0: unlimited */
+	const int64_t *pids_limit;          /* < 0: unlimited; 0 is 1, as runc has it */
 	uint16_t io_weight, io_leaf_weight; /* 10..1000; 0: unset */
 	const struct cgroup_device_rate *io_rates;
 	size_t io_rate_count;
@@ -103,9 +103,6 @@ struct cgroup_resources {
 	size_t rdma_count;
 	const struct cgroup_device_rule *devices; /* in order; NULL: leave the policy as it is */
 	size_t device_count;
-	/* An ordinary user's, who may not set a device policy: where it cannot be set, that is no
-	 * error, for he cannot make nodes either. */
-	bool devices_optional;
 	const struct cgroup_setting *unified;
 	size_t unified_count;
 };

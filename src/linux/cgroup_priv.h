@@ -35,10 +35,12 @@ int cgroup_v1_dir(const struct cgroup *cg, const char *controller);
 /* The directory in the unified tree (hybrid: too), or -EBADF. */
 int cgroup_v2_dir(const struct cgroup *cg);
 
-/* Write one value; the errors are those of cgroup_apply(). */
+/* Write one value; the errors are those of cgroup_apply(), but for the field's name. */
 int cgroup_write(int dir_fd, const char *file, const char *value, struct error *err);
 int cgroup_writef(int dir_fd, const char *file, struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* One hierarchy that knows all processes; -EBADF if it is nowhere. */
+int cgroup_process_dir(const struct cgroup *cg);
 /* A file with one number; "max" is UINT64_MAX.  false if it is not there. */
 bool cgroup_read_u64(int dir_fd, const char *file, uint64_t *ret);
 /* The value behind "key " in a flat-keyed file's text; false if absent. */
@@ -46,17 +48,64 @@ bool cgroup_flat_get(const char *text, const char *key, uint64_t *ret);
 /* The whole file, NUL-terminated, malloc'd; NULL if it cannot be read. */
 char *cgroup_read_text(int dir_fd, const char *file);
 
-/* What differs between the versions. */
-struct cgroup_ops {
-	int (*apply)(const struct cgroup *cg, const struct cgroup_resources *res,
-		     struct error *err);
-	int (*freeze)(const struct cgroup *cg, bool frozen, struct error *err);
-	int (*is_frozen)(const struct cgroup *cg, bool *ret, struct error *err);
-	int (*oom_watch)(const struct cgroup *cg, int *ret_fd, struct error *err);
-	int (*oom_count)(const struct cgroup *cg, uint64_t *ret, struct error *err);
-	void (*stats)(const struct cgroup *cg, struct cgroup_stats *s);
+/* On hybrid each controller is in one of the versions: where, and what is wanted of it. */
+struct cgroup_target {
+	const struct cgroup *cg;
+	const struct cgroup_resources *res;
+	int fd; /* borrowed: the directory that has the controller */
 };
-extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;
+/* Apply the fields of one controller that are given. */
+typedef int (*cgroup_apply_fn)(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_cpuset(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_memory(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_cpu(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_io(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_net_cls(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_net_prio(const struct cgroup_target *t, struct error *err);
+int cgroup_v1_devices(const struct cgroup_target *t, struct error *err);
+int cgroup_v2_cpuset(const struct cgroup_target *t, struct error *err);
+int cgroup_v2_memory(const struct cgroup_target *t, struct error *err);
+int cgroup_v2_cpu(const struct cgroup_target *t, struct error *err);
+int cgroup_v2_io(const struct cgroup_target *t, struct error *err);
+/* What memory.swap.max is to be for the spec's memory plus swap, -1: unlimited; 0 if it is not to be set. */
+int cgroup_v2_swap(const struct cgroup *cg, const struct cgroup_resources *res, int64_t *ret,
+		   struct error *err);
+unsigned cgroup_v2_weight(uint64_t shares);
+/* The device policy by a BPF program made of the rules (cgroup_bpf.c). */
+int cgroup_v2_devices(const struct cgroup_target *t, struct error *err);
+
+/* Write one value of a field; errors begin with its name. */
+int cgroup_put(const struct cgroup_target *t, const char *field, const char *file,
+	       struct error *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The error of a limit that there is not. */
+int cgroup_no_limit(struct error *err, const char *field, const char *why);
+
+/* What docker stats needs; with `all` the rest. */
+void cgroup_v1_memory_stats(int fd, bool all, struct cgroup_stats *s);
+void cgroup_v1_cpu_stats(const struct cgroup *cg, bool all, struct cgroup_stats *s);
+void cgroup_v1_io_stats(int fd, bool all, struct cgroup_stats *s);
+void cgroup_v1_cpuset_stats(int fd, struct cgroup_stats *s);
+void cgroup_v2_memory_stats(int fd, bool all, struct cgroup_stats *s);
+void cgroup_v2_cpu_stats(int fd, struct cgroup_stats *s);
+void cgroup_v2_io_stats(int fd, bool all, struct cgroup_stats *s);
+void cgroup_v2_psi_stats(int fd, struct cgroup_stats *s);
+void cgroup_v2_cpuset_stats(int fd, struct cgroup_stats *s);
+/* "1-3,7" as numbers; malloc'd. */
+void cgroup_parse_list(const char *text, uint16_t **ret, size_t *ret_count);
+/* memory.stat of both versions. */
+void cgroup_add_memory_stats(int fd, struct cgroup_stats *s);
+void cgroup_add_io_entry(struct cgroup_stats *s, enum cgroup_io_table table,
+			 const struct cgroup_io_entry *entry);
+
+/* cgroup_systemd.c: the same limits as properties of the unit. */
+int cgroup_systemd_update(const struct cgroup *cg, const struct cgroup_resources *res,
+			  struct error *err);
+int cgroup_systemd_stop(const struct cgroup *cg, struct error *err);
+
+int cgroup_v1_freeze(const struct cgroup *cg, bool frozen, struct error *err);
+int cgroup_v2_freeze(const struct cgroup *cg, bool frozen, struct error *err);
+int cgroup_v1_oom_watch(int fd, int *ret_fd, struct error *err);
+int cgroup_v2_oom_watch(int fd, int *ret_fd, struct error *err);
 
 /* Enable controllers for the children of a v2 directory; what cannot be enabled is skipped. */
 void cgroup_v2_enable_controllers(int dir_fd);
@@ -66,6 +115,3 @@ void cgroup_enable_path(const struct cgroup *cg);
 bool cgroup_v1_inherits(const struct hierarchy *h);
 /* Give a v1 directory its parent's cpus and mems, if it has none. */
 int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err);
-/* v2 device policy: attach a BPF program made of the rules. */
-int cgroup_bpf_devices(int dir_fd, const struct cgroup_device_rule *rules, size_t n,
-		       struct error *err);

@@ -23,3 +23,18 @@ int cgroup_systemd_start(struct cgroup *cg, const struct cgroup_unit_args *args,
 	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 			 "the systemd cgroup driver is not implemented");
 }
+
+int cgroup_systemd_update(const struct cgroup *cg, const struct cgroup_resources *res,
+			  struct error *err)
+{
+	(void)cg, (void)res;
+	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+			 "the systemd cgroup driver is not implemented");
+}
+
+int cgroup_systemd_stop(const struct cgroup *cg, struct error *err)
+{
+	(void)cg;
+	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+			 "the systemd cgroup driver is not implemented");
+}

@@ -10,319 +10,355 @@
 #include "base/str.h"
 #include "linux/cgroup_priv.h"
 
-/* -- applying ------------------------------------------------------------------------------ */
+#define LINUX_ENOTSUPP 524 /* what memory.kmem.limit_in_bytes answers since Linux 5.16 */
 
-static int dir_for(const struct cgroup *cg, const char *controller, struct error *err)
+/* -- memory -------------------------------------------------------------------------------- */
+
+static int put_bytes(const struct cgroup_target *t, const char *field, const char *file,
+		     const int64_t *value, struct error *err)
 {
-	int fd = cgroup_v1_dir(cg, controller);
-
-	if (fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "cgroup controller '%s' is not available", controller);
-	return fd;
+	return value && *value
+		       ? cgroup_put(t, field, file, err, "%" PRId64, *value < 0 ? -1 : *value)
+		       : 0;
 }
 
-static int set_i64(const struct cgroup *cg, const char *controller, const char *file, int64_t value,
-		   struct error *err)
+static int put_limit(const struct cgroup_target *t, const int64_t *limit, struct error *err)
 {
-	int fd = dir_for(cg, controller, err);
+	autoerror struct error e = {0};
+	int r = put_bytes(t, "memory.limit", "memory.limit_in_bytes", limit, &e);
+	uint64_t usage = 0, peak = 0;
 
-	return fd < 0 ? fd : cgroup_writef(fd, file, err, "%" PRId64, value);
+	if (r != -EBUSY)
+		return error_move(err, &e, r);
+	(void)cgroup_read_u64(t->fd, "memory.usage_in_bytes", &usage);
+	(void)cgroup_read_u64(t->fd, "memory.max_usage_in_bytes", &peak);
+	return error_set(err, ERROR_INVALID, EBUSY,
+			 "memory.limit: %" PRId64 " bytes are below the usage of %" PRIu64
+			 " (at most %" PRIu64 ")",
+			 *limit, usage, peak);
 }
 
-/* The limit may not exceed memory+swap at any moment: whichever grows goes first. */
-static int apply_memory_limits(const struct cgroup *cg, const struct cgroup_resources *res,
-			       struct error *err)
+static int put_swap(const struct cgroup_target *t, const int64_t *swap, struct error *err)
 {
-	static const char limit_file[] = "memory.limit_in_bytes";
-	static const char swap_file[] = "memory.memsw.limit_in_bytes";
-	bool swap_set = false;
-	int r = 0;
+	autoerror struct error e = {0};
+	int r = put_bytes(t, "memory.swap", "memory.memsw.limit_in_bytes", swap, &e);
 
-	if (res->memory_limit) {
-		int fd = dir_for(cg, "memory", err);
-
-		if (fd < 0)
-			return fd;
-		r = cgroup_writef(fd, limit_file, res->memory_swap ? NULL : err, "%" PRId64,
-				  *res->memory_limit);
-		if (r == -EINVAL && res->memory_swap) {
-			r = set_i64(cg, "memory", swap_file, *res->memory_swap, err);
-			swap_set = r == 0;
-		}
-		if (r < 0 || swap_set)
-			r = r < 0 && swap_set
-				    ? r
-				    : set_i64(cg, "memory", limit_file, *res->memory_limit, err);
-	}
-	if (r == 0 && res->memory_swap && !swap_set)
-		r = set_i64(cg, "memory", swap_file, *res->memory_swap, err);
-	return r;
+	/* Without swap accounting swap is not limited, which is what -1 asks for. */
+	return r == -ENOENT && *swap < 0 ? 0 : error_move(err, &e, r);
 }
 
-static int apply_memory(const struct cgroup *cg, const struct cgroup_resources *res,
-			struct error *err)
+/* The kernel holds limit <= memory plus swap at any moment: what grows goes first. */
+static int apply_limits(const struct cgroup_target *t, struct error *err)
 {
-	uint64_t usage;
+	static const int64_t unlimited = -1;
+	const int64_t *limit = t->res->memory_limit, *swap = t->res->memory_swap;
+	bool has_limit = limit && *limit, has_swap = swap && *swap, swap_first;
+	uint64_t current = 0;
 	int r;
 
-	if (res->memory_check_before_update && *res->memory_check_before_update &&
-	    res->memory_limit && *res->memory_limit > 0 &&
-	    cgroup_read_u64(cgroup_v1_dir(cg, "memory"), "memory.usage_in_bytes", &usage) &&
-	    usage > (uint64_t)*res->memory_limit)
-		return error_set(err, ERROR_INVALID, 0,
-				 "memory limit %" PRId64 " is below the usage of %" PRIu64,
-				 *res->memory_limit, usage);
-	r = apply_memory_limits(cg, res, err);
-	if (r == 0 && res->memory_reservation)
-		r = set_i64(cg, "memory", "memory.soft_limit_in_bytes", *res->memory_reservation,
-			    err);
+	if (has_limit && *limit < 0 && !has_swap) { /* unlimited memory is unlimited swap */
+		swap = &unlimited;
+		has_swap = true;
+	}
+	if (!has_limit || !has_swap)
+		return has_limit ? put_limit(t, limit, err) : put_swap(t, swap, err);
+	swap_first = *swap < 0 || (cgroup_read_u64(t->fd, "memory.limit_in_bytes", &current) &&
+				   current < (uint64_t)*swap);
+	r = swap_first ? put_swap(t, swap, err) : put_limit(t, limit, err);
+	if (r < 0)
+		return r;
+	return swap_first ? put_limit(t, limit, err) : put_swap(t, swap, err);
+}
+
+static int apply_kernel(const struct cgroup_target *t, struct error *err)
+{
+	const int64_t *kernel = t->res->memory_kernel;
+	autoerror struct error e = {0};
+	int r = put_bytes(t, "memory.kernel", "memory.kmem.limit_in_bytes", kernel, &e);
+
+	if (r == -LINUX_ENOTSUPP || r == -ENOENT)
+		r = *kernel < 0 ? 0
+				: cgroup_no_limit(&e, "memory.kernel",
+						  "this kernel does not limit kernel memory apart");
+	if (r == 0)
+		r = put_bytes(t, "memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes",
+			      t->res->memory_kernel_tcp, &e);
+	return r < 0 ? error_move(err, &e, r) : 0;
+}
+
+static int put_bool(const struct cgroup_target *t, const char *field, const char *file,
+		    const bool *value, struct error *err)
+{
+	uint64_t current;
+
+	/* These refuse a write, even of what they are, below some parents. */
+	if (!value || (cgroup_read_u64(t->fd, file, &current) && current == *value))
+		return 0;
+	return cgroup_put(t, field, file, err, "%d", *value);
+}
+
+static int apply_oom_control(const struct cgroup_target *t, struct error *err)
+{
+	const bool *disable = t->res->memory_disable_oom_killer;
+	autofree char *state = disable ? cgroup_read_text(t->fd, "memory.oom_control") : NULL;
+	uint64_t now = 0;
+
+	if (!disable ||
+	    (state && cgroup_flat_get(state, "oom_kill_disable", &now) && now == *disable))
+		return 0;
+	return cgroup_put(t, "memory.disableOOMKiller", "memory.oom_control", err, "%d", *disable);
+}
+
+int cgroup_v1_memory(const struct cgroup_target *t, struct error *err)
+{
+	const struct cgroup_resources *res = t->res;
+	int r = put_bool(t, "memory.useHierarchy", "memory.use_hierarchy",
+			 res->memory_use_hierarchy, err);
+
+	if (r == 0)
+		r = apply_limits(t, err);
+	if (r == 0)
+		r = apply_kernel(t, err);
+	if (r == 0)
+		r = put_bytes(t, "memory.reservation", "memory.soft_limit_in_bytes",
+			      res->memory_reservation, err);
 	if (r == 0 && res->memory_swappiness)
-		r = set_i64(cg, "memory", "memory.swappiness", (int64_t)*res->memory_swappiness,
-			    err);
-	if (r == 0 && res->memory_disable_oom_killer && *res->memory_disable_oom_killer)
-		r = set_i64(cg, "memory", "memory.oom_control", 1, err);
+		r = cgroup_put(t, "memory.swappiness", "memory.swappiness", err, "%" PRIu64,
+			       *res->memory_swappiness);
+	return r < 0 ? r : apply_oom_control(t, err);
+}
+
+/* -- cpu ----------------------------------------------------------------------------------- */
+
+/* Out of its bounds the kernel takes the nearest without a word. */
+static int apply_shares(const struct cgroup_target *t, struct error *err)
+{
+	const uint64_t *shares = t->res->cpu_shares;
+	uint64_t taken;
+	int r;
+
+	if (!shares || *shares == 0)
+		return 0;
+	r = cgroup_put(t, "cpu.shares", "cpu.shares", err, "%" PRIu64, *shares);
+	if (r < 0 || !cgroup_read_u64(t->fd, "cpu.shares", &taken) || taken == *shares)
+		return r;
+	return error_set(err, ERROR_INVALID, ERANGE, "cpu.shares: the %s is %" PRIu64,
+			 taken < *shares ? "maximum" : "minimum", taken);
+}
+
+/* Two values that the kernel wants to fit at any moment: if the first is refused, it is tried again
+ * after the second. */
+static int put_pair(const struct cgroup_target *t, const char *const fields[2],
+		    const char *const files[2], char *const values[2], struct error *err)
+{
+	autoerror struct error e = {0};
+	int first = values[0] ? cgroup_put(t, fields[0], files[0], &e, "%s", values[0]) : 0, r;
+
+	if (first < 0 && (first != -EINVAL || !values[1]))
+		return error_move(err, &e, first);
+	r = values[1] ? cgroup_put(t, fields[1], files[1], err, "%s", values[1]) : 0;
+	if (r == 0 && first < 0)
+		r = cgroup_put(t, fields[0], files[0], err, "%s", values[0]);
 	return r;
 }
 
-static int set_u64(const struct cgroup *cg, const char *controller, const char *file,
-		   uint64_t value, struct error *err)
+static char *text_of_u64(const uint64_t *value)
 {
-	int fd = dir_for(cg, controller, err);
-
-	return fd < 0 ? fd : cgroup_writef(fd, file, err, "%" PRIu64, value);
+	return value && *value ? xasprintf("%" PRIu64, *value) : NULL;
 }
 
-static int apply_cpu(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
+static char *text_of_quota(const int64_t *value)
 {
+	return value && *value ? xasprintf("%" PRId64, *value < 0 ? -1 : *value) : NULL;
+}
+
+static int apply_bandwidth(const struct cgroup_target *t, struct error *err)
+{
+	static const char *const fields[] = {"cpu.period", "cpu.quota"};
+	static const char *const files[] = {"cpu.cfs_period_us", "cpu.cfs_quota_us"};
+	const uint64_t *burst = t->res->cpu_burst;
+	autofree char *period = text_of_u64(t->res->cpu_period);
+	autofree char *quota = text_of_quota(t->res->cpu_quota);
+	autoerror struct error e = {0};
+	int early = 0, r;
+
+	/* The burst may not exceed the quota, neither the old one nor the new. */
+	if (burst)
+		early = cgroup_put(t, "cpu.burst", "cpu.cfs_burst_us", &e, "%" PRIu64, *burst);
+	if (early == -ENOENT && *burst == 0)
+		early = 0;
+	if (early < 0 && (early != -EINVAL || !quota))
+		return error_move(err, &e, early);
+	r = put_pair(t, fields, files, (char *const[]){period, quota}, err);
+	if (r == 0 && early < 0)
+		r = cgroup_put(t, "cpu.burst", "cpu.cfs_burst_us", err, "%" PRIu64, *burst);
+	return r;
+}
+
+static int apply_realtime(const struct cgroup_target *t, struct error *err)
+{
+	static const char *const fields[] = {"cpu.realtimePeriod", "cpu.realtimeRuntime"};
+	static const char *const files[] = {"cpu.rt_period_us", "cpu.rt_runtime_us"};
+	autofree char *period = text_of_u64(t->res->cpu_rt_period);
+	autofree char *runtime = text_of_quota(t->res->cpu_rt_runtime);
+
+	return put_pair(t, fields, files, (char *const[]){period, runtime}, err);
+}
+
+int cgroup_v1_cpu(const struct cgroup_target *t, struct error *err)
+{
+	const int64_t *idle = t->res->cpu_idle;
+	bool was_idle_first = idle && *idle == 0;
 	int r = 0;
 
-	if (res->cpu_shares && *res->cpu_shares)
-		r = set_u64(cg, "cpu", "cpu.shares", *res->cpu_shares, err);
-	if (r == 0 && res->cpu_period && *res->cpu_period)
-		r = set_u64(cg, "cpu", "cpu.cfs_period_us", *res->cpu_period, err);
-	if (r == 0 && res->cpu_quota && *res->cpu_quota)
-		r = set_i64(cg, "cpu", "cpu.cfs_quota_us",
-			    *res->cpu_quota < 0 ? -1 : *res->cpu_quota, err);
-	if (r == 0 && res->cpu_burst)
-		r = set_u64(cg, "cpu", "cpu.cfs_burst_us", *res->cpu_burst, err);
-	if (r == 0 && res->cpu_rt_period && *res->cpu_rt_period)
-		r = set_u64(cg, "cpu", "cpu.rt_period_us", *res->cpu_rt_period, err);
-	if (r == 0 && res->cpu_rt_runtime && *res->cpu_rt_runtime)
-		r = set_i64(cg, "cpu", "cpu.rt_runtime_us", *res->cpu_rt_runtime, err);
-	if (r == 0 && res->cpu_idle)
-		r = set_i64(cg, "cpu", "cpu.idle", *res->cpu_idle, err);
+	/* While it is idle the kernel refuses shares: idle is left first, and entered last. */
+	if (was_idle_first) {
+		uint64_t now = 0;
+
+		if (cgroup_read_u64(t->fd, "cpu.idle", &now) && now != 0)
+			r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "0");
+	}
+	if (r == 0)
+		r = apply_shares(t, err);
+	if (r == 0)
+		r = apply_bandwidth(t, err);
+	if (r == 0)
+		r = apply_realtime(t, err);
+	if (r == 0 && idle && !was_idle_first)
+		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "%" PRId64, *idle);
 	return r;
 }
 
-static int apply_cpuset(const struct cgroup *cg, const struct cgroup_resources *res,
-			struct error *err)
+int cgroup_v1_cpuset(const struct cgroup_target *t, struct error *err)
 {
-	int fd, r = 0;
+	const struct cgroup_resources *res = t->res;
+	int r = 0;
 
-	if (str_empty(res->cpuset_cpus) && str_empty(res->cpuset_mems))
-		return 0;
-	fd = dir_for(cg, "cpuset", err);
-	if (fd < 0)
-		return fd;
 	if (!str_empty(res->cpuset_cpus))
-		r = cgroup_write(fd, "cpuset.cpus", res->cpuset_cpus, err);
+		r = cgroup_put(t, "cpu.cpus", "cpuset.cpus", err, "%s", res->cpuset_cpus);
 	if (r == 0 && !str_empty(res->cpuset_mems))
-		r = cgroup_write(fd, "cpuset.mems", res->cpuset_mems, err);
+		r = cgroup_put(t, "cpu.mems", "cpuset.mems", err, "%s", res->cpuset_mems);
 	return r;
 }
 
-static int apply_io_rates(const struct cgroup *cg, const struct cgroup_resources *res, int fd,
-			  struct error *err)
+/* -- block devices ------------------------------------------------------------------------- */
+
+/* With BFQ as the only weighing scheduler the files have its name. */
+static int put_weight(const struct cgroup_target *t, const char *field, const char *suffix,
+		      const char *value, struct error *err)
+{
+	autofree char *plain = xasprintf("blkio.%s", suffix);
+	autofree char *bfq = xasprintf("blkio.bfq.%s", suffix);
+	autoerror struct error e = {0};
+	int r = cgroup_put(t, field, plain, &e, "%s", value);
+
+	if (r != -ENOENT)
+		return error_move(err, &e, r);
+	error_done(&e);
+	r = cgroup_put(t, field, bfq, &e, "%s", value);
+	if (r == -ENOENT)
+		return cgroup_no_limit(err, field, "no I/O scheduler here weighs");
+	return error_move(err, &e, r);
+}
+
+static int put_rate(const struct cgroup_target *t, const struct cgroup_device_rate *rate,
+		    struct error *err)
 {
 	static const struct {
 		char kind;
-		const char *file;
-	} files[] = {
-		{'r', "blkio.throttle.read_bps_device"},
-		{'w', "blkio.throttle.write_bps_device"},
-		{'R', "blkio.throttle.read_iops_device"},
-		{'W', "blkio.throttle.write_iops_device"},
-		{'g', "blkio.weight_device"},
-		{'l', "blkio.leaf_weight_device"},
+		bool weight;
+		const char *field, *file;
+	} kinds[] = {
+		{'r', false, "blockIO.throttleReadBpsDevice", "blkio.throttle.read_bps_device"},
+		{'w', false, "blockIO.throttleWriteBpsDevice", "blkio.throttle.write_bps_device"},
+		{'R', false, "blockIO.throttleReadIOPSDevice", "blkio.throttle.read_iops_device"},
+		{'W', false, "blockIO.throttleWriteIOPSDevice", "blkio.throttle.write_iops_device"},
+		{'g', true, "blockIO.weightDevice", "weight_device"},
+		{'l', true, "blockIO.weightDevice", "leaf_weight_device"},
 	};
+	autofree char *value = xasprintf("%" PRIu32 ":%" PRIu32 " %" PRIu64, rate->major,
+					 rate->minor, rate->value);
 
-	(void)cg;
-	for (size_t i = 0; i < res->io_rate_count; i++) {
-		const struct cgroup_device_rate *rate = &res->io_rates[i];
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].kind == rate->kind)
+			return kinds[i].weight
+				       ? put_weight(t, kinds[i].field, kinds[i].file, value, err)
+				       : cgroup_put(t, kinds[i].field, kinds[i].file, err, "%s",
+						    value);
+	return 0;
+}
 
-		for (size_t j = 0; j < ARRAY_SIZE(files); j++) {
-			int r = files[j].kind != rate->kind
-					? 0
-					: cgroup_writef(fd, files[j].file, err,
-							"%" PRIu32 ":%" PRIu32 " %" PRIu64,
-							rate->major, rate->minor, rate->value);
+int cgroup_v1_io(const struct cgroup_target *t, struct error *err)
+{
+	const struct cgroup_resources *res = t->res;
+	char text[8];
+	int r = 0;
 
-			/* With BFQ as the only weighing scheduler the file has its name. */
-			if (r == -ENOENT && rate->kind == 'g')
-				r = cgroup_writef(fd, "blkio.bfq.weight_device", err,
-						  "%" PRIu32 ":%" PRIu32 " %" PRIu64, rate->major,
-						  rate->minor, rate->value);
-			if (r < 0)
-				return r;
-		}
+	(void)snprintf(text, sizeof(text), "%u", res->io_weight);
+	if (res->io_weight)
+		r = put_weight(t, "blockIO.weight", "weight", text, err);
+	(void)snprintf(text, sizeof(text), "%u", res->io_leaf_weight);
+	if (r == 0 && res->io_leaf_weight)
+		r = put_weight(t, "blockIO.leafWeight", "leaf_weight", text, err);
+	for (size_t i = 0; r == 0 && i < res->io_rate_count; i++)
+		r = put_rate(t, &res->io_rates[i], err);
+	return r;
+}
+
+/* -- network, devices ---------------------------------------------------------------------- */
+
+int cgroup_v1_net_cls(const struct cgroup_target *t, struct error *err)
+{
+	const uint32_t *id = t->res->net_class_id;
+
+	return id ? cgroup_put(t, "network.classID", "net_cls.classid", err, "%" PRIu32, *id) : 0;
+}
+
+int cgroup_v1_net_prio(const struct cgroup_target *t, struct error *err)
+{
+	for (size_t i = 0; i < t->res->net_priority_count; i++) {
+		int r = cgroup_put(t, "network.priorities", "net_prio.ifpriomap", err,
+				   "%s %" PRIu32, t->res->net_priorities[i].interface,
+				   t->res->net_priorities[i].priority);
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
-static int apply_io(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
+static void device_number(int64_t number, char ret[24])
 {
-	int fd, r = 0;
-
-	if (!res->io_weight && !res->io_leaf_weight && !res->io_rate_count)
-		return 0;
-	fd = dir_for(cg, "blkio", err);
-	if (fd < 0)
-		return fd;
-	if (res->io_weight) {
-		r = cgroup_writef(fd, "blkio.weight", NULL, "%u", res->io_weight);
-		if (r == -ENOENT)
-			r = cgroup_writef(fd, "blkio.bfq.weight", err, "%u", res->io_weight);
-		else if (r < 0)
-			r = cgroup_writef(fd, "blkio.weight", err, "%u", res->io_weight);
-	}
-	if (r == 0 && res->io_leaf_weight)
-		r = cgroup_writef(fd, "blkio.leaf_weight", err, "%u", res->io_leaf_weight);
-	return r < 0 ? r : apply_io_rates(cg, res, fd, err);
+	if (number < 0)
+		(void)str_copy(ret, 24, "*");
+	else
+		(void)snprintf(ret, 24, "%" PRId64, number);
 }
 
-static int apply_devices(const struct cgroup *cg, const struct cgroup_resources *res,
-			 struct error *err)
+int cgroup_v1_devices(const struct cgroup_target *t, struct error *err)
 {
-	int fd;
-
-	if (res->device_count == 0)
-		return 0;
-	fd = dir_for(cg, "devices", err);
-	if (fd < 0)
-		return fd;
-	for (size_t i = 0; i < res->device_count; i++) {
-		const struct cgroup_device_rule *rule = &res->devices[i];
+	for (size_t i = 0; i < t->res->device_count; i++) {
+		const struct cgroup_device_rule *rule = &t->res->devices[i];
 		const char *file = rule->allow ? "devices.allow" : "devices.deny";
-		char text[64], major[24] = "*", minor[24] = "*";
+		char text[64] = "a", major[24], minor[24];
 		int r;
 
-		if (rule->major >= 0)
-			(void)snprintf(major, sizeof(major), "%" PRId64, rule->major);
-		if (rule->minor >= 0)
-			(void)snprintf(minor, sizeof(minor), "%" PRId64, rule->minor);
-		if (rule->type == 'a')
-			(void)str_copy(text, sizeof(text), "a");
-		else
+		device_number(rule->major, major);
+		device_number(rule->minor, minor);
+		if (rule->type != 'a')
 			(void)snprintf(text, sizeof(text), "%c %s:%s %s%s%s", rule->type, major,
 				       minor, rule->read ? "r" : "", rule->write ? "w" : "",
 				       rule->mknod ? "m" : "");
-		r = cgroup_write(fd, file, text, err);
+		if (rule->type != 'a' && !rule->read && !rule->write && !rule->mknod)
+			continue; /* says nothing */
+		r = cgroup_put(t, "devices", file, err, "%s", text);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int apply_hugepages(const struct cgroup *cg, const struct cgroup_resources *res,
-			   struct error *err)
-{
-	if (res->hugepage_count && cgroup_v1_dir(cg, "hugetlb") < 0)
-		cgroup_enable_path(cg);
-	for (size_t i = 0; i < res->hugepage_count; i++) {
-		const struct cgroup_hugepage_limit *limit = &res->hugepages[i];
-		bool v2 = cgroup_v1_dir(cg, "hugetlb") < 0;
-		int fd = v2 ? cgroup_v2_dir(cg) : cgroup_v1_dir(cg, "hugetlb");
-		char file[64];
-		int r;
-
-		(void)snprintf(file, sizeof(file),
-			       v2 ? "hugetlb.%s.max" : "hugetlb.%s.limit_in_bytes",
-			       limit->page_size);
-		if (fd < 0)
-			return dir_for(cg, "hugetlb", err);
-		r = cgroup_writef(fd, file, err, "%" PRIu64, limit->limit);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int apply_network(const struct cgroup *cg, const struct cgroup_resources *res,
-			 struct error *err)
-{
-	int r = 0;
-
-	if (res->net_class_id && *res->net_class_id)
-		r = set_u64(cg, "net_cls", "net_cls.classid", *res->net_class_id, err);
-	for (size_t i = 0; r == 0 && i < res->net_priority_count; i++) {
-		int fd = dir_for(cg, "net_prio", err);
-
-		r = fd < 0 ? fd
-			   : cgroup_writef(fd, "net_prio.ifpriomap", err, "%s %" PRIu32,
-					   res->net_priorities[i].interface,
-					   res->net_priorities[i].priority);
-	}
-	return r;
-}
-
-static int apply_rest(const struct cgroup *cg, const struct cgroup_resources *res,
-		      struct error *err)
-{
-	int r = 0;
-
-	if (res->pids_limit) {
-		int fd = dir_for(cg, "pids", err);
-
-		if (fd < 0)
-			return fd;
-		r = *res->pids_limit > 0
-			    ? cgroup_writef(fd, "pids.max", err, "%" PRId64, *res->pids_limit)
-			    : cgroup_write(fd, "pids.max", "max", err);
-	}
-	for (size_t i = 0; r == 0 && i < res->rdma_count; i++) {
-		int fd = dir_for(cg, "rdma", err);
-		char handles[24] = "max", objects[24] = "max";
-
-		if (fd < 0)
-			return fd;
-		if (res->rdma[i].handles)
-			(void)snprintf(handles, sizeof(handles), "%" PRIu32, *res->rdma[i].handles);
-		if (res->rdma[i].objects)
-			(void)snprintf(objects, sizeof(objects), "%" PRIu32, *res->rdma[i].objects);
-		r = cgroup_writef(fd, "rdma.max", err, "%s hca_handle=%s hca_object=%s",
-				  res->rdma[i].device, handles, objects);
-	}
-	/* On hybrid the unified tree takes its own files; without one there is nowhere to write. */
-	if (res->unified_count)
-		cgroup_enable_path(cg);
-	for (size_t i = 0; r == 0 && i < res->unified_count; i++) {
-		int fd = cgroup_v2_dir(cg);
-
-		if (fd < 0)
-			return error_set(err, ERROR_UNAVAILABLE, 0, "no unified cgroup for '%s'",
-					 res->unified[i].file);
-		r = cgroup_write(fd, res->unified[i].file, res->unified[i].value, err);
-	}
-	return r;
-}
-
-static int v1_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
-{
-	static int (*const parts[])(const struct cgroup *, const struct cgroup_resources *,
-				    struct error *) = {
-		apply_cpuset, apply_memory,    apply_cpu,     apply_io,
-		apply_rest,   apply_hugepages, apply_network, apply_devices,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		int r = parts[i](cg, res, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
+/* -- cpuset inheritance -------------------------------------------------------------------- */
 
 bool cgroup_v1_inherits(const struct hierarchy *h)
 {
@@ -363,30 +399,14 @@ int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, stru
 
 /* -- freezer ------------------------------------------------------------------------------- */
 
-static int v1_is_frozen(const struct cgroup *cg, bool *ret, struct error *err)
-{
-	int fd = dir_for(cg, "freezer", err);
-	autofree char *state = NULL;
-
-	if (fd < 0)
-		return fd;
-	state = cgroup_read_text(fd, "freezer.state");
-	if (!state)
-		return error_set(err, ERROR_INTERNAL, 0, "read freezer.state");
-	*ret = !str_has_prefix(state, "THAWED");
-	return 0;
-}
-
 #define FREEZE_TRIES 200
 
 /* FREEZING means that some task was in the kernel or forked meanwhile; writing FROZEN again makes
  * the kernel look again (freezer-subsystem.rst).  v1 has no event for the transition. */
-static int v1_freeze(const struct cgroup *cg, bool frozen, struct error *err)
+int cgroup_v1_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 {
-	int fd = dir_for(cg, "freezer", err);
+	int fd = cgroup_v1_dir(cg, "freezer");
 
-	if (fd < 0)
-		return fd;
 	for (unsigned i = 0; i < FREEZE_TRIES; i++) {
 		autofree char *state = NULL;
 		int r = cgroup_write(fd, "freezer.state", frozen ? "FROZEN" : "THAWED", err);
@@ -404,13 +424,11 @@ static int v1_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 
 /* -- OOM ----------------------------------------------------------------------------------- */
 
-static int v1_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err)
+int cgroup_v1_oom_watch(int dir, int *ret_fd, struct error *err)
 {
-	int dir = dir_for(cg, "memory", err), r;
 	autoclose int event = -EBADF, control = -EBADF;
+	int r;
 
-	if (dir < 0)
-		return dir;
 	control = openat(dir, "memory.oom_control", O_RDONLY | O_CLOEXEC);
 	if (control < 0)
 		return error_set(err, ERROR_UNAVAILABLE, errno, "open memory.oom_control");
@@ -423,143 +441,3 @@ static int v1_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err)
 	*ret_fd = TAKE_FD(event);
 	return 0;
 }
-
-static int v1_oom_count(const struct cgroup *cg, uint64_t *ret, struct error *err)
-{
-	int fd = dir_for(cg, "memory", err);
-	autofree char *text = NULL;
-
-	if (fd < 0)
-		return fd;
-	text = cgroup_read_text(fd, "memory.oom_control");
-	if (!text || !cgroup_flat_get(text, "oom_kill", ret)) /* since Linux 4.13 */
-		return error_set(err, ERROR_UNAVAILABLE, 0, "memory.oom_control has no oom_kill");
-	return 0;
-}
-
-/* -- statistics ---------------------------------------------------------------------------- */
-
-static void add_memory_stats(int fd, struct cgroup_stats *s)
-{
-	autofree char *text = cgroup_read_text(fd, "memory.stat");
-	char *save = NULL;
-
-	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *space = strchr(line, ' ');
-
-		if (!space || s->memory_stat_count == CGROUP_MEMORY_STATS)
-			continue;
-		*space = '\0';
-		if (str_copy(s->memory_stat[s->memory_stat_count].name,
-			     sizeof(s->memory_stat[0].name), line) &&
-		    str_parse_u64(space + 1, &s->memory_stat[s->memory_stat_count].value) == 0)
-			s->memory_stat_count++;
-	}
-}
-
-static void read_memory(int fd, struct cgroup_stats *s)
-{
-	uint64_t limit;
-
-	s->has_memory = cgroup_read_u64(fd, "memory.usage_in_bytes", &s->memory_usage);
-	(void)cgroup_read_u64(fd, "memory.max_usage_in_bytes", &s->memory_max_usage);
-	(void)cgroup_read_u64(fd, "memory.failcnt", &s->memory_failcnt);
-	/* "No limit" is the largest number of whole pages. */
-	if (cgroup_read_u64(fd, "memory.limit_in_bytes", &limit) && limit < (uint64_t)1 << 62)
-		s->memory_limit = limit;
-	if (s->has_memory)
-		add_memory_stats(fd, s);
-}
-
-static void read_percpu(int fd, struct cgroup_stats *s)
-{
-	autofree char *text = cgroup_read_text(fd, "cpuacct.usage_percpu");
-	char *save = NULL;
-	size_t cap = 0;
-
-	for (char *n = text ? strtok_r(text, " \n", &save) : NULL; n;
-	     n = strtok_r(NULL, " \n", &save)) {
-		xgrow(s->percpu_ns, s->percpu_count, cap);
-		s->percpu_ns[s->percpu_count] = 0;
-		(void)str_parse_u64(n, &s->percpu_ns[s->percpu_count++]);
-	}
-}
-
-static void read_cpu(const struct cgroup *cg, struct cgroup_stats *s)
-{
-	int acct = cgroup_v1_dir(cg, "cpuacct"), cpu = cgroup_v1_dir(cg, "cpu");
-	autofree char *text = NULL;
-
-	if (acct >= 0) {
-		s->has_cpu = cgroup_read_u64(acct, "cpuacct.usage", &s->cpu_usage_ns);
-		(void)cgroup_read_u64(acct, "cpuacct.usage_user", &s->cpu_user_ns);
-		(void)cgroup_read_u64(acct, "cpuacct.usage_sys", &s->cpu_system_ns);
-		read_percpu(acct, s);
-	}
-	text = cpu >= 0 ? cgroup_read_text(cpu, "cpu.stat") : NULL;
-	if (text) {
-		(void)cgroup_flat_get(text, "nr_periods", &s->throttling_periods);
-		(void)cgroup_flat_get(text, "nr_throttled", &s->throttled_periods);
-		(void)cgroup_flat_get(text, "throttled_time", &s->throttled_ns);
-	}
-}
-
-static struct cgroup_io_stat *io_entry(struct cgroup_stats *s, uint32_t major, uint32_t minor)
-{
-	for (size_t i = 0; i < s->io_count; i++)
-		if (s->io[i].major == major && s->io[i].minor == minor)
-			return &s->io[i];
-	s->io = xrealloc(s->io, s->io_count + 1, sizeof(*s->io));
-	s->io[s->io_count] = (struct cgroup_io_stat){.major = major, .minor = minor};
-	return &s->io[s->io_count++];
-}
-
-/* Lines "8:0 Read 4096"; the last line is "Total 4096". */
-static void read_io_file(int fd, const char *file, bool bytes, struct cgroup_stats *s)
-{
-	autofree char *text = cgroup_read_text(fd, file);
-	char *save = NULL;
-
-	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		struct cgroup_io_stat *io;
-		unsigned major, minor;
-		char kind[16];
-		uint64_t value;
-
-		if (sscanf(line, "%u:%u %15s %" SCNu64, &major, &minor, kind, &value) != 4)
-			continue;
-		io = io_entry(s, major, minor);
-		if (strcmp(kind, "Read") == 0)
-			*(bytes ? &io->read_bytes : &io->read_ops) = value;
-		else if (strcmp(kind, "Write") == 0)
-			*(bytes ? &io->write_bytes : &io->write_ops) = value;
-	}
-}
-
-static void v1_stats(const struct cgroup *cg, struct cgroup_stats *s)
-{
-	int pids = cgroup_v1_dir(cg, "pids"), io = cgroup_v1_dir(cg, "blkio");
-	int memory = cgroup_v1_dir(cg, "memory");
-
-	if (memory >= 0)
-		read_memory(memory, s);
-	read_cpu(cg, s);
-	s->has_pids = cgroup_read_u64(pids, "pids.current", &s->pids_current);
-	(void)cgroup_read_u64(pids, "pids.max", &s->pids_limit);
-	if (io >= 0) {
-		s->has_io = true;
-		read_io_file(io, "blkio.throttle.io_service_bytes_recursive", true, s);
-		read_io_file(io, "blkio.throttle.io_serviced_recursive", false, s);
-	}
-}
-
-const struct cgroup_ops cgroup_v1_ops = {
-	.apply = v1_apply,
-	.freeze = v1_freeze,
-	.is_frozen = v1_is_frozen,
-	.oom_watch = v1_oom_watch,
-	.oom_count = v1_oom_count,
-	.stats = v1_stats,
-};

@@ -31,11 +31,91 @@ void cgroup_v2_enable_controllers(int dir_fd)
 	}
 }
 
-/* -- applying ------------------------------------------------------------------------------ */
+/* -- memory -------------------------------------------------------------------------------- */
+
+static int put_bytes(const struct cgroup_target *t, const char *field, const char *file,
+		     const int64_t *value, struct error *err)
+{
+	if (!value || *value == 0)
+		return 0;
+	return *value < 0 ? cgroup_put(t, field, file, err, "max")
+			  : cgroup_put(t, field, file, err, "%" PRId64, *value);
+}
+
+int cgroup_v2_swap(const struct cgroup *cg, const struct cgroup_resources *res, int64_t *ret,
+		   struct error *err)
+{
+	int64_t limit = res->memory_limit ? *res->memory_limit : 0;
+	int64_t swap = res->memory_swap ? *res->memory_swap : 0;
+	uint64_t current = UINT64_MAX;
+
+	if (swap == 0 && limit < 0)
+		swap = -1; /* unlimited memory is unlimited swap */
+	if (swap > 0) {
+		/* An update may give the one without the other. */
+		if (limit == 0 && cgroup_read_u64(cgroup_v2_dir(cg), "memory.max", &current) &&
+		    current <= INT64_MAX)
+			limit = (int64_t)current;
+		if (limit <= 0)
+			return error_set(err, ERROR_INVALID, 0,
+					 "memory.swap: there is no memory limit");
+		if (swap < limit)
+			return error_set(err, ERROR_INVALID, 0,
+					 "memory.swap: memory plus swap is below the memory limit");
+		*ret = swap - limit;
+		return 1;
+	}
+	*ret = -1;
+	return swap < 0;
+}
+
+static int apply_swap(const struct cgroup_target *t, struct error *err)
+{
+	autoerror struct error e = {0};
+	int64_t swap;
+	int r = cgroup_v2_swap(t->cg, t->res, &swap, err);
+
+	if (r <= 0)
+		return r;
+	r = swap < 0 ? cgroup_put(t, "memory.swap", "memory.swap.max", &e, "max")
+		     : cgroup_put(t, "memory.swap", "memory.swap.max", &e, "%" PRId64, swap);
+	/* Without swap accounting there is no swap to limit, or none to give. */
+	return r == -ENOENT && swap <= 0 ? 0 : error_move(err, &e, r);
+}
+
+int cgroup_v2_memory(const struct cgroup_target *t, struct error *err)
+{
+	const struct cgroup_resources *res = t->res;
+	const struct {
+		const char *field;
+		bool asked;
+	} v1_only[] = {
+		{"memory.kernel", res->memory_kernel && *res->memory_kernel > 0},
+		{"memory.kernelTCP", res->memory_kernel_tcp && *res->memory_kernel_tcp > 0},
+		{"memory.swappiness", res->memory_swappiness},
+		{"memory.disableOOMKiller",
+		 res->memory_disable_oom_killer && *res->memory_disable_oom_killer},
+		{"memory.useHierarchy", res->memory_use_hierarchy && !*res->memory_use_hierarchy},
+	};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(v1_only); i++)
+		if (v1_only[i].asked)
+			return cgroup_no_limit(err, v1_only[i].field,
+					       "cgroup v2 has no such limit");
+	r = apply_swap(t, err);
+	if (r == 0)
+		r = put_bytes(t, "memory.limit", "memory.max", res->memory_limit, err);
+	if (r == 0)
+		r = put_bytes(t, "memory.reservation", "memory.low", res->memory_reservation, err);
+	return r;
+}
+
+/* -- cpu ----------------------------------------------------------------------------------- */
 
 /* CPU shares 2..262144 (default 1024) to weight 1..10000 (default 100): the runtimes' formula of
  * 2025, a quadratic in log2 that meets all three points. */
-static unsigned weight_from_shares(uint64_t shares)
+unsigned cgroup_v2_weight(uint64_t shares)
 {
 	double l;
 
@@ -47,176 +127,137 @@ static unsigned weight_from_shares(uint64_t shares)
 	return (unsigned)ceil(pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0));
 }
 
-static int set_memory_value(int fd, const char *file, int64_t value, struct error *err)
+/* "QUOTA PERIOD", of which what is not given stays as it is. */
+static int apply_max(const struct cgroup_target *t, struct error *err)
 {
-	return value < 0 ? cgroup_write(fd, file, "max", err)
-			 : cgroup_writef(fd, file, err, "%" PRId64, value);
+	const int64_t *quota = t->res->cpu_quota;
+	const uint64_t *period = t->res->cpu_period;
+	autofree char *now = NULL, *max = NULL;
+
+	if (quota && *quota)
+		max = *quota < 0 ? xstrdup("max") : xasprintf("%" PRId64, *quota);
+	if (!period || *period == 0)
+		return max ? cgroup_put(t, "cpu.quota", "cpu.max", err, "%s", max) : 0;
+	if (!max) {
+		now = cgroup_read_text(t->fd, "cpu.max");
+		max = xstrndup(now ? now : "max", now ? strcspn(now, " \n") : 3);
+	}
+	return cgroup_put(t, quota && *quota ? "cpu.quota" : "cpu.period", "cpu.max", err,
+			  "%s %" PRIu64, *max ? max : "max", *period);
 }
 
-static int apply_memory(int fd, const struct cgroup_resources *res, struct error *err)
+static int apply_bandwidth(const struct cgroup_target *t, struct error *err)
 {
-	uint64_t usage;
-	int r = 0;
+	const uint64_t *burst = t->res->cpu_burst;
+	autoerror struct error e = {0};
+	int early = 0, r;
 
-	if (res->memory_check_before_update && *res->memory_check_before_update &&
-	    res->memory_limit && *res->memory_limit > 0 &&
-	    cgroup_read_u64(fd, "memory.current", &usage) && usage > (uint64_t)*res->memory_limit)
-		return error_set(err, ERROR_INVALID, 0,
-				 "memory limit %" PRId64 " is below the usage of %" PRIu64,
-				 *res->memory_limit, usage);
-	/* The spec's swap is memory plus swap, the kernel's is swap alone. */
-	if (res->memory_swap && *res->memory_swap) {
-		int64_t swap = *res->memory_swap;
-
-		if (swap > 0) {
-			if (!res->memory_limit || *res->memory_limit <= 0 ||
-			    swap < *res->memory_limit)
-				return error_set(
-					err, ERROR_INVALID, 0,
-					"memory+swap limit without, or below, a memory limit");
-			swap -= *res->memory_limit;
-		}
-		r = set_memory_value(fd, "memory.swap.max", swap, err);
-		if (r == -ENOENT && swap < 0) {
-			error_done(err ? err : &(struct error){0});
-			r = 0; /* no swap accounting: unlimited anyway */
-		}
-	}
-	if (r == 0 && res->memory_limit && *res->memory_limit)
-		r = set_memory_value(fd, "memory.max", *res->memory_limit, err);
-	if (r == 0 && res->memory_reservation && *res->memory_reservation)
-		r = set_memory_value(fd, "memory.low", *res->memory_reservation, err);
+	/* The burst may not exceed the quota, neither the old one nor the new. */
+	if (burst)
+		early = cgroup_put(t, "cpu.burst", "cpu.max.burst", &e, "%" PRIu64, *burst);
+	if (early == -ENOENT && *burst == 0)
+		early = 0;
+	if (early < 0 && (early != -EINVAL || !t->res->cpu_quota))
+		return error_move(err, &e, early);
+	r = apply_max(t, err);
+	if (r == 0 && early < 0)
+		r = cgroup_put(t, "cpu.burst", "cpu.max.burst", err, "%" PRIu64, *burst);
 	return r;
 }
 
-static int apply_cpu(int fd, const struct cgroup_resources *res, struct error *err)
+int cgroup_v2_cpu(const struct cgroup_target *t, struct error *err)
 {
+	const struct cgroup_resources *res = t->res;
+	const int64_t *idle = res->cpu_idle;
+	uint64_t now = 0;
 	int r = 0;
 
-	if (res->cpu_idle)
-		r = cgroup_writef(fd, "cpu.idle", err, "%" PRId64, *res->cpu_idle);
+	if (res->cpu_rt_runtime && *res->cpu_rt_runtime)
+		return cgroup_no_limit(err, "cpu.realtimeRuntime", "cgroup v2 has no such limit");
+	if (res->cpu_rt_period && *res->cpu_rt_period)
+		return cgroup_no_limit(err, "cpu.realtimePeriod", "cgroup v2 has no such limit");
+	/* While it is idle the kernel refuses a weight: idle is left first, and entered last. */
+	if (idle && *idle == 0 && cgroup_read_u64(t->fd, "cpu.idle", &now) && now != 0)
+		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "0");
 	if (r == 0 && res->cpu_shares && *res->cpu_shares)
-		r = cgroup_writef(fd, "cpu.weight", err, "%u",
-				  weight_from_shares(*res->cpu_shares));
-	if (r == 0 &&
-	    ((res->cpu_quota && *res->cpu_quota) || (res->cpu_period && *res->cpu_period))) {
-		uint64_t period = res->cpu_period && *res->cpu_period ? *res->cpu_period : 100000;
-
-		r = res->cpu_quota && *res->cpu_quota > 0
-			    ? cgroup_writef(fd, "cpu.max", err, "%" PRId64 " %" PRIu64,
-					    *res->cpu_quota, period)
-			    : cgroup_writef(fd, "cpu.max", err, "max %" PRIu64, period);
-	}
-	if (r == 0 && res->cpu_burst)
-		r = cgroup_writef(fd, "cpu.max.burst", err, "%" PRIu64, *res->cpu_burst);
-	if (r == 0 && !str_empty(res->cpuset_cpus))
-		r = cgroup_write(fd, "cpuset.cpus", res->cpuset_cpus, err);
-	if (r == 0 && !str_empty(res->cpuset_mems))
-		r = cgroup_write(fd, "cpuset.mems", res->cpuset_mems, err);
+		r = cgroup_put(t, "cpu.shares", "cpu.weight", err, "%u",
+			       cgroup_v2_weight(*res->cpu_shares));
+	if (r == 0)
+		r = apply_bandwidth(t, err);
+	if (r == 0 && idle && *idle != 0)
+		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "%" PRId64, *idle);
 	return r;
 }
 
-static int apply_io(int fd, const struct cgroup_resources *res, struct error *err)
+int cgroup_v2_cpuset(const struct cgroup_target *t, struct error *err)
 {
+	return cgroup_v1_cpuset(t, err); /* the same files */
+}
+
+/* -- block devices ------------------------------------------------------------------------- */
+
+/* BFQ takes the spec's scale; io.weight has 1..10000. */
+static int put_weight(const struct cgroup_target *t, const char *field, const char *device,
+		      uint64_t weight, struct error *err)
+{
+	autoerror struct error e = {0};
+	int r = cgroup_put(t, field, "io.bfq.weight", &e, "%s%" PRIu64, device, weight);
+
+	if (r != -ENOENT)
+		return error_move(err, &e, r);
+	error_done(&e);
+	r = cgroup_put(t, field, "io.weight", &e, "%s%" PRIu64, device,
+		       1 + (weight - 10) * 9999 / 990);
+	if (r == -ENOENT && faccessat(t->fd, "io.stat", F_OK, 0) == 0)
+		return cgroup_no_limit(err, field, "no I/O scheduler here weighs");
+	return error_move(err, &e, r);
+}
+
+static int put_rate(const struct cgroup_target *t, const struct cgroup_device_rate *rate,
+		    struct error *err)
+{
+	static const struct {
+		char kind;
+		const char *field, *key;
+	} keys[] = {{'r', "blockIO.throttleReadBpsDevice", "rbps"},
+		    {'w', "blockIO.throttleWriteBpsDevice", "wbps"},
+		    {'R', "blockIO.throttleReadIOPSDevice", "riops"},
+		    {'W', "blockIO.throttleWriteIOPSDevice", "wiops"}};
+	autofree char *device = xasprintf("%" PRIu32 ":%" PRIu32 " ", rate->major, rate->minor);
+	autofree char *value = rate->value ? xasprintf("%" PRIu64, rate->value)
+					   : xstrdup("max"); /* v1: 0 is none */
+
+	if (rate->kind == 'l')
+		return cgroup_no_limit(err, "blockIO.weightDevice",
+				       "leafWeight: cgroup v2 has no such limit");
+	if (rate->kind == 'g')
+		return put_weight(t, "blockIO.weightDevice", device, rate->value, err);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (keys[i].kind == rate->kind)
+			return cgroup_put(t, keys[i].field, "io.max", err, "%s%s=%s", device,
+					  keys[i].key, value);
+	return 0;
+}
+
+int cgroup_v2_io(const struct cgroup_target *t, struct error *err)
+{
+	const struct cgroup_resources *res = t->res;
 	int r = 0;
 
-	if (res->io_weight) {
-		/* BFQ takes the same scale; io.weight has 1..10000. */
-		r = cgroup_writef(fd, "io.bfq.weight", NULL, "%u", res->io_weight);
-		if (r < 0)
-			r = cgroup_writef(fd, "io.weight", err, "%u",
-					  1 + (res->io_weight - 10U) * 9999 / 990);
-	}
-	for (size_t i = 0; r == 0 && i < res->io_rate_count; i++) {
-		static const struct {
-			char kind;
-			const char *key;
-		} keys[] = {{'r', "rbps"}, {'w', "wbps"}, {'R', "riops"}, {'W', "wiops"}};
-		const struct cgroup_device_rate *rate = &res->io_rates[i];
-
-		if (rate->kind == 'g')
-			r = cgroup_writef(fd, "io.bfq.weight", err,
-					  "%" PRIu32 ":%" PRIu32 " %" PRIu64, rate->major,
-					  rate->minor, rate->value);
-		for (size_t j = 0; r == 0 && j < ARRAY_SIZE(keys); j++)
-			if (keys[j].kind == rate->kind)
-				r = cgroup_writef(
-					fd, "io.max", err, "%" PRIu32 ":%" PRIu32 " %s=%" PRIu64,
-					rate->major, rate->minor, keys[j].key, rate->value);
-	}
+	if (res->io_leaf_weight)
+		return cgroup_no_limit(err, "blockIO.leafWeight", "cgroup v2 has no such limit");
+	if (res->io_weight)
+		r = put_weight(t, "blockIO.weight", "", res->io_weight, err);
+	for (size_t i = 0; r == 0 && i < res->io_rate_count; i++)
+		r = put_rate(t, &res->io_rates[i], err);
 	return r;
-}
-
-static int apply_rest(int fd, const struct cgroup_resources *res, struct error *err)
-{
-	int r = 0;
-
-	if (res->pids_limit)
-		r = *res->pids_limit > 0
-			    ? cgroup_writef(fd, "pids.max", err, "%" PRId64, *res->pids_limit)
-			    : cgroup_write(fd, "pids.max", "max", err);
-	for (size_t i = 0; r == 0 && i < res->hugepage_count; i++) {
-		char file[64];
-
-		(void)snprintf(file, sizeof(file), "hugetlb.%s.max", res->hugepages[i].page_size);
-		r = cgroup_writef(fd, file, err, "%" PRIu64, res->hugepages[i].limit);
-		/* Reservations count too, where the kernel (5.7) can: a fault later is a SIGBUS. */
-		(void)snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max",
-			       res->hugepages[i].page_size);
-		if (r == 0)
-			(void)cgroup_writef(fd, file, NULL, "%" PRIu64, res->hugepages[i].limit);
-	}
-	for (size_t i = 0; r == 0 && i < res->rdma_count; i++) {
-		char handles[24] = "max", objects[24] = "max";
-
-		if (res->rdma[i].handles)
-			(void)snprintf(handles, sizeof(handles), "%" PRIu32, *res->rdma[i].handles);
-		if (res->rdma[i].objects)
-			(void)snprintf(objects, sizeof(objects), "%" PRIu32, *res->rdma[i].objects);
-		r = cgroup_writef(fd, "rdma.max", err, "%s hca_handle=%s hca_object=%s",
-				  res->rdma[i].device, handles, objects);
-	}
-	for (size_t i = 0; r == 0 && i < res->unified_count; i++)
-		r = cgroup_write(fd, res->unified[i].file, res->unified[i].value, err);
-	return r;
-}
-
-static int v2_apply(const struct cgroup *cg, const struct cgroup_resources *res, struct error *err)
-{
-	static int (*const parts[])(int, const struct cgroup_resources *, struct error *) = {
-		apply_cpu, apply_memory, apply_io, apply_rest};
-	int fd = cgroup_v2_dir(cg);
-
-	if (res->net_class_id || res->net_priority_count || res->cpu_rt_runtime ||
-	    res->cpu_rt_period)
-		return error_set(
-			err, ERROR_UNAVAILABLE, 0,
-			"cgroup v2 has no network class, network priority or realtime limits");
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		int r = parts[i](fd, res, err);
-
-		if (r < 0)
-			return r;
-	}
-	return res->device_count ? cgroup_bpf_devices(fd, res->devices, res->device_count, err) : 0;
 }
 
 /* -- freezer ------------------------------------------------------------------------------- */
 
-static int v2_is_frozen(const struct cgroup *cg, bool *ret, struct error *err)
-{
-	autofree char *events = cgroup_read_text(cgroup_v2_dir(cg), "cgroup.events");
-	uint64_t frozen = 0;
-
-	if (!events || !cgroup_flat_get(events, "frozen", &frozen))
-		return error_set(err, ERROR_UNAVAILABLE, 0, "cgroup.events has no frozen state");
-	*ret = frozen;
-	return 0;
-}
-
 #define FREEZE_TIMEOUT_MS 2000
 
-static int v2_freeze(const struct cgroup *cg, bool frozen, struct error *err)
+int cgroup_v2_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 {
 	int dir = cgroup_v2_dir(cg);
 	autoclose int fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
@@ -233,7 +274,7 @@ static int v2_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 	for (;;) {
 		bool now = false;
 
-		r = v2_is_frozen(cg, &now, err);
+		r = cgroup_is_frozen(cg, &now, err);
 		if (r < 0 || now == frozen)
 			return r;
 		if (poll(&p, 1, FREEZE_TIMEOUT_MS) == 0)
@@ -242,132 +283,22 @@ static int v2_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 			break;
 	}
 	if (frozen)
-		(void)cgroup_write(dir, "cgroup.freeze", "0", NULL);
+		(void)cgroup_write(dir, "cgroup.freeze", "0", NULL); /* all or nothing */
 	return error_set(err, ERROR_UNAVAILABLE, EBUSY, "freeze cgroup '%s'", cg->path);
 }
 
 /* -- OOM ----------------------------------------------------------------------------------- */
 
-static int v2_oom_watch(const struct cgroup *cg, int *ret_fd, struct error *err)
+int cgroup_v2_oom_watch(int dir, int *ret_fd, struct error *err)
 {
 	autoclose int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char path[64];
 
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create an inotify instance");
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", cgroup_v2_dir(cg));
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dir);
 	if (inotify_add_watch(fd, path, IN_MODIFY) < 0)
 		return error_set(err, ERROR_UNAVAILABLE, errno, "watch memory.events");
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
-
-static int v2_oom_count(const struct cgroup *cg, uint64_t *ret, struct error *err)
-{
-	autofree char *text = cgroup_read_text(cgroup_v2_dir(cg), "memory.events");
-
-	if (!text || !cgroup_flat_get(text, "oom_kill", ret))
-		return error_set(err, ERROR_UNAVAILABLE, 0, "memory.events has no oom_kill");
-	return 0;
-}
-
-/* -- statistics ---------------------------------------------------------------------------- */
-
-static void read_memory(int fd, struct cgroup_stats *s)
-{
-	autofree char *text = NULL, *events = NULL;
-	char *save = NULL;
-
-	s->has_memory = cgroup_read_u64(fd, "memory.current", &s->memory_usage);
-	(void)cgroup_read_u64(fd, "memory.max", &s->memory_limit);
-	(void)cgroup_read_u64(fd, "memory.peak", &s->memory_max_usage);
-	events = cgroup_read_text(fd, "memory.events");
-	if (events)
-		(void)cgroup_flat_get(events, "max", &s->memory_failcnt);
-	text = cgroup_read_text(fd, "memory.stat");
-	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *space = strchr(line, ' ');
-
-		if (!space || s->memory_stat_count == CGROUP_MEMORY_STATS)
-			continue;
-		*space = '\0';
-		if (str_copy(s->memory_stat[s->memory_stat_count].name,
-			     sizeof(s->memory_stat[0].name), line) &&
-		    str_parse_u64(space + 1, &s->memory_stat[s->memory_stat_count].value) == 0)
-			s->memory_stat_count++;
-	}
-}
-
-static void read_cpu(int fd, struct cgroup_stats *s)
-{
-	static const struct {
-		const char *key;
-		size_t offset;
-		uint64_t scale;
-	} keys[] = {
-		{"usage_usec", offsetof(struct cgroup_stats, cpu_usage_ns), 1000},
-		{"user_usec", offsetof(struct cgroup_stats, cpu_user_ns), 1000},
-		{"system_usec", offsetof(struct cgroup_stats, cpu_system_ns), 1000},
-		{"nr_periods", offsetof(struct cgroup_stats, throttling_periods), 1},
-		{"nr_throttled", offsetof(struct cgroup_stats, throttled_periods), 1},
-		{"throttled_usec", offsetof(struct cgroup_stats, throttled_ns), 1000},
-	};
-	autofree char *text = cgroup_read_text(fd, "cpu.stat");
-
-	if (!text)
-		return;
-	s->has_cpu = true;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		uint64_t value;
-
-		if (cgroup_flat_get(text, keys[i].key, &value))
-			*(uint64_t *)(void *)((char *)s + keys[i].offset) = value * keys[i].scale;
-	}
-}
-
-/* Lines "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0". */
-static void read_io(int fd, struct cgroup_stats *s)
-{
-	autofree char *text = cgroup_read_text(fd, "io.stat");
-	char *save = NULL;
-
-	if (!text)
-		return;
-	s->has_io = true;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		struct cgroup_io_stat io = {0};
-		unsigned major, minor;
-
-		if (sscanf(line,
-			   "%u:%u rbytes=%" SCNu64 " wbytes=%" SCNu64 " rios=%" SCNu64
-			   " wios=%" SCNu64,
-			   &major, &minor, &io.read_bytes, &io.write_bytes, &io.read_ops,
-			   &io.write_ops) != 6)
-			continue;
-		io.major = major;
-		io.minor = minor;
-		s->io = xrealloc(s->io, s->io_count + 1, sizeof(*s->io));
-		s->io[s->io_count++] = io;
-	}
-}
-
-static void v2_stats(const struct cgroup *cg, struct cgroup_stats *s)
-{
-	int fd = cgroup_v2_dir(cg);
-
-	read_memory(fd, s);
-	read_cpu(fd, s);
-	s->has_pids = cgroup_read_u64(fd, "pids.current", &s->pids_current);
-	(void)cgroup_read_u64(fd, "pids.max", &s->pids_limit);
-	read_io(fd, s);
-}
-
-const struct cgroup_ops cgroup_v2_ops = {
-	.apply = v2_apply,
-	.freeze = v2_freeze,
-	.is_frozen = v2_is_frozen,
-	.oom_watch = v2_oom_watch,
-	.oom_count = v2_oom_count,
-	.stats = v2_stats,
-};

@@ -283,8 +283,14 @@ static void v2_limits_and_statistics(void **state)
 	put(dir.fd, files[3], "");
 	res = (struct cgroup_resources){.cpu_quota = &unlimited};
 	assert_int_equal(cgroup_apply(cg, &res, &err), 0);
-	check(dir.fd, files[3], "max 100000");
-	res = (struct cgroup_resources){.memory_swap = &memory};
+	check(dir.fd, files[3], "max"); /* the period stays what it is */
+	/* swap alone is counted from the limit that is there */
+	put(dir.fd, files[0], "2097152\n");
+	res = (struct cgroup_resources){.memory_swap = &swap};
+	put(dir.fd, files[1], "");
+	assert_int_equal(cgroup_apply(cg, &res, &err), 0);
+	check(dir.fd, files[1], "1048576");
+	put(dir.fd, files[0], "max\n");
 	assert_true(cgroup_apply(cg, &res, &err) < 0);
 	assert_int_equal(err.kind, ERROR_INVALID);
 	error_done(&err);
