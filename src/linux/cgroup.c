@@ -371,7 +371,7 @@ static int create_in(const struct hierarchy *h, const char *path, int *ret, stru
  * cgroup that he is in. */
 static bool may_skip(const struct cgroup_layout *l, int r)
 {
-	return l->optional && (r == -EACCES || r == -EPERM || r == -EROFS) && rootless_is();
+	return l->optional && (r == -EACCES || r == -EPERM || r == -EROFS);
 }
 
 static int create_or_skip(const struct cgroup_layout *l, size_t i, const char *path, int *ret,
@@ -381,11 +381,6 @@ static int create_or_skip(const struct cgroup_layout *l, size_t i, const char *p
 	int r = create_in(&l->hierarchies[i], path, ret, &why);
 
 	return r == 0 || may_skip(l, r) ? 0 : error_move(err, &why, r);
-}
-
-void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional)
-{
-	l->optional = optional;
 }
 
 bool cgroup_is_empty(const struct cgroup *cg)
@@ -499,6 +494,18 @@ char *cgroup_own_path(const struct cgroup_layout *l)
 		if (l->hierarchies[i].is_v2)
 			return path_in(&l->hierarchies[i], text);
 	return NULL;
+}
+
+void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional)
+{
+	autofree char *text = NULL;
+
+	l->optional = optional && rootless_is();
+	text = l->optional ? cgroup_read_text(AT_FDCWD, "/proc/self/cgroup") : NULL;
+	for (size_t i = 0; text && i < l->count; i++) {
+		free(l->hierarchies[i].own);
+		l->hierarchies[i].own = path_in(&l->hierarchies[i], text);
+	}
 }
 
 /* The files that a user is given are the kernel's to name (since 4.15). */

@@ -34,7 +34,7 @@ int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err);
  * itself makes it pure v2. */
 int cgroup_layout_open(int root_fd, struct cgroup_layout **ret, struct error *err);
 enum cgroup_mode cgroup_layout_mode(const struct cgroup_layout *l);
-/* For who is not root (linux/rootless.h): hierarchies where he may make nothing are left out of new
+/* For who is not root (linux/rootless.h; else it does nothing): hierarchies where he may make nothing are left out of new
  * cgroups, all of them if it must be, instead of an error.  Off at first. */
 void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional);
 
@@ -43,6 +43,8 @@ struct cgroup_hierarchy {
 	const char *name;        /* directory name below /sys/fs/cgroup: "cpu,cpuacct", "unified" */
 	const char *controllers; /* v1: "cpu,cpuacct" or "name=systemd"; v2: "" */
 	const char *mount_point; /* absolute; NULL in a layout of cgroup_layout_open() */
+	const char
+		*own; /* where the caller is, if he may do without a new cgroup there; else NULL */
 	bool is_v2;
 };
 size_t cgroup_layout_count(const struct cgroup_layout *l);

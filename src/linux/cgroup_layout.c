@@ -57,6 +57,7 @@ void cgroup_layout_get(const struct cgroup_layout *l, size_t i, struct cgroup_hi
 	*ret = (struct cgroup_hierarchy){.name = h->name,
 					 .controllers = h->controllers,
 					 .mount_point = h->path,
+					 .own = h->own,
 					 .is_v2 = h->is_v2};
 }
 
@@ -66,6 +67,7 @@ struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l)
 		free(l->hierarchies[i].name);
 		free(l->hierarchies[i].controllers);
 		free(l->hierarchies[i].path);
+		free(l->hierarchies[i].own);
 		fd_close(&l->hierarchies[i].root_fd);
 	}
 	if (l)

@@ -7,6 +7,7 @@ struct hierarchy {         /* one mounted hierarchy */
 	char *name;        /* owned: "cpu,cpuacct", "systemd", "unified" */
 	char *controllers; /* owned: "cpu,cpuacct", "name=systemd"; v2: "" */
 	char *path;        /* owned: where it is mounted; NULL in tests */
+	char *own;         /* owned: where we are in it, once the layout is optional */
 	int root_fd;       /* owned: O_PATH of its root */
 	bool rules;        /* its controllers are the ones in use: v1's, unless all is v2 */
 	bool is_v2;

@@ -128,6 +128,7 @@ static int apply_limits(const struct cgroup *cg, const struct oci_resources *giv
 	r = cgroup_apply(cg, resources, &why);
 	if (r < 0 && resources->devices && rootless_is()) {
 		resources->devices = NULL;
+		resources->device_count = 0;
 		return cgroup_apply(cg, resources, err);
 	}
 	return r < 0 ? error_move(err, &why, r) : 0;

@@ -47,6 +47,18 @@ static int check_id(const struct json_objects *list, uint32_t id, const char *wh
 				   "%s: %" PRIu32 " is not mapped in the user namespace", what, id);
 }
 
+static bool is_own_id(const struct json_objects *list, uint32_t id)
+{
+	const struct oci_id_mapping *m = oci_at(list, struct oci_id_mapping, 0);
+
+	return list->n == 1 && m->size == 1 && m->host_id == id;
+}
+
+static bool denies_setgroups(const struct oci_linux *l)
+{
+	return geteuid() != 0 && is_own_id(&l->gid_mappings, getegid());
+}
+
 static bool has_new_user_namespace(const struct oci_spec *spec)
 {
 	const struct oci_namespace *user = &spec->linux_.namespaces[OCI_NAMESPACE_USER];
@@ -61,6 +73,10 @@ int idmap_check_process(const struct oci_spec *spec, const struct oci_process *p
 
 	if (!has_new_user_namespace(spec) || l->uid_mappings.n == 0)
 		return 0;
+	if (p->user.additional_gid_count && denies_setgroups(l))
+		return error_set(err, ERROR_INVALID, EPERM,
+				 "process.user.additionalGids: a user namespace of one's own "
+				 "group alone has no additional groups");
 	r = check_id(&l->uid_mappings, p->user.uid, "process.user.uid", err);
 	if (r == 0)
 		r = check_id(&l->gid_mappings, p->user.gid, "process.user.gid", err);
@@ -215,13 +231,6 @@ static struct ns_mapping *convert(const struct json_objects *list)
 	return map;
 }
 
-static bool is_own_id(const struct json_objects *list, uint32_t id)
-{
-	const struct oci_id_mapping *m = oci_at(list, struct oci_id_mapping, 0);
-
-	return list->n == 1 && m->size == 1 && m->host_id == id;
-}
-
 static int write_one(int proc_fd, pid_t pid, const struct map_kind *kind,
 		     const struct json_objects *list, struct error *err)
 {
@@ -246,7 +255,7 @@ int idmap_write(int proc_fd, pid_t pid, const struct oci_linux *l, struct error 
 {
 	int r = write_one(proc_fd, pid, &uid_kind, &l->uid_mappings, err);
 
-	if (r == 0 && geteuid() != 0 && is_own_id(&l->gid_mappings, getegid()))
+	if (r == 0 && denies_setgroups(l))
 		r = deny_setgroups(proc_fd, pid, err);
 	return r < 0 ? r : write_one(proc_fd, pid, &gid_kind, &l->gid_mappings, err);
 }

@@ -265,13 +265,25 @@ static int mount_bind(struct setup *s, const struct plan_mount *m, struct error 
 	return r < 0 ? r : attach(s, m, fd, S_ISDIR(st.st_mode), err);
 }
 
+/* Whether the container has no cgroup of its own there, and so is in its creator's: which is not its
+ * to change, even where that user may (CVE-2023-25809). */
+static bool in_creators_cgroup(struct setup *s, const struct cgroup_hierarchy *h)
+{
+	autofree char *path = xasprintf("%s%s", h->mount_point, s->cgroup_path);
+
+	return h->own && access(path, F_OK) < 0 && errno == ENOENT;
+}
+
 /* The container's own cgroup in one hierarchy, detached.  By path: an fd from before our mount
  * namespace is no source for a clone. */
 static int clone_cgroup(struct setup *s, const struct cgroup_hierarchy *h, struct error *err)
 {
-	autofree char *path = xasprintf("%s%s", h->mount_point, s->cgroup_path);
+	bool creators = in_creators_cgroup(s, h);
+	autofree char *path = xasprintf("%s%s", h->mount_point, creators ? h->own : s->cgroup_path);
+	autoclose int fd = mount_clone(AT_FDCWD, path, false, err);
+	int r = fd < 0 ? fd : creators ? mount_set_readonly(fd, false, err) : 0;
 
-	return mount_clone(AT_FDCWD, path, false, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
@@ -313,20 +325,34 @@ static int bind_hierarchies(struct setup *s, int tmpfs_fd, struct error *err)
 	return 0;
 }
 
+static bool keeps_readonly(struct setup *s)
+{
+	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout); i++) {
+		struct cgroup_hierarchy h;
+
+		cgroup_layout_get(s->cgroup_layout, i, &h);
+		if (in_creators_cgroup(s, &h))
+			return true;
+	}
+	return false;
+}
+
 static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	static const char *const tmpfs_options[] = {TMPFS_OPTIONS};
 	const struct mount_options plain = {.all = tmpfs_options, .count = 1, .file_system = {1}};
 	/* of all of them at once, when they are there */
-	const struct mount_options all = {.rec_attr_set = m->options.attr_set,
-					  .rec_attr_clr = m->options.attr_clr,
-					  .propagation = m->options.propagation,
-					  .propagation_recursive = true};
+	struct mount_options all = {.rec_attr_set = m->options.attr_set,
+				    .rec_attr_clr = m->options.attr_clr,
+				    .propagation = m->options.propagation,
+				    .propagation_recursive = true};
 	autoclose int fd = mount_new("tmpfs", "tmpfs", &plain, err);
 	int r;
 
 	if (fd < 0)
 		return fd;
+	if (keeps_readonly(s))
+		all.rec_attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	/* Mounts can only be attached below what is attached itself (until Linux 6.15). */
 	r = attach(s, m, fd, true, err);
 	if (r == 0)
@@ -342,13 +368,17 @@ static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct e
 	autoclose int fd = -EBADF;
 	int r;
 
+	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout) && !h.is_v2; i++)
+		cgroup_layout_get(s->cgroup_layout, i, &h);
+	if (in_creators_cgroup(s, &h)) {
+		options.attr_set |= MOUNT_ATTR_RDONLY;
+		options.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	}
 	/* In its own cgroup namespace a new instance shows the container's cgroup as the root. */
 	memset(options.file_system, 0, sizeof(options.file_system));
 	if (ns->present)
 		fd = mount_new("cgroup2", "cgroup", &options, NULL);
 	if (fd < 0) {
-		for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout) && !h.is_v2; i++)
-			cgroup_layout_get(s->cgroup_layout, i, &h);
 		fd = clone_cgroup(s, &h, err);
 		if (fd < 0)
 			return fd;

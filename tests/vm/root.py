@@ -108,6 +108,8 @@ def tests(root):
     source = os.path.join(vessel.TOP, "tests/runtime")
     shutil.copytree(source, root + "/tests/runtime", ignore=shutil.ignore_patterns("__pycache__", "payload"))
     shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload/payload"), root + "/tests/payload")
+    for name in ("newuidmap", "newgidmap"):
+        copy_program(root, os.path.join(vessel.TOP, "build/peers/uidmap/usr/bin", name), "/usr/bin/" + name)
 
 
 def apparmor(root):

@@ -1,24 +1,33 @@
 """vessel-runtime started by an ordinary user: no privileges but those in a user namespace of its own."""
 
+import array
+import ctypes
 import os
-import re
+import shutil
+import socket
 
-from harness import equal, expect, test
+from harness import CGROUP_ROOT, TOP, equal, expect, test
 
-UID, GID = 12345, 12346  # nobody in /etc/passwd, with nothing in /etc/subuid
-USER = {"user": UID, "group": GID, "extra_groups": []}
+UID, GID = 12345, 12346  # nobody in /etc/passwd
+RANGE = 700000           # what subuid(5) grants him in some cases
+LIBC = ctypes.CDLL(None, use_errno=True)
+MS_BIND = 4096
 
 
-def rootless(box, **popen):
+def rootless(box, **env):
     """Make the box the user's own, with a single mapping, as `spec --rootless` would have it."""
-    box.popen = {**USER, "env": {"PATH": "/usr/bin:/bin"}, **popen}
+    box.popen = {"user": UID, "group": GID, "extra_groups": [], "env": {"PATH": "/usr/bin:/bin", **env}}
     box.root = os.path.join(box.dir, "state")
     box.without_namespace("network")
     box.namespace("user")
-    box.linux["uidMappings"] = [{"containerID": 0, "hostID": UID, "size": 1}]
-    box.linux["gidMappings"] = [{"containerID": 0, "hostID": GID, "size": 1}]
+    box.linux["uidMappings"] = [mapping(0, UID)]
+    box.linux["gidMappings"] = [mapping(0, GID)]
     del box.linux["cgroupsPath"], box.linux["resources"]
     own(box)
+
+
+def mapping(inside, outside, size=1):
+    return {"containerID": inside, "hostID": outside, "size": size}
 
 
 def own(box, uid=UID, gid=GID):
@@ -31,6 +40,38 @@ def own(box, uid=UID, gid=GID):
                 os.chown(path, uid, gid, follow_symlinks=False)
 
 
+def over(box, path, text):
+    """Another file over one of the host's, in the suite's mount namespace alone."""
+    source = os.path.join(box.dir, os.path.basename(path))
+    with open(source, "w") as f:
+        f.write(text)
+    if not os.path.exists(path):
+        open(path, "w").close()
+        box.at_end.append(lambda: os.unlink(path))
+    if LIBC.mount(source.encode(), path.encode(), None, MS_BIND, None):
+        raise OSError(ctypes.get_errno(), path)
+    box.at_end.append(lambda: LIBC.umount2(path.encode(), 2))
+
+
+def grant(box, tools=True):
+    """subuid(5) and subgid(5) grant the user a range each, and newuidmap(1) is there to be asked."""
+    rootless(box)
+    over(box, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nbox:x:%d:%d::/:/bin/sh\n" % (UID, GID))
+    over(box, "/etc/subuid", "box:%d:65536\n" % RANGE)
+    over(box, "/etc/subgid", "box:%d:65536\n" % (2 * RANGE))
+    directory = os.path.join(box.dir, "tools")
+    os.mkdir(directory)
+    for tool in ("newuidmap", "newgidmap") if tools else ():
+        peers = os.path.join(TOP, "build/peers/uidmap/usr/bin")
+        source = os.path.join(peers, tool) if os.path.isdir(peers) else shutil.which(tool)
+        expect(source, "no %s: see tools/peers" % tool)
+        shutil.copy(source, directory)
+        os.chmod(os.path.join(directory, tool), 0o4755)
+    box.popen["env"]["PATH"] = directory
+    box.linux["uidMappings"] = [mapping(0, UID), mapping(1, RANGE, 65536)]
+    box.linux["gidMappings"] = [mapping(0, GID), mapping(1, 2 * RANGE, 65536)]
+
+
 @test("an ordinary user runs a container with his own id alone")
 def single(box):
     rootless(box)
@@ -41,3 +82,241 @@ def single(box):
     result = box.sh("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; touch /mine; exit 3", check=False)
     equal((result.code, result.out.split()), (3, ["0", str(UID), "1", "0", str(GID), "1", "deny"]))
     equal(os.stat(os.path.join(box.rootfs, "mine")).st_uid, UID)
+
+
+@test("his own id under another one")
+def other_id(box):
+    rootless(box)
+    box.linux["uidMappings"] = [mapping(1000, UID)]
+    box.fails(r"linux\.uidMappings: 0 is not mapped")
+
+
+@test("create, start, state, kill, delete")
+def life(box):
+    rootless(box)
+    box.create("pause")
+    equal(box.status(), "created")
+    box.runtime("start", box.id, check=True)
+    equal(box.status(), "running")
+    box.kill()
+    equal(box.status(), "stopped")
+    box.runtime("delete", box.id, check=True)
+    equal(box.exists(), False)
+
+
+@test("delete --force of a running container")
+def force(box):
+    rootless(box)
+    box.start("pause")
+    pid = box.pid()
+    box.runtime("delete", "--force", box.id, check=True)
+    path = "/proc/%d/stat" % pid  # a zombie until its new parent looks
+    expect(not os.path.exists(path) or open(path).read().rpartition(")")[2].split()[0] in "ZX", "process 1 lives on")
+
+
+@test("a network namespace of its own, with loopback")
+def network(box):
+    rootless(box)
+    box.namespace("network")
+    out = box.sh("ip addr show lo; cat /proc/self/mountinfo").out
+    expect("127.0.0.1" in out, out)
+    expect([line for line in out.splitlines() if " /sys " in line and "- sysfs " in line], "no sysfs")
+
+
+@test("without a network namespace, the host's /sys is bound read-only with all below it")
+def sys(box):
+    rootless(box)
+    out = box.sh("cat /proc/self/mountinfo").out
+    lines = [line.split() for line in out.splitlines() if " /sys" in line]
+    expect(lines, out)
+    for line in lines:
+        expect(line[5].startswith("ro"), "writable: %s" % line[4])
+
+
+@test("devices are bound and work, for his own processes too")
+def devices(box):
+    rootless(box)
+    out = box.sh("for d in null zero full random urandom tty; do ls -l /dev/$d; done; echo x > /dev/null; "
+                 "head -c 3 /dev/zero | cat -v; ls -l /dev/ptmx /dev/stdout").out
+    equal(out.count("crw-rw-rw-"), 6, out)
+    expect("^@^@^@" in out and "pts/ptmx" in out, out)
+
+
+@test("without a user namespace an ordinary user is refused")
+def no_namespace(box):
+    rootless(box)
+    box.without_namespace("user")
+    del box.linux["uidMappings"], box.linux["gidMappings"]
+    box.fails(r"linux\.namespaces: .*user namespace is required")
+
+
+@test("additional groups are refused with the own group alone")
+def groups(box):
+    rootless(box)
+    box.process["user"] = {"uid": 0, "gid": 0, "additionalGids": [0]}
+    box.fails(r"process\.user\.additionalGids")
+    box.process["user"] = {"uid": 5, "gid": 0}
+    box.fails(r"process\.user\.uid: 5 is not mapped")
+
+
+@test("another user's id is refused without newuidmap")
+def no_tool(box):
+    grant(box, tools=False)
+    box.fails(r"linux\.uidMappings: .*newuidmap")
+    box.linux["uidMappings"] = [mapping(0, 0)]
+    box.fails(r"linux\.uidMappings: .*newuidmap")
+    box.linux["uidMappings"] = [mapping(0, UID)]
+    box.fails(r"linux\.gidMappings: .*newgidmap")
+
+
+@test("a range of ids by newuidmap and newgidmap")
+def granted(box):
+    grant(box)
+    box.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 10]}
+    report = box.report("ids")["ids"]
+    equal((report["uid"], report["gid"], report["groups"]), (1000, 1001, [5, 10]))
+    box.process["user"] = {"uid": 0, "gid": 0}
+    out = box.sh("cat /proc/self/uid_map /proc/self/gid_map; touch /mine; id -u").out.split()
+    equal(out, ["0", str(UID), "1", "1", str(RANGE), "65536",
+                "0", str(GID), "1", "1", str(2 * RANGE), "65536", "0"])
+
+
+@test("a range of user ids with the own group alone")
+def uids_only(box):
+    grant(box)
+    box.linux["gidMappings"] = [mapping(0, GID)]
+    equal(box.sh("cat /proc/self/setgroups").out.strip(), "deny")
+
+
+@test("ids that nobody has granted are refused, with the tool's own words")
+def not_granted(box):
+    grant(box)
+    box.linux["uidMappings"] = [mapping(0, UID), mapping(1, RANGE + 1, 65536)]
+    box.fails(r"linux\.uidMappings: newuidmap: .*%d" % (RANGE + 1))
+    box.linux["uidMappings"] = [mapping(0, UID), mapping(1, RANGE, 65536)]
+    box.linux["gidMappings"] = [mapping(0, GID), mapping(1, RANGE, 65536)]
+    box.fails(r"linux\.gidMappings: newgidmap: ")
+
+
+@test("limits are refused where no cgroup may be made, naming the limit")
+def limits(box):
+    rootless(box)
+    for resources, pattern in (({"pids": {"limit": 10}}, r"linux\.resources.*pids"),
+                               ({"memory": {"limit": 1 << 26}}, r"linux\.resources.*memory"),
+                               ({"cpu": {"quota": 50000, "period": 100000}}, r"linux\.resources.*cpu")):
+        box.linux["resources"] = resources
+        box.fails(pattern)
+
+
+@test("a device policy, which only root may set, is nothing he needs")
+def device_rules(box):
+    rootless(box)
+    box.linux["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
+    box.sh("echo x > /dev/null")
+
+
+@test("a cgroup that is asked for must be made")
+def path(box):
+    rootless(box)
+    box.linux["cgroupsPath"] = "/box-of-nobody"
+    box.fails(r"cgroup '/box-of-nobody'.*ermission denied")
+
+
+@test("the creator's cgroup is mounted read-only")
+def cgroup_mount(box):
+    rootless(box)
+    box.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["nosuid", "noexec", "nodev", "rw"])
+    for cgroupns in (True, False):
+        if not cgroupns:
+            box.without_namespace("cgroup")
+        out = box.sh("cat /proc/self/mountinfo").out
+        lines = [line.split() for line in out.splitlines() if " - cgroup" in line]
+        at = [line for line in lines if line[4].startswith("/sys/fs/cgroup")]
+        expect(at, out)
+        for line in at[-1:] if box.host.v2_only else at[-8:]:
+            expect(line[5].startswith("ro"), "writable: %s" % line)
+
+
+def enter(directory):
+    with open(os.path.join(directory, "cgroup.procs"), "w") as f:
+        f.write("0")
+
+
+@test("below a delegated cgroup he has cgroups, and limits", needs="cgroup v2")
+def delegated(box):
+    rootless(box)
+    top = os.path.join(CGROUP_ROOT, "delegated-" + box.id)
+    session, target = os.path.join(top, "session"), os.path.join(top, box.id)
+    os.mkdir(top)
+    box.at_end.append(lambda: [os.rmdir(path) for path in (session, top)])
+    with open(os.path.join(CGROUP_ROOT, "cgroup.subtree_control"), "w") as f:
+        f.write("+pids +memory")
+    with open(os.path.join(top, "cgroup.subtree_control"), "w") as f:
+        f.write("+pids +memory")
+    os.mkdir(session)
+    for path in [top, session] + [os.path.join(directory, name) for directory in (top, session)
+                                  for name in ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")]:
+        os.chown(path, UID, GID)
+
+    before = CGROUP_ROOT + open("/proc/self/cgroup").read().strip().partition("::")[2]
+    enter(session)
+    box.at_end.append(lambda: enter(before))
+    box.linux["resources"] = {"pids": {"limit": 17}, "memory": {"limit": 1 << 26}}
+    box.start("pause")
+    equal(open(target + "/pids.max").read().strip(), "17")
+    equal(open(target + "/memory.max").read().strip(), str(1 << 26))
+    expect(str(box.pid()) in open(target + "/cgroup.procs").read(), "not in its cgroup")
+    box.runtime("pause", box.id, check=True)
+    equal(box.status(), "paused")
+    box.runtime("resume", box.id, check=True)
+    box.kill()
+    box.runtime("delete", box.id, check=True)
+    expect(not os.path.exists(target), "the cgroup is left")
+
+
+@test("a terminal, over a console socket")
+def terminal(box):
+    rootless(box)
+    box.process["terminal"] = True
+    address = os.path.join(box.dir, "console")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        os.chmod(address, 0o777)
+        listener.listen()
+        listener.settimeout(30)
+        box.create("/bin/sh", "-c", "ls -l /dev/console; echo $(id -u) on $(readlink /proc/self/fd/0)",
+                   options=("--console-socket", address))
+        peer, _ = listener.accept()
+    fds = array.array("i")
+    with peer:
+        _, ancillary, _, _ = peer.recvmsg(100, socket.CMSG_SPACE(4))
+    fds.frombytes(ancillary[0][2][:4])
+    box.runtime("start", box.id, check=True)
+    text = b""
+    with open(fds[0], "rb", 0) as master:
+        try:
+            while b" on " not in text:
+                text += master.read(4096)
+        except OSError:
+            pass
+    expect(b"0 on /dev/pts/0" in text.replace(b"\r", b""), text)
+
+
+@test("seccomp and no new privileges")
+def seccomp(box):
+    rootless(box)
+    box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["getcwd"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99}]}
+    for no_new_privileges in (False, True):
+        box.process["noNewPrivileges"] = no_new_privileges
+        status = box.report("status")["status"]
+        equal((status["Seccomp"], status["NoNewPrivs"]), ("2", "1" if no_new_privileges else "0"))
+
+
+@test("hooks run as the user")
+def hooks(box):
+    rootless(box)
+    out = os.path.join(box.dir, "hook")
+    box.config["hooks"] = {"createRuntime": [{"path": "/bin/busybox", "args": ["sh", "-c", "id -u > %s" % out]}]}
+    box.run("exit", "0")
+    equal(open(out).read().strip(), str(UID))
