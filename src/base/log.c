@@ -30,6 +30,7 @@ static const struct {
 static atomic_int log_level = LOG_LEVEL_INFO;
 static atomic_int log_fd = STDERR_FILENO;
 static _Atomic(const char *) log_name;
+static void (*_Atomic log_sink)(enum log_level level, const char *msg);
 
 void log_set_level(enum log_level level)
 {
@@ -66,6 +67,11 @@ void log_set_fd(int fd)
 	atomic_store(&log_fd, fd);
 }
 
+void log_set_sink(void (*fn)(enum log_level level, const char *msg))
+{
+	atomic_store(&log_sink, fn);
+}
+
 /* JOURNAL_STREAM=<device>:<inode> names the journal's socket; ours only if the fd is that one
  * (systemd.exec(5)). */
 static bool fd_is_journal(int fd)
@@ -99,6 +105,7 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	char msg[LINE_MAX_BYTES / 4], when[CLOCK_RFC3339_SIZE];
 	int saved = errno, fd = atomic_load(&log_fd);
 	const char *name = atomic_load(&log_name);
+	void (*sink)(enum log_level, const char *) = atomic_load(&log_sink);
 	va_list ap;
 
 	if (level < log_get_level())
@@ -106,6 +113,11 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* a longer message is cut */
 	va_end(ap);
+	if (sink) {
+		sink(level, msg);
+		errno = saved;
+		return;
+	}
 
 	if (fd_is_journal(fd)) {
 		strbuf_addf(&line, "<%d>", levels[level].syslog_priority);

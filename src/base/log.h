@@ -12,6 +12,8 @@ enum log_level log_get_level(void);
 int log_level_parse(const char *s, enum log_level *ret); /* debug info warn error fatal; -EINVAL */
 void log_set_name(const char *name);                     /* prefix, e.g. "vesseld"; borrowed */
 void log_set_fd(int fd);                                 /* default: stderr; borrowed */
+/* Give lines to `fn` (unformatted, those of a lower level left out) instead of writing them. */
+void log_set_sink(void (*fn)(enum log_level level, const char *msg));
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_msg(LOG_LEVEL_DEBUG, __VA_ARGS__)

@@ -16,6 +16,9 @@
 
 #include "base/json_decode.h"
 
+/* The newest version of the specification that is implemented. */
+#define OCI_SPEC_VERSION "1.3.0"
+
 /* Largest config.json accepted, bytes. */
 #define OCI_SPEC_MAX ((size_t)8 << 20)
 

@@ -155,44 +155,50 @@ static int finish_cgroup(struct creation *cr, struct error *err)
 	return r;
 }
 
-/* Beside our own program, else where `make install` puts it. */
-static int find_helper(struct creation *cr, const char **ret, struct error *err)
+/* Beside our own program, else where `make install` puts it; malloc'd, NULL if we do not know who we
+ * are. */
+static char *find_helper(void)
 {
-	autofree char *self = self_path();
+	autofree char *self = self_path(), *path = NULL;
 	char *slash = self ? strrchr(self, '/') : NULL;
 
-	if (cr->args->seccomp_helper) {
-		*ret = cr->args->seccomp_helper;
-		return 0;
-	}
 	if (!slash)
-		return error_set(err, ERROR_UNAVAILABLE, ENOENT, "find " SECCOMP_HELPER);
+		return NULL;
 	*slash = '\0';
-	*ret = arena_printf(cr->arena, "%s/" SECCOMP_HELPER, self);
+	path = xasprintf("%s/" SECCOMP_HELPER, self);
 #ifdef VESSEL_LIBEXECDIR
-	if (access(*ret, X_OK) < 0)
-		*ret = VESSEL_LIBEXECDIR "/" SECCOMP_HELPER;
+	if (access(path, X_OK) < 0)
+		return xstrdup(VESSEL_LIBEXECDIR "/" SECCOMP_HELPER);
 #endif
-	return 0;
+	return TAKE_PTR(path);
 }
 
-static int prepare_seccomp(struct creation *cr, struct error *err)
+static int load_seccomp(struct runtime_container *c, const char *cache_dir, const char *helper,
+			struct error *err)
 {
-	const struct json *profile = cr->args->spec->linux_.seccomp;
-	struct seccomp_cache cache = {.dir = cr->args->seccomp_cache_dir};
+	const struct json *profile = c->spec->linux_.seccomp;
+	struct seccomp_cache cache = {.dir = cache_dir, .helper = helper};
+	autofree char *found = NULL;
 	int r;
 
 	if (json_is_null(profile))
 		return 0;
-	r = find_helper(cr, &cache.helper, err);
-	if (r < 0)
-		return r;
-	r = seccomp_program_get(&cache, profile, &cr->c->seccomp, err);
-	if (r < 0)
-		return r;
-	cr->c->has_seccomp = true;
-	cr->setup.seccomp = &cr->c->seccomp;
-	return 0;
+	if (!helper) {
+		cache.helper = found = find_helper();
+		if (!found)
+			return error_set(err, ERROR_UNAVAILABLE, ENOENT, "find " SECCOMP_HELPER);
+	}
+	r = seccomp_program_get(&cache, profile, &c->seccomp, err);
+	c->has_seccomp = r == 0;
+	return r;
+}
+
+static int prepare_seccomp(struct creation *cr, struct error *err)
+{
+	int r = load_seccomp(cr->c, cr->args->seccomp_cache_dir, cr->args->seccomp_helper, err);
+
+	cr->setup.seccomp = cr->c->has_seccomp ? &cr->c->seccomp : NULL;
+	return r;
 }
 
 static int prepare(struct creation *cr, struct error *err)
@@ -202,6 +208,8 @@ static int prepare(struct creation *cr, struct error *err)
 	struct setup *s = &cr->setup;
 	int r = check_supported(args->spec, err);
 
+	if (r == 0 && args->no_pivot)
+		r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--no-pivot is not implemented");
 	if (r < 0)
 		return r;
 	*s = (struct setup){.spec = args->spec,
@@ -212,6 +220,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .bundle_fd = args->bundle_fd,
 			    .listen_fd = c->listen_fd,
 			    .preserve_fds = args->preserve_fds,
+			    .no_new_keyring = args->no_new_keyring,
 			    .target_pidfd = -EBADF,
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
@@ -415,6 +424,7 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 	c->id = xstrdup(args->id);
 	c->spec = args->spec;
 	c->has_init = args->init_path;
+	c->no_new_keyring = args->no_new_keyring;
 	c->bundle_fd = fcntl(args->bundle_fd, F_DUPFD_CLOEXEC, 3);
 	if (c->bundle_fd < 0)
 		return error_set(err, ERROR_INVALID, errno, "bundle");
@@ -439,6 +449,35 @@ int runtime_create(const struct runtime_create_args *args, struct runtime_contai
 		   struct error *err)
 {
 	return runtime_create_listening(args, -EBADF, ret, err);
+}
+
+int runtime_open(const struct runtime_open_args *args, struct runtime_container **ret,
+		 struct error *err)
+{
+	autoruntime struct runtime_container *c = xnew0(struct runtime_container);
+	int r;
+
+	c->netns_fd = c->console_fd = c->sync_fd = c->bundle_fd = c->listen_fd = -EBADF;
+	c->pidfd = fcntl(args->pidfd, F_DUPFD_CLOEXEC, 3);
+	if (c->pidfd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "process of container '%s'", args->id);
+	c->id = xstrdup(args->id);
+	c->spec = args->spec;
+	c->pid = args->pid;
+	c->no_new_keyring = args->no_new_keyring;
+	c->poststop_done = true; /* whoever deletes it runs them */
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		if (args->spec->linux_.namespaces[i].present)
+			c->ns_flags |= (uint64_t)ns_flags[i];
+	r = cgroup_layout_detect(&c->cgroups, err);
+	if (r == 0)
+		r = cgroup_open(c->cgroups, args->cgroup_place, &c->cgroup, err);
+	if (r == 0)
+		r = load_seccomp(c, args->seccomp_cache_dir, args->seccomp_helper, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
 }
 
 /* -- accessors ----------------------------------------------------------------------------- */
@@ -470,10 +509,18 @@ struct cgroup *runtime_cgroup(struct runtime_container *c)
 
 /* -- start and after ----------------------------------------------------------------------- */
 
+int runtime_run_poststart(const struct oci_spec *spec, const char *id, pid_t pid,
+			  const char *bundle, struct error *err)
+{
+	autofree char *state = runtime_state_json(spec, id, "running", pid, bundle);
+
+	return hooks_run(&spec->hooks.poststart, "poststart", state, err);
+}
+
 int runtime_start(struct runtime_container *c, struct error *err)
 {
 	autoclose int sync = TAKE_FD(c->sync_fd);
-	autofree char *state = NULL, *bundle = NULL;
+	autofree char *bundle = NULL;
 	int r;
 
 	if (sync < 0)
@@ -487,8 +534,7 @@ int runtime_start(struct runtime_container *c, struct error *err)
 	if (c->spec->hooks.poststart.n == 0)
 		return 0;
 	bundle = launch_fd_path(c->bundle_fd);
-	state = runtime_state_json(c->spec, c->id, "running", c->pid, bundle);
-	r = hooks_run(&c->spec->hooks.poststart, "poststart", state, err);
+	r = runtime_run_poststart(c->spec, c->id, c->pid, bundle, err);
 	if (r < 0) { /* runtime-spec 1.3: the container is to be stopped */
 		launch_kill(c->pid, c->pidfd);
 		c->pid = 0;

@@ -6,11 +6,15 @@
  * that (CVE-2024-21626).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "base/file.h"
+#include "base/str.h"
 #include "linux/cgroup.h"
 #include "linux/procfs.h"
 #include "runtime/launch_priv.h"
@@ -38,7 +42,127 @@ static int check_frozen(const struct runtime_container *c, struct error *err)
 	return 0;
 }
 
-static int prepare(const struct runtime_exec_args *args, struct setup *s, struct error *err)
+/* -- which cgroup -------------------------------------------------------------------------- */
+
+/* One below the container's, by a path that cannot lead elsewhere; malloc'd. */
+static int sub_path(const char *base, const char *sub, char **ret, struct error *err)
+{
+	autostrbuf struct strbuf path = STRBUF_INIT(4096);
+
+	strbuf_adds(&path, base);
+	for (const char *p = sub; *p;) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && strncmp(p, "..", 2) == 0)
+			return error_set(err, ERROR_INVALID, 0, "%s is not a sub cgroup path", sub);
+		if (n > 0 && !(n == 1 && p[0] == '.'))
+			strbuf_addf(&path, "/%.*s", (int)n, p);
+		p += n + (p[n] == '/');
+	}
+	if (strbuf_error(&path) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "cgroup path");
+	*ret = strbuf_take(&path);
+	return 0;
+}
+
+static bool list_has(const char *list, const char *item)
+{
+	size_t len = strlen(item);
+
+	for (const char *p = list; *p; p += strspn(p, ",")) {
+		size_t n = strcspn(p, ",");
+
+		if (n == len && strncmp(p, item, n) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/* The hierarchy that has a v1 controller: "cpu", or "name=systemd" which is "systemd" too. */
+static const char *find_hierarchy(const struct cgroup_layout *l, const char *controller)
+{
+	for (size_t i = 0; i < cgroup_layout_count(l); i++) {
+		struct cgroup_hierarchy h;
+
+		cgroup_layout_get(l, i, &h);
+		if (!h.is_v2 && (list_has(h.controllers, controller) || str_eq(h.name, controller)))
+			return h.mount_point;
+	}
+	return NULL;
+}
+
+/* Single controllers, once the process is in the container's own cgroups. */
+static int enter_controllers(const struct runtime_exec_args *args, pid_t pid, struct error *err)
+{
+	const struct runtime_container *c = args->container;
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	for (size_t i = 0; i < args->cgroup_count; i++) {
+		const struct runtime_exec_cgroup *sub = &args->cgroups[i];
+		autofree char *path = NULL, *file = NULL;
+		const char *top;
+		int r;
+
+		if (!sub->controller)
+			continue;
+		top = find_hierarchy(c->cgroups, sub->controller);
+		if (!top)
+			return error_set(err, ERROR_INVALID, 0,
+					 "unknown controller %s in SubCgroupPaths",
+					 sub->controller);
+		r = sub_path(cgroup_path(c->cgroup), sub->path, &path, err);
+		if (r < 0)
+			return r;
+		file = xasprintf("%s%s/cgroup.procs", top, path);
+		r = file_write_value(AT_FDCWD, file, text, err);
+		if (r < 0)
+			return error_wrap(err, r, "join cgroup '%s' of %s", sub->path,
+					  sub->controller);
+	}
+	return 0;
+}
+
+/* Where process 1 is in the unified tree: it may have moved below the container's cgroup and have
+ * given that controllers, which then takes no processes ("no internal processes", EBUSY). */
+static int open_cgroup_of(const struct runtime_container *c, int proc_fd, struct cgroup **ret,
+			  struct error *err)
+{
+	autofree char *text = NULL;
+	char path[64], *line;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%d/cgroup", (int)c->pid);
+	r = file_read(proc_fd, path, (size_t)1 << 20, &text, NULL, err);
+	if (r < 0)
+		return r;
+	line = str_has_prefix(text, "0::") ? text : strstr(text, "\n0::");
+	if (!line)
+		return error_set(err, ERROR_INTERNAL, EBUSY, "find the cgroup of process 1");
+	line = strstr(line, "0::") + strlen("0::");
+	line[strcspn(line, "\n")] = '\0';
+	return cgroup_open(c->cgroups, line, ret, err);
+}
+
+/* Another cgroup than the container's, if that is asked for. */
+static int choose_cgroup(const struct runtime_exec_args *args, struct cgroup **ret,
+			 struct error *err)
+{
+	const struct runtime_container *c = args->container;
+	autofree char *path = NULL;
+	int r;
+
+	if (args->cgroup_count == 0 || args->cgroups[0].controller)
+		return 0;
+	r = sub_path(cgroup_path(c->cgroup), args->cgroups[0].path, &path, err);
+	return r < 0 ? r : cgroup_open(c->cgroups, path, ret, err);
+}
+
+/* -- the process --------------------------------------------------------------------------- */
+
+static int prepare(const struct runtime_exec_args *args, const struct cgroup *cgroup,
+		   struct setup *s, struct error *err)
 {
 	const struct runtime_container *c = args->container;
 
@@ -49,10 +173,11 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 		.bundle_fd = -EBADF,
 		.listen_fd = -EBADF,
 		.preserve_fds = args->preserve_fds,
+		.no_new_keyring = c->no_new_keyring,
 		.target_pidfd = c->pidfd,
 		.target_flags = c->ns_flags,
 		.cgroup_layout = c->cgroups,
-		.cgroup_path = cgroup_path(c->cgroup),
+		.cgroup_path = cgroup_path(cgroup),
 		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
 		.prepared_root_fd = -EBADF,
 		.root_fd = -EBADF,
@@ -69,12 +194,33 @@ static int prepare(const struct runtime_exec_args *args, struct setup *s, struct
 	return s->proc_fd < 0 ? s->proc_fd : 0;
 }
 
-static int set_up(struct setup *s, struct runtime_exec_process *p, int sync, struct error *err)
+static int clone_into(const struct runtime_exec_args *args, struct setup *s,
+		      const struct cgroup *cgroup, struct launched *ret, struct error *err)
 {
-	int r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
+	autocgroup struct cgroup *other = NULL;
+	autoerror struct error busy = {0};
+	int r = launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(cgroup), ret, &busy);
 
+	if (r == -EBUSY && args->cgroup_count == 0 &&
+	    open_cgroup_of(args->container, s->proc_fd, &other, NULL) == 0)
+		return launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(other), ret,
+				    err);
+	return error_move(err, &busy, r);
+}
+
+static int set_up(const struct runtime_exec_args *args, struct setup *s,
+		  struct runtime_exec_process *p, int sync, struct error *err)
+{
+	const struct timeval timeout = {.tv_sec = args->ignore_paused ? 0 : SET_UP_TIMEOUT_S};
+	int r;
+
+	if (setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "limit the set-up's time");
+	r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
 	if (r == 0)
 		r = sync_expect(sync, SYNC_READY, &p->console_fd, err);
+	if (r == 0)
+		r = enter_controllers(args, p->pid, err);
 	return r < 0 ? r : launch_go(sync, err);
 }
 
@@ -83,7 +229,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 {
 	const struct runtime_container *c = args->container;
 	struct runtime_exec_process p = {.pidfd = -EBADF, .console_fd = -EBADF};
-	const struct timeval timeout = {.tv_sec = SET_UP_TIMEOUT_S};
+	autocgroup struct cgroup *sub = NULL;
 	struct launched process;
 	autoclose int sync = -EBADF;
 	struct setup s;
@@ -91,21 +237,19 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 
 	if (!c->cgroup || !is_running(c))
 		return error_set(err, ERROR_CONFLICT, 0, "container not running");
-	r = check_frozen(c, err);
+	r = args->ignore_paused ? 0 : check_frozen(c, err);
 	if (r == 0)
-		r = prepare(args, &s, err);
+		r = choose_cgroup(args, &sub, err);
+	if (r == 0)
+		r = prepare(args, sub ? sub : c->cgroup, &s, err);
 	if (r < 0)
 		return r;
-	r = launch_clone(&s, exec_stages, exec_stage_count, cgroup_clone_fd(c->cgroup), &process,
-			 err);
+	r = clone_into(args, &s, sub ? sub : c->cgroup, &process, err);
 	if (r == 0) {
 		p.pid = process.pid;
 		p.pidfd = process.pidfd;
 		sync = process.sync_fd;
-		if (setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
-			r = error_set(err, ERROR_INTERNAL, errno, "limit the set-up's time");
-		else
-			r = set_up(&s, &p, sync, err);
+		r = set_up(args, &s, &p, sync, err);
 	}
 	fd_close(&s.proc_fd);
 	if (r < 0) {
@@ -116,4 +260,9 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 	}
 	*ret = p;
 	return 0;
+}
+
+void runtime_exec_kill(const struct runtime_exec_process *p)
+{
+	launch_kill(p->pid, p->pidfd);
 }

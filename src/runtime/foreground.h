@@ -1,6 +1,7 @@
 /* runtime/foreground.h - staying with a container: its terminal, its signals, its exit. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct error;
@@ -8,7 +9,14 @@ struct error;
 /* Block the signals that foreground_run() forwards; call before the container is created, so that
  * none is lost.  Process 1 resets its mask itself. */
 void foreground_block_signals(void);
-/* Wait for a child (reaping it); forward signals to it; with console_fd >= 0 (borrowed) relay our
- * standard streams to and from that terminal, in raw mode if ours is one.  *ret_code: the exit
- * code, or 128 + signal. */
-int foreground_run(pid_t pid, int pidfd, int console_fd, int *ret_code, struct error *err);
+
+struct foreground_args {
+	pid_t pid;        /* a child of ours */
+	int pidfd;        /* borrowed */
+	int console_fd;   /* borrowed, or -EBADF: our standard streams are relayed to and from it */
+	bool reap_others; /* we are a subreaper: orphans end up here (PR_SET_CHILD_SUBREAPER) */
+};
+
+/* Wait for the child and reap it; forward signals to it.  With a terminal of the container's, ours (if
+ * standard input is one) is in raw mode meanwhile.  *ret_code: the exit code, or 128 + signal. */
+int foreground_run(const struct foreground_args *args, int *ret_code, struct error *err);

@@ -49,6 +49,8 @@ struct runtime_create_args {
 	 * spec->process.terminal: take the pty's master with runtime_console_take() instead. */
 	int stdio[3];
 	const char *cgroup_place;      /* NULL: runtime_cgroup_place() without systemd */
+	bool no_pivot;                 /* move the root's mount to / instead of pivot_root(2) */
+	bool no_new_keyring;           /* keep the caller's session keyring */
 	unsigned preserve_fds;         /* fds 3 ... 3+n-1 of the caller are passed on as they are */
 	const char *seccomp_cache_dir; /* existing directory, or NULL: compile each time */
 	const char *seccomp_helper;    /* path of vessel-seccomp; NULL: next to our own binary */
@@ -65,6 +67,20 @@ struct runtime_create_args {
 int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,
 		   struct error *err);
 
+struct runtime_open_args {
+	const char *id;
+	const struct oci_spec *spec; /* borrowed until runtime_free */
+	pid_t pid;
+	int pidfd; /* of process 1; borrowed for the call */
+	const char *cgroup_place;
+	bool no_new_keyring;
+	const char *seccomp_cache_dir, *seccomp_helper; /* as in runtime_create_args */
+};
+
+/* A running container that another program has created: to exec into, signal, pause. */
+int runtime_open(const struct runtime_open_args *args, struct runtime_container **ret,
+		 struct error *err);
+
 pid_t runtime_pid(const struct runtime_container *c);
 int runtime_pidfd(const struct runtime_container *c);    /* borrowed */
 int runtime_netns_fd(const struct runtime_container *c); /* borrowed; -EBADF: no own netns */
@@ -79,12 +95,22 @@ int runtime_start(struct runtime_container *c, struct error *err);
  * memory.  True: the spec is not borrowed any more; false: it still is (there are poststop hooks). */
 bool runtime_release_spec(struct runtime_container *c);
 
+struct runtime_exec_cgroup;
 struct runtime_exec_args {
 	struct runtime_container *container;
 	const struct oci_process *process; /* borrowed for the call */
 	int stdio[3];                      /* as in runtime_create_args */
 	unsigned preserve_fds;
-	bool no_seccomp; /* do not load the container's seccomp filter (privileged exec) */
+	bool no_seccomp;    /* do not load the container's seccomp filter (privileged exec) */
+	bool ignore_paused; /* also in a frozen cgroup: returns when it has been thawed */
+	/* Cgroups below the container's that exist already; empty: the container's own. */
+	const struct runtime_exec_cgroup *cgroups;
+	size_t cgroup_count;
+};
+
+struct runtime_exec_cgroup {
+	const char *controller; /* of v1, or NULL for all hierarchies (then it is the only one) */
+	const char *path;       /* relative to the container's */
 };
 
 struct runtime_exec_process {
@@ -99,6 +125,9 @@ struct runtime_exec_process {
 int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_process *ret,
 		 struct error *err);
 
+/* Kill and reap one that nobody is to have after all. */
+void runtime_exec_kill(const struct runtime_exec_process *p);
+
 /* Send a signal to process 1, or with `all` to every process of its cgroup.  ERROR_CONFLICT
  * "container not running" when it has exited. */
 int runtime_kill(struct runtime_container *c, int signo, bool all, struct error *err);
@@ -108,7 +137,9 @@ int runtime_resume(struct runtime_container *c, struct error *err);
 /* Kill what is left in the cgroup, wait for it to die, remove the cgroup, run the poststop hooks.
  * Safe to repeat.  A process 1 that nobody has reaped is killed but not reaped. */
 int runtime_delete(struct runtime_container *c, struct error *err);
-/* The poststop hooks alone, for a container that another program created. */
+/* The poststart or poststop hooks alone, for a container that another program created. */
+int runtime_run_poststart(const struct oci_spec *spec, const char *id, pid_t pid,
+			  const char *bundle, struct error *err);
 int runtime_run_poststop(const struct oci_spec *spec, const char *id, const char *bundle,
 			 struct error *err);
 struct runtime_container *runtime_free(struct runtime_container *c);

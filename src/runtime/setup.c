@@ -120,8 +120,8 @@ static int stage_session(struct setup *s, struct error *err)
 	if (setsid() < 0 && errno != EPERM)
 		return error_set(err, ERROR_INTERNAL, errno, "setsid");
 	/* The host's session keyring is not the container's. */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING_, keyring) < 0 && errno != ENOSYS &&
-	    errno != EDQUOT && errno != EPERM)
+	if (!s->no_new_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING_, keyring) < 0 &&
+	    errno != ENOSYS && errno != EDQUOT && errno != EPERM)
 		return error_set(err, ERROR_INTERNAL, errno, "join a session keyring");
 	return 0;
 }

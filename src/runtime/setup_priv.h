@@ -80,6 +80,7 @@ struct setup {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
+	bool no_new_keyring;                   /* stay in the caller's session keyring */
 	bool joins_cgroup;   /* the process moves itself; else the caller does it */
 	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen */
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
@@ -163,6 +164,6 @@ struct runtime_container {
 	struct cgroup *cgroup;         /* owned; NULL once deleted */
 	struct seccomp_program seccomp;
 	bool has_seccomp, has_init;
-	bool poststop_done;
+	bool poststop_done, no_new_keyring;
 	struct oci_spec *own_spec; /* owned; what `spec` points to after runtime_release_spec */
 };

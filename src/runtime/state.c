@@ -1,6 +1,7 @@
 /* Records of containers on disk, and what can be done to a container by its record. */
 #include "runtime/state.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include "base/str.h"
 #include "linux/cgroup.h"
 #include "linux/sys.h"
+#include "oci/runtime_spec.h"
 #include "runtime/launch_priv.h"
 #include "runtime/runtime.h"
 
@@ -25,6 +27,7 @@
 #define STATE_FILE   "state.json"
 #define START_SOCKET "start.sock"
 #define CGROUP_LINK  "cgroup"
+#define CONFIG_FILE  "config.json"
 
 struct state *state_free(struct state *s)
 {
@@ -34,6 +37,7 @@ struct state *state_free(struct state *s)
 	free(s->bundle);
 	free(s->rootfs);
 	free(s->cgroup_path);
+	free(s->version);
 	free(s->created);
 	free(s->annotations);
 	fd_close(&s->dir_fd);
@@ -91,10 +95,13 @@ static int decode(struct state *s, const char *text, size_t len, struct error *e
 		return r;
 	s->bundle = copy_string(v, "bundle");
 	s->rootfs = copy_string(v, "rootfs");
+	s->version = copy_string(v, "ociVersion");
 	s->created = copy_string(v, "created");
 	s->pid = (pid_t)json_get_int(v, "pid");
 	s->start_time = json_uint(json_get(v, "startTime"));
+	s->has_poststart = json_get_bool(v, "hasPoststart");
 	s->has_poststop = json_get_bool(v, "hasPoststop");
+	s->no_new_keyring = json_get_bool(v, "noNewKeyring");
 	annotations = json_get(v, "annotations");
 	if (json_count(annotations)) {
 		struct strbuf out = STRBUF_INIT(STATE_MAX);
@@ -161,10 +168,13 @@ int state_save(const struct state *s, struct error *err)
 	jw_kstring(&w, "id", s->id);
 	jw_kstring(&w, "bundle", s->bundle);
 	jw_kstring(&w, "rootfs", s->rootfs);
+	jw_kstring(&w, "ociVersion", s->version);
 	jw_kstring(&w, "created", s->created);
 	jw_kint(&w, "pid", s->pid);
 	jw_kuint(&w, "startTime", s->start_time);
+	jw_kbool(&w, "hasPoststart", s->has_poststart);
 	jw_kbool(&w, "hasPoststop", s->has_poststop);
+	jw_kbool(&w, "noNewKeyring", s->no_new_keyring);
 	if (s->annotations) {
 		jw_key(&w, "annotations");
 		jw_raw(&w, s->annotations, strlen(s->annotations));
@@ -176,10 +186,51 @@ int state_save(const struct state *s, struct error *err)
 	return file_write_atomic(s->dir_fd, STATE_FILE, out.s, out.len, 0600, 0, err);
 }
 
+/* Nobody reads it before there is a state.json: one write of a new file is enough. */
+int state_save_config(const struct state *s, const char *text, size_t len, struct error *err)
+{
+	autoclose int fd = openat(s->dir_fd, CONFIG_FILE,
+				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : fd_write_full(fd, text, len);
+
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "save the configuration of '%s'", s->id)
+		     : 0;
+}
+
+int state_read_config(const struct state *s, char **ret, size_t *ret_len, struct error *err)
+{
+	int r = file_read(s->dir_fd, CONFIG_FILE, OCI_SPEC_MAX, ret, ret_len, err);
+
+	return r < 0 ? error_wrap(err, r, "container '%s'", s->id) : 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int state_list(const char *root, struct strv *ret, struct error *err)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(root);
+
+	if (!dir)
+		return errno == ENOENT ? 0
+				       : error_set(err, ERROR_INTERNAL, errno, "open '%s'", root);
+	while ((entry = readdir(dir)))
+		if (id_is_safe(entry->d_name) &&
+		    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN))
+			strv_add(ret, entry->d_name);
+	(void)closedir(dir);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), compare_names);
+	return 0;
+}
+
 int state_remove(const char *root, const struct state *s, struct error *err)
 {
 	autofree char *path = xasprintf("%s/%s", root, s->id);
-	static const char *const files[] = {START_SOCKET, CGROUP_LINK, STATE_FILE};
+	static const char *const files[] = {START_SOCKET, CGROUP_LINK, CONFIG_FILE, STATE_FILE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */
@@ -217,16 +268,16 @@ static bool process_is_alive(const struct state *s)
 	return state_process_start_time(s->pid, &start_time) && start_time == s->start_time;
 }
 
-/* A pidfd that is certainly the container's process: opened first, checked then. */
-static int open_process(const struct state *s)
+/* Opened first, checked then. */
+int state_open_process(const struct state *s)
 {
 	autoclose int pidfd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
 
 	return pidfd >= 0 && process_is_alive(s) ? TAKE_FD(pidfd) : -ESRCH;
 }
 
-static int open_cgroup(const struct state *s, struct cgroup_layout **ret_layout,
-		       struct cgroup **ret, struct error *err)
+int state_open_cgroup(const struct state *s, struct cgroup_layout **ret_layout, struct cgroup **ret,
+		      struct error *err)
 {
 	int r;
 
@@ -234,6 +285,11 @@ static int open_cgroup(const struct state *s, struct cgroup_layout **ret_layout,
 		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup");
 	r = cgroup_layout_detect(ret_layout, err);
 	return r < 0 ? r : cgroup_open(*ret_layout, s->cgroup_path, ret, err);
+}
+
+static bool is_unstarted(const struct state *s)
+{
+	return faccessat(s->dir_fd, START_SOCKET, F_OK, 0) == 0;
 }
 
 enum state_status state_status(const struct state *s)
@@ -246,12 +302,10 @@ enum state_status state_status(const struct state *s)
 		return STATE_CREATING;
 	if (!process_is_alive(s))
 		return STATE_STOPPED;
-	if (faccessat(s->dir_fd, START_SOCKET, F_OK, 0) == 0)
-		return STATE_CREATED;
-	if (open_cgroup(s, &layout, &cg, NULL) == 0 && cgroup_is_frozen(cg, &frozen, NULL) == 0 &&
-	    frozen)
+	if (state_open_cgroup(s, &layout, &cg, NULL) == 0 &&
+	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
 		return STATE_PAUSED;
-	return STATE_RUNNING;
+	return is_unstarted(s) ? STATE_CREATED : STATE_RUNNING;
 }
 
 const char *state_status_name(enum state_status status)
@@ -300,15 +354,17 @@ int state_create_container(struct state *s, const struct runtime_create_args *ar
 int state_start_container(const struct state *s, struct error *err)
 {
 	autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	enum state_status status = state_status(s);
-	autoclose int pidfd = open_process(s);
+	autoclose int pidfd = state_open_process(s);
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	struct sockaddr_un address;
 	int r;
 
-	if (status != STATE_CREATED)
-		return error_set(err, ERROR_CONFLICT, 0, "cannot start a container that has %s",
-				 status == STATE_STOPPED ? "stopped" : "been started");
+	if (pidfd < 0)
+		return error_set(err, ERROR_CONFLICT, 0,
+				 "cannot start a container that has stopped");
+	if (!is_unstarted(s))
+		return error_set(err, ERROR_CONFLICT, 0,
+				 "cannot start an already running container");
 	socket_address(s, &address);
 	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "reach the container's process");
@@ -320,6 +376,48 @@ int state_start_container(const struct state *s, struct error *err)
 	return r;
 }
 
+int state_open_container(const struct state *s, const struct oci_spec *spec,
+			 const char *seccomp_cache_dir, struct runtime_container **ret,
+			 struct error *err)
+{
+	autoclose int pidfd = state_open_process(s);
+	const struct runtime_open_args args = {.id = s->id,
+					       .spec = spec,
+					       .pid = s->pid,
+					       .pidfd = pidfd,
+					       .cgroup_place = s->cgroup_path,
+					       .no_new_keyring = s->no_new_keyring,
+					       .seccomp_cache_dir = seccomp_cache_dir};
+
+	if (pidfd < 0)
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	return runtime_open(&args, ret, err);
+}
+
+int state_pause_container(const struct state *s, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	int r;
+
+	if (!process_is_alive(s))
+		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	r = state_open_cgroup(s, &layout, &cg, err);
+	return r < 0 ? r : cgroup_freeze(cg, true, err);
+}
+
+int state_resume_container(const struct state *s, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	int r;
+
+	if (state_status(s) != STATE_PAUSED)
+		return error_set(err, ERROR_CONFLICT, 0, "container not paused");
+	r = state_open_cgroup(s, &layout, &cg, err);
+	return r < 0 ? r : cgroup_freeze(cg, false, err);
+}
+
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
@@ -329,14 +427,14 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 	int r;
 
 	if (all) {
-		r = open_cgroup(s, &layout, &cg, err);
+		r = state_open_cgroup(s, &layout, &cg, err);
 		return r < 0 ? r : cgroup_kill(cg, signo, err);
 	}
-	pidfd = open_process(s);
+	pidfd = state_open_process(s);
 	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, signo) < 0 && errno == ESRCH))
 		return error_set(err, ERROR_CONFLICT, 0, "container not running");
 	/* v1: what is frozen does not even die. */
-	if (signo == SIGKILL && open_cgroup(s, &layout, &cg, NULL) == 0 &&
+	if (signo == SIGKILL && state_open_cgroup(s, &layout, &cg, NULL) == 0 &&
 	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
 		return cgroup_freeze(cg, false, err);
 	return 0;
@@ -346,7 +444,7 @@ int state_destroy_container(const struct state *s, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
 	autocgroup struct cgroup *cg = NULL;
-	autoclose int pidfd = open_process(s);
+	autoclose int pidfd = state_open_process(s);
 	int r;
 
 	if (pidfd >= 0) {
@@ -355,7 +453,7 @@ int state_destroy_container(const struct state *s, struct error *err)
 		(void)state_kill_container(s, SIGKILL, false, NULL); /* exited meanwhile */
 		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
 	}
-	r = open_cgroup(s, &layout, &cg, NULL);
+	r = state_open_cgroup(s, &layout, &cg, NULL);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)

@@ -1,9 +1,10 @@
 /* runtime/state.h - containers that outlive the program that made them: vessel-runtime's records.
  *
  * A container is a directory <root>/<id>/ with `cgroup`, a link whose text is the cgroup's path,
- * `state.json`, written atomically when process 1 exists, and until it is
- * started `start.sock`, on which its process 1 listens for the word to go.  A process is known by
- * pid and start time, so that a reused pid is never taken for it.
+ * `config.json`, a copy of the bundle's, which may change or go away, `state.json`, written
+ * atomically when process 1 exists, and until it is started `start.sock`, on which its process 1
+ * listens for the word to go.  A process is known by pid and start time, so that a reused pid is
+ * never taken for it.
  */
 #pragma once
 
@@ -13,20 +14,26 @@
 
 #include "base/mem.h"
 
+struct cgroup;
+struct cgroup_layout;
 struct error;
 struct oci_spec;
 struct runtime_container;
 struct runtime_create_args;
+struct strv;
 
 enum state_status { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_PAUSED, STATE_STOPPED };
 
-struct state {
-	char *id, *bundle, *rootfs, *cgroup_path, *created; /* owned; created: RFC 3339 */
-	char *annotations;                                  /* owned: a JSON object, or NULL */
+struct state { /* the strings are owned */
+	char *id, *bundle, *rootfs;
+	char *cgroup_path;       /* its place: linux/cgroup.h */
+	char *version, *created; /* ociVersion; RFC 3339 */
+	char *annotations;       /* a JSON object, or NULL */
 	pid_t pid;
-	uint64_t start_time; /* clock ticks since boot, proc_pid_stat(5) */
-	bool has_poststop;   /* config.json has hooks to run at deletion */
-	int dir_fd;          /* owned: <root>/<id> */
+	uint64_t start_time;              /* clock ticks since boot, proc_pid_stat(5) */
+	bool has_poststart, has_poststop; /* config.json has such hooks */
+	bool no_new_keyring;              /* as in runtime_create_args */
+	int dir_fd;                       /* owned: <root>/<id> */
 };
 
 /* Make <root>/<id>.  ERROR_CONFLICT "container with given ID already exists". */
@@ -34,8 +41,13 @@ int state_create(const char *root, const char *id, struct state **ret, struct er
 /* ERROR_NOT_FOUND "container does not exist". */
 int state_load(const char *root, const char *id, struct state **ret, struct error *err);
 int state_save(const struct state *s, struct error *err);
+/* The copy of config.json.  It counts once state_save() has succeeded. */
+int state_save_config(const struct state *s, const char *text, size_t len, struct error *err);
+int state_read_config(const struct state *s, char **ret, size_t *ret_len, struct error *err);
 /* Before the cgroup (s->cgroup_path) is made, so that it is found whenever its making is cut off. */
 int state_note_cgroup(const struct state *s, struct error *err);
+/* The ids below `root`, sorted; a root that does not exist has none. */
+int state_list(const char *root, struct strv *ret, struct error *err);
 /* Remove <root>/<id>. */
 int state_remove(const char *root, const struct state *s, struct error *err);
 struct state *state_free(struct state *s);
@@ -54,6 +66,19 @@ int state_create_container(struct state *s, const struct runtime_create_args *ar
 			   struct runtime_container **ret, struct error *err);
 /* Let it go; returns as runtime_start() does. */
 int state_start_container(const struct state *s, struct error *err);
+/* A handle for runtime_exec() and others; `spec` (the saved config.json's) is borrowed for its life.
+ * ERROR_CONFLICT "container not running". */
+int state_open_container(const struct state *s, const struct oci_spec *spec,
+			 const char *seccomp_cache_dir, struct runtime_container **ret,
+			 struct error *err);
+/* Its cgroup; both are the caller's.  ERROR_NOT_FOUND when it is gone. */
+int state_open_cgroup(const struct state *s, struct cgroup_layout **ret_layout, struct cgroup **ret,
+		      struct error *err);
+/* A pidfd of process 1 (the caller's), certainly its own, or -ESRCH. */
+int state_open_process(const struct state *s);
+/* ERROR_CONFLICT "container not running", "container not paused". */
+int state_pause_container(const struct state *s, struct error *err);
+int state_resume_container(const struct state *s, struct error *err);
 /* Signal process 1, or with `all` everything in its cgroup.  ERROR_CONFLICT "container not
  * running". */
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err);

@@ -170,11 +170,6 @@ wait_stopped() {
 		[ "$status" -ne 0 ]
 		[[ "$output" == *"not implemented"* ]]
 	done
-	for option in --no-pivot --no-new-keyring; do
-		run runtime create "$option" -b "$WORK/bundle" "$ID"
-		[ "$status" -ne 0 ]
-		[[ "$output" == *"$option is not implemented"* ]]
-	done
 	run runtime frobnicate
 	[ "$status" -ne 0 ]
 }

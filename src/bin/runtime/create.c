@@ -1,0 +1,266 @@
+/* create, run and start. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "bin/runtime/bundle.h"
+#include "bin/runtime/commands.h"
+#include "bin/runtime/handover.h"
+#include "runtime/foreground.h"
+#include "runtime/runtime.h"
+#include "runtime/state.h"
+
+#define FDS_MAX 1024 /* descriptors that can be passed on */
+
+/* A container while it is being made. */
+struct creation {
+	const struct options *o;
+	struct bundle bundle;
+	struct state *state;         /* owned */
+	struct runtime_container *c; /* owned */
+	char *seccomp_cache;         /* owned */
+	struct runtime_create_args args;
+	struct error saving; /* of what is done while process 1 sets itself up */
+};
+
+static void creation_done(struct creation *cr)
+{
+	(void)runtime_free(cr->c);
+	(void)state_free(cr->state);
+	bundle_done(&cr->bundle);
+	error_done(&cr->saving);
+	free(cr->seccomp_cache);
+}
+#define autocreation __attribute__((cleanup(creation_done)))
+
+static char *annotations_json(const struct oci_spec *spec)
+{
+	struct strbuf out = STRBUF_INIT(OCI_SPEC_MAX);
+	struct json_writer w;
+
+	if (spec->annotations.n == 0)
+		return NULL;
+	json_writer_init(&w, &out);
+	jw_object(&w);
+	for (size_t i = 0; i < spec->annotations.n; i++)
+		jw_kstring(&w, spec->annotations.keys[i], spec->annotations.values[i]);
+	jw_object_end(&w);
+	return strbuf_take(&out);
+}
+
+static int describe(const struct options *o, struct state *s, const struct bundle *b,
+		    struct error *err)
+{
+	const char *root = b->spec.root.path;
+	char created[CLOCK_RFC3339_SIZE];
+	int r;
+
+	clock_format_rfc3339(clock_realtime_ns(), created);
+	s->created = xstrdup(created);
+	s->version = xstrdup(b->spec.version);
+	s->bundle = xstrdup(b->path);
+	s->rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", b->path, root);
+	s->annotations = annotations_json(&b->spec);
+	s->no_new_keyring = options_has(o, OPT_NO_NEW_KEYRING);
+	s->has_poststart = b->spec.hooks.poststart.n;
+	s->has_poststop = b->spec.hooks.poststop.n;
+	r = runtime_cgroup_place(&b->spec, s->id, options_has(o, OPT_SYSTEMD_CGROUP),
+				 &s->cgroup_path, err);
+	return r < 0 ? r : state_note_cgroup(s, err);
+}
+
+/* Sockets that our caller listens on for the container (sd_listen_fds(3)): they are the first of the
+ * descriptors passed on, and process 1 is told so. */
+static unsigned pass_listen_fds(struct bundle *b)
+{
+	const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	const char *names = getenv("LISTEN_FDNAMES");
+	struct json_strings *env = &b->spec.process.env;
+	const char **v;
+	uint32_t n, for_pid;
+
+	if (!count || !pid || str_parse_u32(count, &n) < 0 || str_parse_u32(pid, &for_pid) < 0 ||
+	    for_pid != (uint32_t)getpid() || n == 0 || n > FDS_MAX)
+		return 0;
+	v = arena_new0n(b->arena, const char *, env->n + 4);
+	if (env->n)
+		memcpy(v, env->v, env->n * sizeof(*v));
+	v[env->n++] = arena_printf(b->arena, "LISTEN_FDS=%u", n);
+	v[env->n++] = "LISTEN_PID=1";
+	if (names)
+		v[env->n++] = arena_printf(b->arena, "LISTEN_FDNAMES=%s", names);
+	env->v = v;
+	return n;
+}
+
+/* Nobody waits for this: process 1 is at its mounts meanwhile. */
+static void on_namespaces(void *data, pid_t pid, int netns_fd)
+{
+	struct creation *cr = data;
+
+	(void)pid;
+	(void)netns_fd;
+	(void)state_save_config(cr->state, cr->bundle.text, cr->bundle.len, &cr->saving);
+}
+
+static int fill_args(struct creation *cr, struct error *err)
+{
+	const struct options *o = cr->o;
+	unsigned preserve = options_count(o, OPT_PRESERVE_FDS) + pass_listen_fds(&cr->bundle);
+
+	if (preserve > FDS_MAX)
+		return error_set(err, ERROR_INVALID, 0, "--preserve-fds: %u is too many", preserve);
+	cr->args = (struct runtime_create_args){
+		.id = o->args[0],
+		.spec = &cr->bundle.spec,
+		.bundle_fd = cr->bundle.fd,
+		.stdio = {0, 1, 2},
+		.preserve_fds = preserve,
+		.cgroup_place = cr->state->cgroup_path,
+		.seccomp_cache_dir = cr->seccomp_cache,
+		.no_pivot = options_has(o, OPT_NO_PIVOT),
+		.no_new_keyring = options_has(o, OPT_NO_NEW_KEYRING),
+		.on_namespaces = on_namespaces,
+		.data = cr,
+	};
+	return 0;
+}
+
+static int creation_begin(struct creation *cr, bool detach, struct error *err)
+{
+	const struct options *o = cr->o;
+	int r = bundle_open(o->value[OPT_BUNDLE], &cr->bundle, err);
+
+	if (r == 0)
+		r = handover_check(o,
+				   cr->bundle.spec.has_process && cr->bundle.spec.process.terminal,
+				   detach, err);
+	if (r == 0)
+		r = state_create(o->value[OPT_ROOT], o->args[0], &cr->state, err);
+	if (r == 0)
+		r = bundle_seccomp_cache(o, &cr->bundle, &cr->seccomp_cache, err);
+	if (r == 0)
+		r = describe(o, cr->state, &cr->bundle, err);
+	return r == 0 ? fill_args(cr, err) : r;
+}
+
+/* What must be on record once process 1 exists. */
+static int record(struct creation *cr, struct error *err)
+{
+	struct handover h = {.pid = runtime_pid(cr->c),
+			     .pidfd = runtime_pidfd(cr->c),
+			     .console_fd = -EBADF,
+			     .what = "standard"};
+	int r = cr->saving.msg ? error_move(err, &cr->saving, -EIO) : state_save(cr->state, err);
+
+	if (r == 0 && options_has(cr->o, OPT_CONSOLE_SOCKET))
+		h.console_fd = runtime_console_take(cr->c);
+	if (r == 0)
+		r = handover(cr->o, &h, err);
+	fd_close(&h.console_fd);
+	return r;
+}
+
+static void roll_back(struct creation *cr)
+{
+	if (cr->c)
+		(void)runtime_delete(cr->c, NULL); /* the first error is the one to tell */
+	if (cr->state)
+		(void)state_remove(cr->o->value[OPT_ROOT], cr->state, NULL);
+}
+
+int command_create(const struct options *o, int *ret_code, struct error *err)
+{
+	autocreation struct creation cr = {.o = o, .bundle = BUNDLE_INIT};
+	int r = creation_begin(&cr, true, err);
+
+	(void)ret_code;
+	if (r == 0)
+		r = state_create_container(cr.state, &cr.args, &cr.c, err);
+	if (r == 0)
+		r = record(&cr, err);
+	if (r < 0)
+		roll_back(&cr);
+	return r;
+}
+
+/* Without a pid namespace of the container's, its orphans come to us, if we want them to. */
+static bool adopt_orphans(const struct creation *cr)
+{
+	if (cr->bundle.spec.linux_.namespaces[OCI_NAMESPACE_PID].present ||
+	    options_has(cr->o, OPT_NO_SUBREAPER))
+		return false;
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
+static int run_foreground(struct creation *cr, bool subreaper, int *ret_code, struct error *err)
+{
+	autoclose int console = runtime_console_take(cr->c);
+	const struct foreground_args args = {.pid = runtime_pid(cr->c),
+					     .pidfd = runtime_pidfd(cr->c),
+					     .console_fd = console,
+					     .reap_others = subreaper};
+	int r = foreground_run(&args, ret_code, err);
+	int deleted;
+
+	if (options_has(cr->o, OPT_KEEP))
+		return r;
+	deleted = runtime_delete(cr->c, r < 0 ? NULL : err);
+	(void)state_remove(cr->o->value[OPT_ROOT], cr->state, NULL);
+	return r < 0 ? r : deleted;
+}
+
+int command_run(const struct options *o, int *ret_code, struct error *err)
+{
+	autocreation struct creation cr = {.o = o, .bundle = BUNDLE_INIT};
+	bool detach = options_has(o, OPT_DETACH), subreaper = false;
+	int r = creation_begin(&cr, detach, err);
+
+	if (r == 0 && !detach) {
+		foreground_block_signals();
+		subreaper = adopt_orphans(&cr);
+	}
+	if (r == 0)
+		r = runtime_create(&cr.args, &cr.c, err);
+	if (r == 0) {
+		cr.state->pid = runtime_pid(cr.c);
+		(void)state_process_start_time(cr.state->pid, &cr.state->start_time); /* 0: dead */
+		r = record(&cr, err);
+	}
+	if (r == 0)
+		r = runtime_start(cr.c, err);
+	if (r < 0) {
+		roll_back(&cr);
+		return r;
+	}
+	return detach ? 0 : run_foreground(&cr, subreaper, ret_code, err);
+}
+
+/* runtime-spec 1.3: when one fails, so does start, and the container is stopped. */
+static int run_poststart(const struct state *s, struct error *err)
+{
+	autobundle struct bundle b = BUNDLE_INIT;
+	int r = bundle_load_saved(s, &b, err);
+
+	if (r == 0)
+		r = runtime_run_poststart(&b.spec, s->id, s->pid, s->bundle, err);
+	if (r < 0)
+		(void)state_kill_container(s, SIGKILL, false, NULL); /* it may have ended */
+	return r;
+}
+
+int command_start(const struct options *o, int *ret_code, struct error *err)
+{
+	autostate struct state *s = NULL;
+	int r = state_load(o->value[OPT_ROOT], o->args[0], &s, err);
+
+	(void)ret_code;
+	if (r == 0)
+		r = state_start_container(s, err);
+	return r == 0 && s->has_poststart ? run_poststart(s, err) : r;
+}
