@@ -240,8 +240,8 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	jw_kuint(w, "RestartCount", c->state.restart_count);
 	jw_kstring(w, "Driver", "overlay2");
 	jw_kstring(w, "Platform", "linux");
-	jw_kstring(w, "MountLabel", "");
-	jw_kstring(w, "ProcessLabel", "");
+	jw_kstring(w, "MountLabel", c->labels.mount);
+	jw_kstring(w, "ProcessLabel", c->labels.process);
 	jw_kstring(w, "AppArmorProfile", engine_apparmor_profile(a->engine, c) ?: "");
 	write_exec_ids(c, w);
 	jw_kobject(w, "HostConfig");

@@ -192,6 +192,8 @@ static void write_runtime(const struct engine *e, bool v2, struct json_writer *w
 	if (engine_has_apparmor(e))
 		jw_string(w, "name=apparmor");
 	jw_string(w, "name=seccomp,profile=builtin");
+	if (engine_has_selinux(e))
+		jw_string(w, "name=selinux");
 	if (v2)
 		jw_string(w, "name=cgroupns");
 	jw_array_end(w);

@@ -18,7 +18,7 @@ struct vesseld_options {
 	const char *tls_ca, *tls_cert, *tls_key;
 	struct strv log_opt_flags;   /* owned: --log-opt k=v */
 	const struct json *log_opts; /* object or NULL; lives in `arena` */
-	bool debug, tls, tls_verify, ipv6, version, validate;
+	bool debug, tls, tls_verify, ipv6, selinux, version, validate;
 	struct arena *arena; /* owned: the strings of the configuration file */
 };
 

@@ -212,6 +212,7 @@ static int open_engine(struct daemon *d, struct error *err)
 		.bridge = o->bridge,
 		.bip = o->bip,
 		.ipv6 = o->ipv6,
+		.selinux = o->selinux,
 		.default_log_opts = o->log_opts,
 	};
 	int r = engine_open(&args, &d->engine, err);

@@ -154,13 +154,24 @@ struct config_bind {
 int config_bind_parse(struct arena *a, const char *text, struct config_bind *ret,
 		      struct error *err);
 
+enum config_label {
+	CONFIG_LABEL_USER,
+	CONFIG_LABEL_ROLE,
+	CONFIG_LABEL_TYPE,
+	CONFIG_LABEL_LEVEL,
+	CONFIG_LABEL_FILETYPE,
+	CONFIG_LABEL_COUNT,
+};
+
 /* The SecurityOpt list taken apart. */
 struct config_security {
 	bool no_new_privileges;
 	const char *seccomp;   /* NULL: default profile; "unconfined"; else a profile's JSON */
 	const char *apparmor;  /* NULL: default profile; "unconfined"; a profile's name */
 	bool unconfined_paths; /* systempaths=unconfined */
+	bool has_label;        /* any label= */
 	bool label_disable;
+	const char *label[CONFIG_LABEL_COUNT]; /* NULL: the policy's */
 };
 /* Strings are borrowed from `opts`. */
 int config_security_parse(const struct json_strings *opts, struct config_security *ret,

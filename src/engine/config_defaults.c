@@ -47,6 +47,18 @@ static struct json_strings list_of(struct arena *a, const char *const *v)
 	return list;
 }
 
+static struct json_strings list_with(struct arena *a, const struct json_strings *list,
+				     const char *last)
+{
+	struct json_strings longer = {.n = list->n + 1};
+
+	longer.v = arena_new0n(a, const char *, longer.n + 1);
+	for (size_t i = 0; i < list->n; i++)
+		longer.v[i] = list->v[i];
+	longer.v[list->n] = last;
+	return longer;
+}
+
 static const char *fill(const char *s, const char *value)
 {
 	return *s ? s : value;
@@ -80,6 +92,10 @@ void config_defaults(struct container_spec *s)
 		h->oom_kill_disable = &no;
 	if (config_security_parse(&h->security_opt, &security, NULL) < 0)
 		security = (struct config_security){0};
+	/* Labels would keep such a container from what it is given of the host. */
+	if (!security.has_label &&
+	    (h->privileged || strcmp(h->pid_mode, "host") == 0 || strcmp(h->ipc_mode, "host") == 0))
+		h->security_opt = list_with(s->arena, &h->security_opt, "label=disable");
 	if (h->privileged || security.unconfined_paths)
 		return;
 	if (!h->masked_paths.v)

@@ -290,6 +290,34 @@ static int parse_bool(const char *s)
 	return -EINVAL;
 }
 
+static int parse_label(const char *value, struct config_security *s, struct error *err)
+{
+	static const char *const names[] = {
+		[CONFIG_LABEL_USER] = "user",         [CONFIG_LABEL_ROLE] = "role",
+		[CONFIG_LABEL_TYPE] = "type",         [CONFIG_LABEL_LEVEL] = "level",
+		[CONFIG_LABEL_FILETYPE] = "filetype",
+	};
+	size_t n = strcspn(value, ":");
+
+	s->has_label = true;
+	if (strcmp(value, "disable") == 0) {
+		s->label_disable = true;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strlen(names[i]) == n && memcmp(value, names[i], n) == 0 && value[n] &&
+		    value[n + 1]) {
+			s->label[i] = value + n + 1;
+			return 0;
+		}
+	}
+	return error_set(
+		err, ERROR_INVALID, 0,
+		"Bad label option \"%s\", valid options 'disable' or \n'user, role, level, "
+		"type, filetype' followed by ':' and a value",
+		value);
+}
+
 static int parse_security_pair(const char *opt, struct config_security *s, struct error *err)
 {
 	size_t n = strcspn(opt, "=");
@@ -306,10 +334,7 @@ static int parse_security_pair(const char *opt, struct config_security *s, struc
 	} else if (n == 8 && memcmp(opt, "apparmor", n) == 0) {
 		s->apparmor = value;
 	} else if (n == 5 && memcmp(opt, "label", n) == 0) {
-		if (strcmp(value, "disable") != 0)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "HostConfig.SecurityOpt: '%s' is not implemented", opt);
-		s->label_disable = true;
+		return parse_label(value, s, err);
 	} else if (n == 11 && memcmp(opt, "systempaths", n) == 0) {
 		if (strcmp(value, "unconfined") != 0)
 			return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"",
@@ -339,7 +364,7 @@ int config_security_parse(const struct json_strings *opts, struct config_securit
 		if (strcmp(opt, "no-new-privileges") == 0)
 			s.no_new_privileges = true;
 		else if (strcmp(opt, "disable") == 0)
-			s.label_disable = true;
+			s.has_label = s.label_disable = true;
 		else
 			r = parse_security_pair(opt, &s, err);
 		if (r < 0)

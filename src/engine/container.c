@@ -100,6 +100,7 @@ struct container *container_new(struct engine *e, const char *id)
 	c->name = xstrdup("");
 	c->image_id = xstrdup("");
 	c->log_path = xstrdup("");
+	c->labels = (struct labels){xstrdup(""), xstrdup("")};
 	c->state.error = xstrdup("");
 	c->state_dir = xasprintf("%s/containers/%s", e->data_root, id);
 	c->rt = xnew0(struct container_runtime);
@@ -150,6 +151,7 @@ static void container_free(struct container *c)
 	(void)container_spec_free(c->spec);
 	free(c->name);
 	free(c->image_id);
+	labels_done(&c->labels);
 	free(c->log_path);
 	free(c->state_dir);
 	free(c->state.error);

@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "engine/config.h"
+#include "engine/label.h"
 #include "network/network.h"
 
 enum container_status {
@@ -55,6 +56,7 @@ struct container {
 	int64_t created_at;          /* ns */
 	char *image_id;              /* "sha256:..."; owned */
 	struct container_spec *spec; /* owned; engine/config.h */
+	struct labels labels;        /* owned; both "" where SELinux is not used */
 	struct container_state state;
 	struct network_endpoint **endpoints; /* owned; of a running container, or leased */
 	size_t endpoint_count;

@@ -23,6 +23,7 @@ struct name_call {
 	struct engine *engine;
 	const char *wanted; /* or NULL */
 	char name[256];
+	const struct container *container; /* or NULL: renames, and before there is one */
 	struct error *err;
 	int r;
 };
@@ -50,6 +51,8 @@ static void unreserve_on_loop(void *data)
 	struct name_call *call = data;
 
 	roster_unreserve_name(call->engine, call->name);
+	if (call->container)
+		security_unreserve(call->engine, call->container);
 }
 
 static int reserve_name(struct name_call *call)
@@ -144,6 +147,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 		firewall_warn(e, &ret->warnings);
 	if (check.r >= 0)
 		security_warn(e, c->spec, &ret->warnings);
+	check.r = check.r < 0 ? check.r : security_label(e, c, err);
 	return check.r;
 }
 
@@ -189,6 +193,7 @@ static void add_on_loop(void *data)
 	struct add_call *call = data;
 
 	roster_unreserve_name(call->engine, call->c->name);
+	security_unreserve(call->engine, call->c);
 	roster_add(call->engine, call->c);
 	engine_emit(call->engine, call->c, "create", NULL, 0);
 }
@@ -235,6 +240,7 @@ int engine_create(struct engine *e, const struct engine_create_args *args,
 	c = container_new(e, created.id);
 	free(c->name);
 	c->name = xstrdup(name.name);
+	name.container = c;
 	r = create(e, args, c, &created, err);
 	if (r < 0) {
 		engine_call(e, unreserve_on_loop, &name);

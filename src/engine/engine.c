@@ -245,8 +245,7 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	r = r < 0 ? r : open_network(e, err);
 	if (r >= 0 && cgroup_layout_detect(&e->cgroups, &warning) < 0)
 		log_warn("containers cannot be limited: %s", error_msg(&warning));
-	if (r >= 0)
-		security_open(e);
+	r = r < 0 ? r : security_open(e, err);
 	r = r < 0 ? r : restore_containers(e, err);
 	if (r < 0) {
 		(void)engine_close(e);
@@ -269,6 +268,8 @@ struct engine *engine_close(struct engine *e)
 	free(e->containers);
 	free(e->by_id);
 	strv_done(&e->reserved_names);
+	strv_done(&e->reserved_levels);
+	label_policy_done(&e->security.labels);
 	e->network = network_close(e->network);
 	e->store = store_free(e->store);
 	e->db = db_free(e->db);

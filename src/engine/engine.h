@@ -37,6 +37,7 @@ struct engine_args {
 	const char *bridge;        /* "vessel0" */
 	const char *bip;           /* CIDR of the default bridge, or NULL: pick one that is free */
 	bool ipv6;                 /* addresses of both families on the default bridge */
+	bool selinux;              /* label containers, if the kernel runs SELinux */
 	const struct json *default_log_opts; /* object or NULL */
 };
 
@@ -140,6 +141,7 @@ int engine_wait_client(struct engine *e, const char *ref, const struct engine_wa
 
 /* [any thread] */
 bool engine_has_apparmor(const struct engine *e);
+bool engine_has_selinux(const struct engine *e); /* and uses it */
 /* [loop] The AppArmor profile that a container was started with; NULL: none, or not started yet. */
 const char *engine_apparmor_profile(const struct engine *e, const struct container *c);
 

@@ -82,6 +82,8 @@ struct engine_helpers {
 struct engine_security {       /* engine/security.h */
 	bool apparmor;         /* the kernel enforces it */
 	bool apparmor_default; /* the default profile is loaded */
+	bool selinux;          /* containers are labelled */
+	struct label_policy labels;
 };
 
 struct engine {
@@ -104,7 +106,8 @@ struct engine {
 	size_t container_count, container_cap;
 	struct container **by_id; /* sorted */
 	size_t by_id_cap;
-	struct strv reserved_names; /* of creates and renames under way */
+	struct strv reserved_names;  /* of creates and renames under way */
+	struct strv reserved_levels; /* of creates under way: engine/security.h */
 };
 
 /* Run fn(data) on the loop's thread and wait for it (loop_call; before the loop runs: directly). */

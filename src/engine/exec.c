@@ -278,7 +278,8 @@ static int make_process(const struct start_call *call, struct error *err)
 	autostrbuf struct strbuf text = STRBUF_INIT(EXEC_BODY_MAX);
 	autostrv struct strv dirs = {0};
 	struct oci_spec_args args = {.container = call->c,
-				     .apparmor = security_apparmor_of(call->e, call->c)};
+				     .apparmor = security_apparmor_of(call->e, call->c),
+				     .labels = security_labels_of(call->e, call->c)};
 	int r = store_snapshot_get(call->e->store, call->c->id, &snap, err);
 
 	if (r < 0)

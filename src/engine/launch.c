@@ -135,6 +135,7 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 		.netns_path = l->netns_path,
 		.pidns_path = l->pidns_path,
 		.apparmor = security_apparmor_of(l->engine, c),
+		.labels = security_labels_of(l->engine, c),
 	};
 	int r;
 
@@ -143,6 +144,7 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 		strv_add(&dirs, l->snap.lower.v[i]);
 	args.rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
 	r = volumes_prepare(l->engine, c, &args.rootfs, &volumes, err);
+	r = r < 0 ? r : security_label_volumes(l->engine, c, &volumes, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -304,7 +306,7 @@ int launch_shim(struct launch *l, struct error *err)
 	if (l->lock_fd < 0)
 		return l->lock_fd;
 	r = store_snapshot_get(l->engine->store, l->container->id, &l->snap, err);
-	r = r < 0 ? r : security_prepare(l->engine, l->container, err);
+	r = r < 0 ? r : security_prepare(l->engine, l->container, l->files_dir, err);
 	r = r < 0 ? r : write_config(l, dir, &config, err);
 	if (r < 0)
 		return r;

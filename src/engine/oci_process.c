@@ -249,6 +249,8 @@ int oci_process_write(const struct oci_process_args *args, struct json_writer *w
 	if (security.no_new_privileges)
 		jw_kbool(w, "noNewPrivileges", true);
 	jw_kint(w, "oomScoreAdj", s->host.oom_score_adj);
+	if (args->spec->labels && !str_empty(args->spec->labels->process))
+		jw_kstring(w, "selinuxLabel", args->spec->labels->process);
 	if (args->spec->apparmor)
 		jw_kstring(w, "apparmorProfile", args->spec->apparmor);
 	jw_object_end(w);

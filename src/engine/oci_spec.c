@@ -116,6 +116,8 @@ static int write_linux(const struct oci_spec_args *args, const char *propagation
 		write_paths(w, "maskedPaths", &h->masked_paths);
 		write_paths(w, "readonlyPaths", &h->readonly_paths);
 	}
+	if (args->labels && !str_empty(args->labels->mount))
+		jw_kstring(w, "mountLabel", args->labels->mount);
 	write_sysctls(args, w);
 	r = r < 0 ? r : write_seccomp(h, w, err);
 	if (r >= 0)

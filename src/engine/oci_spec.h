@@ -21,10 +21,11 @@ struct oci_spec_args {
 	const struct container *container; /* its id, name, spec are read */
 	struct rootfs_dirs rootfs;
 	const char *cgroup_parent;
-	const char *init_path;  /* vessel-init on the host, or NULL */
-	const char *netns_path; /* network namespace to join; NULL: a new one, or the host's */
-	const char *pidns_path; /* the same for --pid container: */
-	const char *apparmor;   /* profile of the process, or NULL */
+	const char *init_path;       /* vessel-init on the host, or NULL */
+	const char *netns_path;      /* network namespace to join; NULL: a new one, or the host's */
+	const char *pidns_path;      /* the same for --pid container: */
+	const char *apparmor;        /* profile of the process, or NULL */
+	const struct labels *labels; /* SELinux' or NULL */
 	const struct oci_bind *binds;
 	size_t bind_count;
 };

@@ -177,6 +177,8 @@ static struct container *container_of_row(struct engine *e, struct row_container
 	free(c->image_id);
 	c->image_id = TAKE_PTR(row->image_id);
 	c->created_at = row->created_at;
+	labels_done(&c->labels);
+	c->labels = (struct labels){TAKE_PTR(row->process_label), TAKE_PTR(row->mount_label)};
 	free(c->state.error);
 	c->state = row->s.state;
 	row->s.state.error = NULL;

@@ -27,6 +27,8 @@ static const char *const migrations[] = {
 	" id TEXT PRIMARY KEY, container_id TEXT NOT NULL, body TEXT NOT NULL,"
 	" started INTEGER NOT NULL, exit_code INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX execs_by_container ON execs(container_id);",
+	"ALTER TABLE containers ADD COLUMN process_label TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE containers ADD COLUMN mount_label TEXT NOT NULL DEFAULT '';",
 };
 
 int rows_migrate(struct db *db, struct error *err)
@@ -72,7 +74,8 @@ static int load_containers(struct db_tx *tx, struct rows *rows, struct error *er
 	int r = db_query(tx, &st, err,
 			 "SELECT id, name, image_id, spec, created_at, removing, status, pid,"
 			 " exit_code, oom_killed, error, started_at, finished_at, restart_count,"
-			 " starting_at, stopped_by_user FROM containers ORDER BY created_at",
+			 " starting_at, stopped_by_user, process_label, mount_label"
+			 " FROM containers ORDER BY created_at",
 			 "");
 
 	while (r >= 0 && (r = db_step(st, err)) > 0) {
@@ -100,6 +103,8 @@ static int load_containers(struct db_tx *tx, struct rows *rows, struct error *er
 		(void)str_copy(c->s.id, sizeof(c->s.id), c->id);
 		c->s.starting_at = db_int(st, 14);
 		c->s.stopped_by_user = db_int(st, 15) != 0;
+		c->process_label = copy_text(st, 16);
+		c->mount_label = copy_text(st, 17);
 	}
 	return r;
 }
@@ -162,6 +167,8 @@ void rows_done(struct rows *r)
 		free(r->containers[i].name);
 		free(r->containers[i].image_id);
 		free(r->containers[i].spec);
+		free(r->containers[i].process_label);
+		free(r->containers[i].mount_label);
 		row_state_done(&r->containers[i].s);
 	}
 	for (size_t i = 0; i < r->endpoint_count; i++) {
@@ -195,9 +202,10 @@ static int insert_job(struct db_tx *tx, void *data, struct error *err)
 	return db_exec(tx, err,
 		       "INSERT INTO containers(id, name, image_id, spec, created_at, status, pid,"
 		       " exit_code, oom_killed, error, started_at, finished_at, restart_count,"
-		       " starting_at, stopped_by_user)"
-		       " VALUES(?, ?, ?, ?, ?, 'created', 0, 0, 0, '', 0, 0, 0, 0, 0)",
-		       "ssssi", c->id, c->name, c->image_id, in->spec, c->created_at);
+		       " starting_at, stopped_by_user, process_label, mount_label)"
+		       " VALUES(?, ?, ?, ?, ?, 'created', 0, 0, 0, '', 0, 0, 0, 0, 0, ?, ?)",
+		       "ssssiss", c->id, c->name, c->image_id, in->spec, c->created_at,
+		       c->labels.process, c->labels.mount);
 }
 
 int rows_insert(struct db *db, const struct container *c, struct error *err)

@@ -27,6 +27,7 @@ void row_state_done(struct row_state *s);
 
 struct row_container {
 	char *id, *name, *image_id, *spec; /* owned */
+	char *process_label, *mount_label; /* owned */
 	size_t spec_len;
 	int64_t created_at;
 	struct row_state s;

@@ -97,7 +97,7 @@ runtime_devices() {
 # vesseld and vessel, at their default places -----------------------------------------------------
 
 daemon_start() {
-	vesseld --debug >>/tmp/vesseld.log 2>&1 &
+	vesseld --debug $([ ! -e /policy ] || echo --selinux-enabled) >>/tmp/vesseld.log 2>&1 &
 	echo $! >/tmp/daemon
 	until_true vessel version
 }
@@ -206,6 +206,42 @@ apparmor_profiles() {
 	is "$(vessel run --rm busybox cat /proc/self/attr/current)" "vessel-default (enforce)"
 }
 
+selinux_labels() {
+	vessel info -f '{{json .SecurityOptions}}' | grep -q name=selinux
+	vessel run -d --name one busybox sleep 1000
+	vessel run -d --name two busybox sleep 1000
+	one=$(vessel inspect -f '{{.ProcessLabel}}' one)
+	two=$(vessel inspect -f '{{.ProcessLabel}}' two)
+	mount=$(vessel inspect -f '{{.MountLabel}}' one)
+	echo "$one" | grep -qE '^system_u:system_r:container_t:s0:c[0-9]+,c[0-9]+$'
+	is "$mount" "$(echo "$one" | sed 's/system_r:container_t/object_r:container_file_t/')"
+	fails is "$one" "$two"
+	is "$(vessel exec one cat /proc/self/attr/current | tr -d '\0')" "$one"
+	vessel exec one sh -c 'echo x >/new; echo x >/etc/hosts; echo x >/dev/shm/x; cat /new'
+	# Bind mounts: as they are, shared, its own; the last one another container may not write.
+	mkdir -p /srv/plain /srv/shared /srv/own/below
+	fails vessel run --rm -v /srv/plain:/mnt busybox touch /mnt/x
+	vessel run --rm -v /srv/shared:/mnt:z busybox touch /mnt/x
+	vessel run --rm -v /srv/shared:/mnt busybox touch /mnt/y
+	vessel run -d --name own -v /srv/own:/mnt:Z busybox sleep 1000
+	vessel exec own touch /mnt/below/x
+	fails vessel run --rm -v /srv/own:/mnt busybox touch /mnt/below/y
+	fails vessel run --rm -v /etc:/mnt:z busybox true 2>/tmp/out
+	grep "SELinux relabeling of /etc is not allowed" /tmp/out
+	# Options.
+	is "$(vessel run --rm --security-opt label=level:s0:c7,c8 busybox cat /proc/self/attr/current | tr -d '\0')" \
+		system_u:system_r:container_t:s0:c7,c8
+	is "$(vessel run --rm --privileged busybox cat /proc/self/attr/current | tr -d '\0')" \
+		"$(tr -d '\0' </proc/self/attr/current)"
+	fails vessel create --security-opt label=type:nothing_t busybox true 2>/tmp/out
+	grep "nothing_t.*is not one of the policy" /tmp/out
+	# Kept over a daemon's death, and given back.
+	kill -9 "$(cat /tmp/daemon)"
+	daemon_start
+	is "$(vessel inspect -f '{{.ProcessLabel}}' one)" "$one"
+	is "$(vessel exec one cat /proc/self/attr/current | tr -d '\0')" "$one"
+}
+
 pause_freezes() {
 	id=$(vessel run -d --name pp busybox sh -c 'while :; do echo x; usleep 1000; done')
 	vessel pause pp
@@ -312,7 +348,11 @@ check "--memory, --cpus, --cpuset-cpus, --pids-limit" limits
 check "the daemon's cgroup is killed: containers are elsewhere; --cgroup-parent" service_restart
 check "an out-of-memory kill is recorded" memory_oom
 check "devices: default policy, --device with access, --privileged" device_policy
-check "AppArmor: the default profile, one of the user's, none" apparmor_profiles
+if [ -e /policy ]; then
+	check "SELinux: labels, categories, relabelled bind mounts" selinux_labels
+else
+	check "AppArmor: the default profile, one of the user's, none" apparmor_profiles
+fi
 check "pause freezes, unpause thaws, rm -f of a paused container" pause_freezes
 check "bridge, published ports on IPv4 and IPv6, hairpin, container:" bridge_and_ports
 check "exec: environment, exit code, input, user" execs

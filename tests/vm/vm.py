@@ -77,16 +77,16 @@ GUESTS = {
     "linux-6.12": Guest("linux-6.12", busybox_guest, ("engine", "runtime"), APPARMOR, share="2/2"),
     "systemd": Guest("linux-6.1", systemd_guest, ("runtime --systemd-cgroup",),
                      APPARMOR + " systemd.unit=vessel-test.service systemd.show_status=0", share="1/2"),
-    "selinux": Guest("linux-6.12", selinux_guest, ("runtime --only lsm",), "security=selinux"),
+    "selinux": Guest("linux-6.12", selinux_guest, ("engine selinux", "runtime --only lsm"), "security=selinux"),
 }
 
 
 def commands(guest, options):
     """What runs inside: one command for each step that is wanted."""
     out = []
-    if "engine" in guest.steps and (options.engine is not None or options.runtime is None):
-        out.append("/bin/sh /guest.sh '%s'" % (options.engine or ""))
     for step in guest.steps:
+        if step.startswith("engine") and (options.engine is not None or options.runtime is None):
+            out.append("/bin/sh /guest.sh '%s'" % (options.engine or step[len("engine "):]))
         if not step.startswith("runtime") or (options.runtime is None and options.engine is not None):
             continue
         suite = SUITE + step[len("runtime"):]

@@ -359,6 +359,8 @@ static const struct refusal refusals[] = {
 	 "ulimit soft limit must be less than or equal to hard limit: 2 > 1"},
 	{HOST("\"SecurityOpt\":[\"nonsense\"]"), ERROR_INVALID,
 	 "invalid --security-opt 1: \"nonsense\""},
+	{HOST("\"SecurityOpt\":[\"label=tipe:x\"]"), ERROR_INVALID, "Bad label option \"tipe:x\""},
+	{HOST("\"SecurityOpt\":[\"label=type:\"]"), ERROR_INVALID, "Bad label option \"type:\""},
 	{HOST("\"SecurityOpt\":[\"what=x\"]"), ERROR_INVALID,
 	 "invalid --security-opt 2: \"what=x\""},
 	{HOST("\"SecurityOpt\":[\"seccomp={\"]"), ERROR_INVALID, "decoding seccomp profile failed"},
