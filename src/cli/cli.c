@@ -231,9 +231,9 @@ static const char *environment_host(void)
 	return "unix://" HTTP_ADDRESS_DEFAULT_PATH;
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(int argc, char **argv, cli_remote_fn run_remote)
 {
-	struct global_options options = {0};
+	struct global_options options = {.cli = {.argv = argv, .run_remote = run_remote}};
 	struct flags_parsed parsed;
 	autoerror struct error err = {0};
 	int r;

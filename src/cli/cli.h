@@ -21,8 +21,13 @@ struct http_client;
 struct http_client_request;
 struct http_response;
 
+/* Runs the same command line in a program that reaches hosts by TCP and TLS; returns on failure. */
+typedef int (*cli_remote_fn)(char **argv, struct error *err);
+
 struct cli {
-	const char *host; /* borrowed */
+	const char *host;         /* borrowed */
+	char **argv;              /* borrowed: the whole command line */
+	cli_remote_fn run_remote; /* NULL: this program reaches them itself */
 	bool tls, tlsverify;
 	const char *tlscacert, *tlscert, *tlskey;
 	struct http_client *http; /* owned; NULL until the first request */
@@ -55,7 +60,7 @@ struct command {
 extern const struct command container_commands[], life_commands[], image_commands[],
 	system_commands[], exec_commands[];
 
-int cli_main(int argc, char **argv);
+int cli_main(int argc, char **argv, cli_remote_fn run_remote);
 
 /* Requests.  `path` has no version ("/containers/json"); an answer outside of 2xx becomes the error
  * "Error response from daemon: MESSAGE" with the kind of its status; 304 is a success. */

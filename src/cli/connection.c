@@ -76,6 +76,8 @@ int cli_connect(struct cli *cli, struct error *err)
 	if (cli->http)
 		return 0;
 	r = http_address_parse(cli->host, cli->tls || cli->tlsverify, &address, err);
+	if (r >= 0 && cli->run_remote && address.kind == HTTP_ADDRESS_TCP)
+		r = cli->run_remote(cli->argv, err);
 	if (r < 0)
 		return r;
 	if ((cli->tls || cli->tlsverify) && address.kind == HTTP_ADDRESS_TCP) {
@@ -85,7 +87,9 @@ int cli_connect(struct cli *cli, struct error *err)
 		args.tls = tls;
 	}
 	r = http_client_new(&args, &cli->http, err);
-	return r < 0 ? r : negotiate(cli, err);
+	if (r >= 0 && cli->api_version[0] == '\0')
+		r = negotiate(cli, err);
+	return r;
 }
 
 const char *cli_escape(struct cli *cli, const char *s)

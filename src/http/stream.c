@@ -1,10 +1,6 @@
 /* A connected stream socket, with TLS or without. */
 #include "http/stream.h"
 
-#include <arpa/inet.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,44 +37,6 @@ int stream_init_server(struct stream *s, int fd_take, struct tls *tls, struct er
 	return init(s, fd_take, tls, err);
 }
 
-static int set_host(struct ssl_st *ssl, const char *host)
-{
-	struct in6_addr addr;
-	bool is_address =
-		inet_pton(AF_INET, host, &addr) == 1 || inet_pton(AF_INET6, host, &addr) == 1;
-
-	if (is_address)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? 0 : -EINVAL;
-	if (SSL_set1_host(ssl, host) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)
-		return -EINVAL;
-	return 0;
-}
-
-/* Translate the outcome of an SSL call that returned r <= 0. */
-static int ssl_result(struct stream *s, int r, uint32_t *ret_wants)
-{
-	int saved = errno;
-
-	switch (SSL_get_error(s->ssl, r)) {
-	case SSL_ERROR_WANT_READ:
-		*ret_wants = POLLIN;
-		return -EAGAIN;
-	case SSL_ERROR_WANT_WRITE:
-		*ret_wants = POLLOUT;
-		return -EAGAIN;
-	case SSL_ERROR_ZERO_RETURN:
-		return 0;
-	case SSL_ERROR_SYSCALL:
-		return saved > 0 ? -saved : -ECONNRESET;
-	default:
-		/* A peer that closed its socket without close_notify: the framing above knows
-		 * whether anything is missing. */
-		if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-			return 0;
-		return -EPROTO;
-	}
-}
-
 static int wait_for(int fd, uint32_t events, int timeout_ms)
 {
 	struct pollfd p = {.fd = fd, .events = (short)events};
@@ -96,33 +54,16 @@ static int handshake(struct stream *s, int timeout_ms, struct error *err)
 {
 	int64_t end = clock_monotonic_ns() + timeout_ms * INT64_C(1000000);
 	uint32_t wants = 0;
-	char text[160];
-	long verify;
 	int r;
 
-	for (;;) {
+	while ((r = tls_session_handshake(s->ssl, &wants, err)) == -EAGAIN) {
 		int64_t left = (end - clock_monotonic_ns()) / 1000000;
 
-		errno = 0;
-		ERR_clear_error();
-		r = SSL_do_handshake(s->ssl);
-		if (r == 1)
-			return 0;
-		r = ssl_result(s, r, &wants);
-		if (r != -EAGAIN)
-			break;
 		r = left > 0 ? wait_for(s->fd, wants, (int)left) : -ETIMEDOUT;
 		if (r < 0)
 			return error_set(err, ERROR_UNAVAILABLE, -r, "TLS handshake");
 	}
-	verify = SSL_get_verify_result(s->ssl);
-	if (verify != X509_V_OK)
-		return error_set(err, ERROR_UNAVAILABLE, 0, "TLS handshake: %s",
-				 X509_verify_cert_error_string(verify));
-	if (r != -EPROTO)
-		return error_set(err, ERROR_UNAVAILABLE, r ? -r : ECONNRESET, "TLS handshake");
-	return error_set(err, ERROR_UNAVAILABLE, 0, "TLS handshake: %s",
-			 tls_error_text(text, sizeof(text)));
+	return r;
 }
 
 int stream_init_client(struct stream *s, int fd_take, struct tls *tls, const char *host,
@@ -135,10 +76,8 @@ int stream_init_client(struct stream *s, int fd_take, struct tls *tls, const cha
 	if (r < 0)
 		return r;
 	if (tls) {
-		if (tls_is_verifying(tls) && set_host(new.ssl, host) < 0)
-			r = error_set(err, ERROR_INVALID, EINVAL, "verify host '%s'", host);
-		else
-			r = handshake(&new, timeout_ms, err);
+		r = tls_session_set_host(tls, new.ssl, host, err);
+		r = r < 0 ? r : handshake(&new, timeout_ms, err);
 		if (r < 0) {
 			stream_done(&new);
 			return r;
@@ -150,8 +89,7 @@ int stream_init_client(struct stream *s, int fd_take, struct tls *tls, const cha
 
 void stream_done(struct stream *s)
 {
-	SSL_free(s->ssl);
-	s->ssl = NULL;
+	s->ssl = tls_session_free(s->ssl);
 	fd_close(&s->fd);
 }
 
@@ -165,16 +103,10 @@ struct stream stream_take(struct stream *s)
 
 ssize_t stream_read(struct stream *s, void *buf, size_t size)
 {
-	size_t got = 0;
 	ssize_t n;
-	int r;
 
-	if (s->ssl) {
-		errno = 0;
-		ERR_clear_error();
-		r = SSL_read_ex(s->ssl, buf, size, &got);
-		return r == 1 ? (ssize_t)got : ssl_result(s, r, &s->read_wants);
-	}
+	if (s->ssl)
+		return tls_session_read(s->ssl, buf, size, &s->read_wants);
 	do
 		n = recv(s->fd, buf, size, 0);
 	while (n < 0 && errno == EINTR);
@@ -184,29 +116,13 @@ ssize_t stream_read(struct stream *s, void *buf, size_t size)
 	return -errno;
 }
 
-static ssize_t tls_write(struct stream *s, const void *buf, size_t len)
-{
-	size_t put = 0;
-	int r;
-
-	if (len == 0)
-		return 0;
-	errno = 0;
-	ERR_clear_error();
-	r = SSL_write_ex(s->ssl, buf, len, &put);
-	if (r == 1)
-		return (ssize_t)put;
-	r = ssl_result(s, r, &s->write_wants);
-	return r == 0 ? -EPIPE : r;
-}
-
 static ssize_t tls_writev(struct stream *s, const struct iovec *iov, size_t n)
 {
 	char buf[COALESCE_BYTES];
 	size_t len = 0;
 
 	if (iov[0].iov_len >= sizeof(buf))
-		return tls_write(s, iov[0].iov_base, iov[0].iov_len);
+		return tls_session_write(s->ssl, iov[0].iov_base, iov[0].iov_len, &s->write_wants);
 	for (size_t i = 0; i < n && len < sizeof(buf); i++) {
 		size_t part = iov[i].iov_len;
 
@@ -216,7 +132,7 @@ static ssize_t tls_writev(struct stream *s, const struct iovec *iov, size_t n)
 			memcpy(buf + len, iov[i].iov_base, part);
 		len += part;
 	}
-	return tls_write(s, buf, len);
+	return tls_session_write(s->ssl, buf, len, &s->write_wants);
 }
 
 ssize_t stream_writev(struct stream *s, const struct iovec *iov, size_t n)
@@ -250,23 +166,14 @@ ssize_t stream_write(struct stream *s, const void *buf, size_t len)
 
 int stream_shutdown_write(struct stream *s)
 {
-	int r;
-
-	if (!s->ssl)
-		return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
-	/* Sends close_notify; reading goes on with SSL_read.  Before the handshake there is
-	 * nothing to end. */
-	if (!SSL_is_init_finished(s->ssl) || (SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN))
-		return 0;
-	errno = 0;
-	ERR_clear_error();
-	r = SSL_shutdown(s->ssl);
-	return r >= 0 ? 0 : ssl_result(s, r, &s->write_wants);
+	if (s->ssl)
+		return tls_session_shutdown(s->ssl, &s->write_wants);
+	return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
 bool stream_has_pending(const struct stream *s)
 {
-	return s->ssl && SSL_has_pending(s->ssl);
+	return s->ssl && tls_session_has_pending(s->ssl);
 }
 
 ssize_t stream_read_wait(struct stream *s, void *buf, size_t size, int timeout_ms)

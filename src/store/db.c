@@ -64,6 +64,7 @@ struct db {
 	struct db_tx tx;
 	enum db_sync sync;             /* what the connection is set to */
 	struct checkpoint *checkpoint; /* owned */
+	int copied_pages;              /* length of the log when a checkpoint was last started */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards the queue and `finished` */
 	pthread_cond_t work, idle;
@@ -435,10 +436,16 @@ static int log_grew(void *data, sqlite3 *sql, const char *name, int pages)
 {
 	struct db *db = data;
 
-	if (pages >= DB_LOG_MAX_PAGES)
+	/* The log starts anew only when a write finds all of it copied: under load it may grow for
+	 * a while after a checkpoint, and each new stretch is worth one, not each commit. */
+	if (pages < db->copied_pages)
+		db->copied_pages = 0;
+	if (pages >= DB_LOG_MAX_PAGES) {
 		(void)sqlite3_wal_checkpoint_v2(sql, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	else if (pages >= DB_LOG_PAGES)
+	} else if (pages - db->copied_pages >= DB_LOG_PAGES) {
+		db->copied_pages = pages;
 		checkpoint_start(db->checkpoint);
+	}
 	return SQLITE_OK;
 }
 
