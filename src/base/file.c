@@ -19,8 +19,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SCM_MAX_FDS    253 /* the kernel's SCM_MAX_FD, unix(7) */
-#define TREE_MAX_DEPTH 64  /* directories open at once while removing */
+#define SMALL_FILE     4096 /* bytes read on the stack */
+#define SCM_MAX_FDS    253  /* the kernel's SCM_MAX_FD, unix(7) */
+#define TREE_MAX_DEPTH 64   /* directories open at once while removing */
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
@@ -116,21 +117,27 @@ int file_write_atomic(int dirfd, const char *name, const void *data, size_t len,
 static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 {
 	autofree char *buf = NULL;
-	size_t len = 0, cap = 4096;
+	char small[SMALL_FILE];
+	size_t len = 0, cap = sizeof(small);
 	struct stat st;
 
-	/* Pseudo file systems say 0; regular files are read with one byte to spare for EOF. */
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+	/* Regular files are read with one byte to spare for EOF.  Pseudo file systems say 0, and most
+	 * of their files are short: those cost one allocation of their own size. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
 		cap = (uintmax_t)st.st_size > max ? max + 2 : (size_t)st.st_size + 2;
-	buf = xrealloc(NULL, cap, 1);
+		buf = xrealloc(NULL, cap, 1);
+	}
 	for (;;) {
 		ssize_t n;
 
 		if (len + 1 >= cap) {
 			cap *= 2;
-			buf = xrealloc(buf, cap, 1);
+			if (!buf)
+				buf = memcpy(xrealloc(NULL, cap, 1), small, len);
+			else
+				buf = xrealloc(buf, cap, 1);
 		}
-		n = read(fd, buf + len, cap - len - 1);
+		n = read(fd, (buf ? buf : small) + len, cap - len - 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -141,6 +148,8 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 		if (len > max)
 			return -E2BIG;
 	}
+	if (!buf)
+		buf = memcpy(xrealloc(NULL, len + 1, 1), small, len);
 	buf[len] = '\0';
 	if (ret_len)
 		*ret_len = len;

@@ -233,11 +233,15 @@ static const char *environment_host(void)
 
 int cli_main(int argc, char **argv, cli_remote_fn run_remote)
 {
-	struct global_options options = {.cli = {.argv = argv, .run_remote = run_remote}};
+	struct global_options options = {.cli = {.run_remote = run_remote}};
+	autofree char **whole = xnew0n(char *, (size_t)argc + 1); /* parsing reorders argv */
 	struct flags_parsed parsed;
 	autoerror struct error err = {0};
 	int r;
 
+	for (int i = 0; i < argc; i++)
+		whole[i] = argv[i];
+	options.cli.argv = whole;
 	options.cli.host = environment_host();
 	options.cli.tlsverify = !str_empty(getenv("DOCKER_TLS_VERIFY"));
 	if (flags_parse(global_flags, &options, argc - 1, argv + 1, true, &parsed, &err) < 0) {

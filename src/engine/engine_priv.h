@@ -176,6 +176,8 @@ void exit_clean_runtime(struct engine *e, const char *id);
 
 /* engine/remove.c: [worker, with the operation] everything but the shim's release. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err);
+/* The same for a container whose row says already that its removal has begun. */
+int remove_recorded(struct engine *e, struct container *c, bool volumes, struct error *err);
 /* engine/start.c: [worker, with the operation]. */
 int start_locked(struct engine *e, struct container *c, struct error *err);
 /* engine/restart.c: [loop] after an exit: shall it run again? */

@@ -243,32 +243,41 @@ void exit_clean_runtime(struct engine *e, const char *id)
 		log_warn("remove runtime directory of container '%s': %s", id, error_msg(&err));
 }
 
+/* What follows the exit. */
+struct plan {
+	bool restart, remove;
+};
+
 /* The row first, then what everybody sees. */
-static void record(struct engine *e, struct container *c, const struct exit_info *info,
-		   bool will_restart)
+static int record(struct engine *e, struct container *c, const struct exit_info *info,
+		  const struct plan *plan)
 {
 	autoerror struct error err = {0};
 	struct network_endpoint *none[] = {NULL};
 	struct row_state row;
-	const struct row_update u = {.state = &row, .container_id = c->id, .eps = none};
+	const struct row_update u = {
+		.state = &row, .container_id = c->id, .eps = none, .removing = plan->remove};
+	int r;
 
 	row_state_of(c, &row);
-	row.state.status = will_restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	row.state.status = plan->restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
 	row.state.pid = 0;
 	row.state.exit_code = info->code;
 	row.state.oom_killed = info->oom_killed;
 	row.state.started_at = info->started_at;
 	row.state.finished_at = info->finished_at;
 	row.starting_at = 0;
-	if (rows_update(e->db, &u, &err) < 0)
+	r = rows_update(e->db, &u, &err);
+	if (r < 0)
 		log_error("record exit of container '%s': %s", c->id, error_msg(&err));
 	row_state_done(&row);
+	return r;
 }
 
 struct exited_call {
 	struct container *c;
 	const struct exit_info *info;
-	bool will_restart;
+	struct plan plan;
 };
 
 static void exited_on_loop(void *data)
@@ -276,7 +285,7 @@ static void exited_on_loop(void *data)
 	const struct exited_call *call = data;
 	struct container_state *s = &call->c->state;
 
-	s->status = call->will_restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	s->status = call->plan.restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
 	s->pid = 0;
 	s->exit_code = call->info->code;
 	s->oom_killed = call->info->oom_killed;
@@ -290,7 +299,11 @@ static void due_on_loop(void *data)
 {
 	struct exited_call *call = data;
 
-	call->will_restart = restart_is_due(call->c);
+	const struct container_runtime *rt = call->c->rt;
+
+	call->plan.restart = restart_is_due(call->c);
+	call->plan.remove = rt->removing || (call->c->spec->host.auto_remove &&
+					     !call->plan.restart && !rt->restarting);
 }
 
 /* The shim may go; nothing is known of it afterwards. */
@@ -332,8 +345,8 @@ static void finish_on_loop(void *data)
 	rt->exit_pending = false;
 	rt->shim_lost = false;
 	wake_exit_waiters(call->c);
-	held_clients_exited(call->c, call->will_restart);
-	if (call->will_restart)
+	held_clients_exited(call->c, call->plan.restart);
+	if (call->plan.restart)
 		restart_schedule(call->c);
 }
 
@@ -342,7 +355,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	struct exit_info info = c->rt->exit;
 	struct exited_call call = {.c = c, .info = &info};
 	autoerror struct error err = {0};
-	bool removed = false;
+	bool recorded, removed = false;
 
 	crash_point(CRASH_EXIT_RECEIVED);
 	if (c->rt->shim_lost) {
@@ -352,14 +365,13 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	unlink_network(e, c, direct);
 	c->rt->exit = info;
 	engine_call(e, due_on_loop, &call);
-	record(e, c, &info, call.will_restart);
+	recorded = record(e, c, &info, &call.plan) >= 0;
 	engine_call(e, exited_on_loop, &call);
 	crash_point(CRASH_EXIT_RECORDED);
-	if (c->rt->removing ||
-	    (c->spec->host.auto_remove && !call.will_restart && !c->rt->restarting)) {
+	if (recorded && call.plan.remove) {
 		crash_point(CRASH_REMOVE_BEGIN);
-		removed = remove_locked(e, c, c->rt->remove_volumes || c->spec->host.auto_remove,
-					&err) >= 0;
+		removed = remove_recorded(e, c, c->rt->remove_volumes || c->spec->host.auto_remove,
+					  &err) >= 0;
 		if (!removed)
 			log_error("remove container '%s' after its exit: %s", c->id,
 				  error_msg(&err));

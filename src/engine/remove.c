@@ -40,11 +40,16 @@ static void forget_on_loop(void *data)
 
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err)
 {
-	struct removal_call call = {e, c, CONTAINER_REMOVING};
 	int r = rows_set_removing(e->db, c->id, err);
 
-	if (r < 0)
-		return r;
+	return r < 0 ? r : remove_recorded(e, c, volumes, err);
+}
+
+int remove_recorded(struct engine *e, struct container *c, bool volumes, struct error *err)
+{
+	struct removal_call call = {e, c, CONTAINER_REMOVING};
+	int r = 0;
+
 	crash_point(CRASH_REMOVE_TOMBSTONE);
 	engine_call(e, set_status_on_loop, &call);
 	if (volumes)

@@ -226,7 +226,7 @@ struct update {
 	const struct row_state *state;
 	const char *container_id;
 	struct strv ep_ids, ep_docs; /* owned */
-	bool with_eps;
+	bool with_eps, removing;
 };
 
 static int state_job(struct db_tx *tx, const struct row_state *s, struct error *err)
@@ -241,11 +241,24 @@ static int state_job(struct db_tx *tx, const struct row_state *s, struct error *
 		       s->starting_at, (int)s->stopped_by_user, s->id);
 }
 
+struct id_call {
+	const char *id, *value;
+};
+
+static int removing_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct id_call *call = data;
+
+	return db_exec(tx, err, "UPDATE containers SET removing = 1 WHERE id = ?", "s", call->id);
+}
+
 static int update_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct update *u = data;
 	int r = u->state ? state_job(tx, u->state, err) : 0;
 
+	if (r >= 0 && u->removing)
+		r = removing_job(tx, &(struct id_call){.id = u->container_id}, err);
 	if (r < 0 || !u->with_eps)
 		return r;
 	r = db_exec(tx, err, "DELETE FROM endpoints WHERE container_id = ?", "s", u->container_id);
@@ -257,8 +270,10 @@ static int update_job(struct db_tx *tx, void *data, struct error *err)
 
 int rows_update(struct db *db, const struct row_update *u, struct error *err)
 {
-	struct update up = {
-		.state = u->state, .container_id = u->container_id, .with_eps = u->eps != NULL};
+	struct update up = {.state = u->state,
+			    .container_id = u->container_id,
+			    .with_eps = u->eps != NULL,
+			    .removing = u->removing};
 	int r;
 
 	for (size_t i = 0; i < u->ep_count; i++) {
@@ -298,10 +313,6 @@ void rows_post_state(struct db *db, const struct container *c)
 	db_post(db, post_state_job, s, DB_NORMAL, post_state_done);
 }
 
-struct id_call {
-	const char *id, *value;
-};
-
 static int rename_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct id_call *call = data;
@@ -315,13 +326,6 @@ int rows_rename(struct db *db, const char *id, const char *name, struct error *e
 	struct id_call call = {id, name};
 
 	return db_run(db, rename_job, &call, DB_NORMAL, err);
-}
-
-static int removing_job(struct db_tx *tx, void *data, struct error *err)
-{
-	const struct id_call *call = data;
-
-	return db_exec(tx, err, "UPDATE containers SET removing = 1 WHERE id = ?", "s", call->id);
 }
 
 int rows_set_removing(struct db *db, const char *id, struct error *err)

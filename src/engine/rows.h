@@ -63,6 +63,7 @@ struct row_update {
 	const char *container_id;
 	struct network_endpoint *const *eps; /* NULL: unchanged; else they replace what is there */
 	size_t ep_count;
+	bool removing; /* its removal has begun: as rows_set_removing() */
 };
 int rows_update(struct db *db, const struct row_update *u, struct error *err);
 /* [loop] Queue the state as it is now. */
