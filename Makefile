@@ -29,6 +29,7 @@ soak:
 bench:
 	@tools/deps build bench
 	@tools/build
+	@tools/peers docker-20.10 runtimes
 	@tools/bench
 
 lint:
