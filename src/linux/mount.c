@@ -1,4 +1,6 @@
 /* Mounts by file descriptors: fsopen, open_tree, mount_setattr, move_mount. */
+#include "linux/mount.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -255,6 +257,21 @@ int mount_attach(int mount_fd, int target_fd, const char *what, struct error *er
 					 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 
 	return r < 0 ? error_set(err, ERROR_INTERNAL, errno, "attach mount at '%s'", what) : 0;
+}
+
+int mount_attach_at(int mount_fd, int dirfd, const char *name, struct error *err)
+{
+	autoclose int at_fd = -EBADF;
+
+	if (!mount_is_legacy()) {
+		if (sys_move_mount(mount_fd, "", dirfd, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+			return 0;
+		return error_set(err, ERROR_INTERNAL, errno, "attach mount at '%s'", name);
+	}
+	at_fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (at_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", name);
+	return mount_attach(mount_fd, at_fd, name, err);
 }
 
 int mount_set_propagation(const char *path, uint64_t propagation, bool recursive, struct error *err)

@@ -43,6 +43,8 @@ int mount_options_parse(const char *const *options, size_t count, struct mount_o
 bool mount_options_has_fs(const struct mount_options *options);
 /* The file system's option that starts with `prefix` ("size="), the last one; NULL: none. */
 const char *mount_options_find_fs(const struct mount_options *options, const char *prefix);
+/* The attributes that a new file system's mount is born with. */
+uint64_t mount_options_attributes(const struct mount_options *options);
 /* MS_PRIVATE, ... of "private", "rprivate", ...; false: none of them. */
 bool mount_propagation_parse(const char *name, uint64_t *ret, bool *ret_recursive);
 
@@ -76,6 +78,8 @@ int mount_set_idmap(int mount_fd, int userns_fd, bool recursive, const char *wha
 /* Attach a detached mount onto the directory or file that target_fd refers to.  `what` is for the
  * error message. */
 int mount_attach(int mount_fd, int target_fd, const char *what, struct error *err);
+/* The same onto a directory of dirfd by its name, which nobody else can reach. */
+int mount_attach_at(int mount_fd, int dirfd, const char *name, struct error *err);
 /* Change the propagation (MS_SLAVE, ...) of all mounts of this namespace. */
 int mount_set_propagation(const char *path, uint64_t propagation, bool recursive,
 			  struct error *err);

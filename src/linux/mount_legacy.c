@@ -59,6 +59,10 @@ int mount_stage(int dirfd, const char *path, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "open the tmpfs at '%s'", path);
 	if (fs.f_type != TMPFS_MAGIC_ || a.st_dev == b.st_dev)
 		return error_set(err, ERROR_INTERNAL, ESTALE, "open the tmpfs at '%s'", path);
+	/* A recursive bind of what is around it leaves it out. */
+	if (mount(NULL, mount_fd_path(top, link), NULL, MS_UNBINDABLE, NULL) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make the tmpfs at '%s' unbindable",
+				 path);
 	fd_close(&stage_fd);
 	stage_fd = TAKE_FD(top);
 	return stage_fd;

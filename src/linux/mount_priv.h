@@ -32,8 +32,6 @@ const struct mount_option *mount_option_find(const char *name);
 typedef int (*mount_option_fn)(void *data, const char *option, struct error *err);
 int mount_options_each(const struct mount_options *options, mount_option_fn fn, void *data,
 		       struct error *err);
-/* The attributes a new file system's mount is born with. */
-uint64_t mount_options_attributes(const struct mount_options *options);
 
 /* "/proc/self/fd/N" in `buf`. */
 const char *mount_fd_path(int fd, char buf[static FD_PATH_SIZE]);

@@ -8,12 +8,14 @@ static const struct json_field root_fields[] = {REQUIRED(struct oci_root, path, 
 						FIELD(struct oci_root, readonly, "readonly", BOOL),
 						{0}};
 static const struct json_field mount_fields[] = {
-	REQUIRED(struct oci_mount_doc, m.destination, "destination", STRING),
-	FIELD(struct oci_mount_doc, m.type, "type", STRING),
-	FIELD(struct oci_mount_doc, m.source, "source", STRING),
-	FIELD(struct oci_mount_doc, m.options, "options", STRINGS),
-	FIELD(struct oci_mount_doc, uid_mappings, "uidMappings", VALUE),
-	FIELD(struct oci_mount_doc, gid_mappings, "gidMappings", VALUE),
+	REQUIRED(struct oci_mount, destination, "destination", STRING),
+	FIELD(struct oci_mount, type, "type", STRING),
+	FIELD(struct oci_mount, source, "source", STRING),
+	FIELD(struct oci_mount, options, "options", STRINGS),
+	LIST(struct oci_mount, uid_mappings, "uidMappings", oci_id_mapping_fields,
+	     struct oci_id_mapping),
+	LIST(struct oci_mount, gid_mappings, "gidMappings", oci_id_mapping_fields,
+	     struct oci_id_mapping),
 	{0},
 };
 static const struct json_field hook_fields[] = {REQUIRED(struct oci_hook, path, "path", STRING),
@@ -37,7 +39,7 @@ static const struct json_field spec_fields[] = {
 	OPTIONAL(struct oci_spec_doc, root, "root", root_fields, struct oci_root),
 	FIELD(struct oci_spec_doc, hostname, "hostname", STRING),
 	FIELD(struct oci_spec_doc, domainname, "domainname", STRING),
-	LIST(struct oci_spec_doc, mounts, "mounts", mount_fields, struct oci_mount_doc),
+	LIST(struct oci_spec_doc, mounts, "mounts", mount_fields, struct oci_mount),
 	SUB(struct oci_spec_doc, hooks, "hooks", hooks_fields),
 	FIELD(struct oci_spec_doc, annotations, "annotations", STRING_MAP),
 	SUB(struct oci_spec_doc, linux_, "linux", oci_linux_fields),
@@ -82,7 +84,6 @@ int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spe
 {
 	struct oci_spec_doc doc = {0};
 	struct oci_spec spec;
-	struct oci_mount *mounts;
 	const struct json *v;
 	int r;
 
@@ -105,15 +106,12 @@ int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spe
 				 .root = *doc.root,
 				 .hostname = str_empty(doc.hostname) ? NULL : doc.hostname,
 				 .domainname = str_empty(doc.domainname) ? NULL : doc.domainname,
+				 .mounts = doc.mounts,
 				 .hooks = doc.hooks,
 				 .annotations = doc.annotations,
 				 .linux_ = doc.linux_.l};
 	if (doc.process)
 		spec.process = doc.process->p;
-	mounts = arena_new0n(a, struct oci_mount, doc.mounts.n + 1);
-	for (size_t i = 0; i < doc.mounts.n; i++)
-		mounts[i] = oci_at(&doc.mounts, struct oci_mount_doc, i)->m;
-	spec.mounts = (struct json_objects){.v = mounts, .n = doc.mounts.n};
 	*ret = spec;
 	return 0;
 }

@@ -91,6 +91,7 @@ struct oci_mount {
 	const char *type;        /* may be NULL for binds */
 	const char *source;      /* may be NULL; relative to the bundle for binds */
 	struct json_strings options;
+	struct json_objects uid_mappings, gid_mappings; /* struct oci_id_mapping: of this mount */
 };
 
 struct oci_hook {

@@ -2,9 +2,11 @@
  * some contexts allow. */
 #include "oci/runtime_spec_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "oci/id_mappings.h"
 
 int oci_invalid(struct error *err, const char *field, const char *what)
 {
@@ -54,19 +56,34 @@ static int check_hooks(const struct json_objects *hooks, const char *name, struc
 	return 0;
 }
 
+static int check_mapping(const struct json_objects *list, size_t i, const char *name,
+			 struct error *err)
+{
+	char field[64];
+
+	(void)snprintf(field, sizeof(field), "mounts[%zu].%s", i, name);
+	return oci_id_mappings_check(list, field, err);
+}
+
 static int check_mounts(const struct json_objects *mounts, struct error *err)
 {
-	for (size_t i = 0; i < mounts->n; i++) {
-		const struct oci_mount_doc *m = oci_at(mounts, struct oci_mount_doc, i);
+	int r = 0;
 
-		if (m->m.destination[0] == '\0')
+	for (size_t i = 0; r == 0 && i < mounts->n; i++) {
+		const struct oci_mount *m = oci_at(mounts, struct oci_mount, i);
+
+		if (m->destination[0] == '\0')
 			return error_set(err, ERROR_INVALID, 0,
 					 "mounts[%zu].destination: must not be empty", i);
-		if (!oci_is_empty(m->uid_mappings) || !oci_is_empty(m->gid_mappings))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "mounts[%zu].uidMappings is not implemented", i);
+		if (!m->uid_mappings.n != !m->gid_mappings.n)
+			return error_set(err, ERROR_INVALID, 0,
+					 "mounts[%zu].%s: both kinds of mappings are needed", i,
+					 m->uid_mappings.n ? "gidMappings" : "uidMappings");
+		r = check_mapping(&m->uid_mappings, i, "uidMappings", err);
+		if (r == 0)
+			r = check_mapping(&m->gid_mappings, i, "gidMappings", err);
 	}
-	return 0;
+	return r;
 }
 
 int oci_spec_check(const struct oci_spec_doc *doc, struct error *err)

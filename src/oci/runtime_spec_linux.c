@@ -51,7 +51,7 @@ static int decode_namespaces(struct json_decoder *d, const struct json *v, void 
 	return 0;
 }
 
-static const struct json_field id_mapping_fields[] = {
+const struct json_field oci_id_mapping_fields[] = {
 	REQUIRED(struct oci_id_mapping, container_id, "containerID", U32),
 	REQUIRED(struct oci_id_mapping, host_id, "hostID", U32),
 	REQUIRED(struct oci_id_mapping, size, "size", U32),
@@ -96,9 +96,9 @@ static const struct json_field time_offsets_fields[] = {
 };
 const struct json_field oci_linux_fields[] = {
 	CUSTOM(struct oci_linux_doc, l.namespaces, "namespaces", decode_namespaces),
-	LIST(struct oci_linux_doc, l.uid_mappings, "uidMappings", id_mapping_fields,
+	LIST(struct oci_linux_doc, l.uid_mappings, "uidMappings", oci_id_mapping_fields,
 	     struct oci_id_mapping),
-	LIST(struct oci_linux_doc, l.gid_mappings, "gidMappings", id_mapping_fields,
+	LIST(struct oci_linux_doc, l.gid_mappings, "gidMappings", oci_id_mapping_fields,
 	     struct oci_id_mapping),
 	{.name = "timeOffsets",
 	 .type = JSON_DECODE_OBJECT,

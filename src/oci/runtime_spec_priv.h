@@ -22,7 +22,8 @@
 		.name = (name_), .type = JSON_DECODE_CUSTOM, .fn = (fn_) \
 	}
 
-extern const struct json_field oci_process_fields[], oci_linux_fields[], oci_resources_fields[];
+extern const struct json_field oci_process_fields[], oci_linux_fields[], oci_resources_fields[],
+	oci_id_mapping_fields[];
 
 int oci_decode_device_type(struct json_decoder *d, const struct json *v, void *field,
 			   struct error *err);
@@ -30,11 +31,6 @@ int oci_decode_device_type(struct json_decoder *d, const struct json *v, void *f
 struct oci_process_doc {
 	struct oci_process p;
 	const struct json *scheduler, *io_priority, *exec_cpu_affinity;
-};
-
-struct oci_mount_doc {
-	struct oci_mount m;
-	const struct json *uid_mappings, *gid_mappings;
 };
 
 struct oci_linux_doc {
@@ -47,7 +43,7 @@ struct oci_spec_doc {
 	const struct oci_process_doc *process;
 	const struct oci_root *root;
 	const char *hostname, *domainname;
-	struct json_objects mounts; /* struct oci_mount_doc */
+	struct json_objects mounts; /* struct oci_mount */
 	struct oci_hooks hooks;
 	struct json_string_map annotations;
 	struct oci_linux_doc linux_;

@@ -97,6 +97,7 @@ static void creation_done(struct creation *cr)
 		fd_close(&cr->setup.join_fds[i]);
 	fd_close(&cr->setup.proc_fd);
 	fd_close(&cr->setup.prepared_root_fd);
+	rootfs_close_idmapped(&cr->setup);
 	fd_close(&cr->child_sync_fd);
 	(void)arena_free(cr->arena);
 }
@@ -221,6 +222,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .listen_fd = c->listen_fd,
 			    .preserve_fds = args->preserve_fds,
 			    .no_new_keyring = args->no_new_keyring,
+			    .no_pivot = args->no_pivot,
 			    .target_pidfd = -EBADF,
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
@@ -246,6 +248,10 @@ static int prepare(struct creation *cr, struct error *err)
 			      "implemented");
 	if (r == 0)
 		r = cgroup_layout_detect(&c->cgroups, err);
+	if (r == 0)
+		r = rootfs_check_label(&cr->plan, err);
+	if (r == 0)
+		r = rootfs_prepare_idmapped(s, cr->arena, err);
 	if (r == 0)
 		r = prepare_seccomp(cr, err);
 	if (r < 0)

@@ -27,6 +27,8 @@ static const char *const proc_exceptions[] = {
  * CVE-2019-19921, CVE-2023-27561). */
 static int check_proc(const struct plan_mount *m, struct error *err)
 {
+	if (m->kind == PLAN_MOUNT_REMOUNT)
+		return 0; /* what is there was mounted by then */
 	if (strcmp(m->destination, "proc") == 0) {
 		if (m->kind == PLAN_MOUNT_FS ? str_eq(m->fstype, "proc") : m->options.bind)
 			return 0; /* a bind is verified to be procfs when it is made */
@@ -47,6 +49,56 @@ static const char *clean(struct arena *a, const char *path)
 	return root_clean_path(path, buf, sizeof(buf)) < 0 ? NULL : arena_strdup(a, buf);
 }
 
+static int check_bind(const struct plan_mount *p, struct error *err)
+{
+	if (str_empty(p->source))
+		return error_set(err, ERROR_INVALID, 0, "a bind mount needs a source");
+	if (mount_options_has_fs(&p->options))
+		return error_set(err, ERROR_INVALID, 0,
+				 "a bind mount takes no file system options");
+	return 0;
+}
+
+/* Options that only some kinds of mounts have. */
+static int check_options(const struct plan_mount *p, struct error *err)
+{
+	if (p->options.copy_up && (p->kind != PLAN_MOUNT_FS || !str_eq(p->fstype, "tmpfs")))
+		return error_set(err, ERROR_INVALID, 0, "options: tmpcopyup is for tmpfs");
+	if (p->options.idmap && p->kind != PLAN_MOUNT_BIND)
+		return error_set(err, ERROR_INVALID, 0,
+				 "options: only bind mounts can have id mappings");
+	return p->kind == PLAN_MOUNT_BIND ? check_bind(p, err) : 0;
+}
+
+static void plan_label(struct plan_mount *p, const char *label)
+{
+	/* their files are labelled by the policy */
+	if (p->kind != PLAN_MOUNT_FS || str_eq(p->fstype, "proc") || str_eq(p->fstype, "sysfs"))
+		return;
+	if (str_eq(p->fstype, "mqueue"))
+		p->root_label = label;
+	else
+		p->options.label = label;
+}
+
+static int plan_kind(const struct oci_mount *m, struct plan_mount *p, struct error *err)
+{
+	if (p->options.remount) {
+		p->kind = PLAN_MOUNT_REMOUNT;
+	} else if (p->options.bind || str_eq(m->type, "bind")) {
+		p->kind = PLAN_MOUNT_BIND;
+		p->options.bind = true;
+	} else if (str_empty(m->type)) {
+		return error_set(err, ERROR_INVALID, 0, "type: must not be empty");
+	} else if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0) {
+		p->kind = PLAN_MOUNT_CGROUP;
+	} else {
+		p->kind = PLAN_MOUNT_FS;
+		p->no_symlinks = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
+	}
+	return 0;
+}
+
 static int plan_mount_make(struct arena *a, const struct oci_mount *m, struct plan_mount *ret,
 			   struct error *err)
 {
@@ -60,29 +112,19 @@ static int plan_mount_make(struct arena *a, const struct oci_mount *m, struct pl
 		return error_set(err, ERROR_INVALID, ENAMETOOLONG, "destination");
 	if (strcmp(p.destination, ".") == 0)
 		return error_set(err, ERROR_INVALID, 0, "the root cannot be mounted over");
-
-	if (p.options.bind || str_eq(m->type, "bind")) {
-		p.kind = PLAN_MOUNT_BIND;
-		p.options.bind = true;
-		if (str_empty(m->source))
-			return error_set(err, ERROR_INVALID, 0, "a bind mount needs a source");
-		for (size_t i = 0; i < ARRAY_SIZE(p.options.file_system); i++)
-			if (p.options.file_system[i])
-				return error_set(err, ERROR_INVALID, 0,
-						 "a bind mount takes no file system options");
-	} else if (str_empty(m->type)) {
-		return error_set(err, ERROR_INVALID, 0, "type: must not be empty");
-	} else if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0) {
-		p.kind = PLAN_MOUNT_CGROUP;
-	} else {
-		p.kind = PLAN_MOUNT_FS;
-		p.no_symlinks = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
+	if (m->uid_mappings.n > 0) {
+		p.uid_mappings = &m->uid_mappings;
+		p.gid_mappings = &m->gid_mappings;
+		p.options.idmap = true;
 	}
-	r = check_proc(&p, err);
-	if (r < 0)
-		return r;
-	*ret = p;
-	return 0;
+	r = plan_kind(m, &p, err);
+	if (r == 0)
+		r = check_options(&p, err);
+	if (r == 0)
+		r = check_proc(&p, err);
+	if (r == 0)
+		*ret = p;
+	return r;
 }
 
 static const struct plan_device default_devices[] = {
@@ -134,13 +176,18 @@ static void note_mount(struct plan *plan, const struct plan_mount *m)
 		plan->has_devpts = true;
 	if (m->kind == PLAN_MOUNT_CGROUP)
 		plan->has_cgroup = true;
+	if (m->kind == PLAN_MOUNT_FS && mount_options_need_stage(&m->options))
+		plan->needs_stage = true;
 }
 
 int plan_make(struct arena *a, const struct oci_spec *spec, const char *init_path, struct plan *ret,
 	      struct error *err)
 {
 	static const char *const init_options[] = {"bind", "ro"};
-	struct plan plan = {.make_dev = true, .init_path = init_path};
+	struct plan plan = {
+		.make_dev = true,
+		.init_path = init_path,
+		.label = str_empty(spec->linux_.mount_label) ? NULL : spec->linux_.mount_label};
 	int r;
 
 	plan.mounts = arena_new0n(a, struct plan_mount, spec->mounts.n + 1);
@@ -150,6 +197,8 @@ int plan_make(struct arena *a, const struct oci_spec *spec, const char *init_pat
 		r = plan_mount_make(a, m, &plan.mounts[i], err);
 		if (r < 0)
 			return error_wrap(err, r, "mounts[%zu] '%s'", i, m->destination);
+		if (plan.label)
+			plan_label(&plan.mounts[i], plan.label);
 		note_mount(&plan, &plan.mounts[i]);
 	}
 	plan.mount_count = spec->mounts.n;

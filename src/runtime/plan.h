@@ -13,9 +13,10 @@
 struct error;
 
 enum plan_mount_kind {
-	PLAN_MOUNT_FS,     /* a new file system instance */
-	PLAN_MOUNT_BIND,   /* a copy of a host path's mount */
-	PLAN_MOUNT_CGROUP, /* the container's own cgroup */
+	PLAN_MOUNT_FS,      /* a new file system instance */
+	PLAN_MOUNT_BIND,    /* a copy of a host path's mount */
+	PLAN_MOUNT_CGROUP,  /* the container's own cgroup */
+	PLAN_MOUNT_REMOUNT, /* a change of what is mounted there by then */
 };
 
 struct plan_mount {
@@ -24,7 +25,10 @@ struct plan_mount {
 	const char *source;      /* bind: host path, relative to the bundle if not absolute */
 	const char *fstype;
 	struct mount_options options;
-	bool no_symlinks; /* /proc and /sys: the image must not redirect them */
+	/* borrowed: options.idmap's, or NULL: the container's */
+	const struct json_objects *uid_mappings, *gid_mappings;
+	const char *root_label; /* borrowed: SELinux label of the root directory; NULL: none */
+	bool no_symlinks;       /* /proc and /sys: the image must not redirect them */
 };
 
 struct plan_device {
@@ -43,6 +47,8 @@ struct plan {
 	bool make_dev;         /* /dev is ours to populate: no bind mount of the user's there */
 	bool has_devpts;       /* something is mounted at /dev/pts */
 	bool has_cgroup;       /* some mount is PLAN_MOUNT_CGROUP */
+	bool needs_stage;      /* linux/mount.h, mount_stage() */
+	const char *label;     /* borrowed: linux.mountLabel; NULL: none */
 	const char *init_path; /* borrowed; NULL: none */
 };
 

@@ -84,6 +84,8 @@ struct setup {
 	bool joins_cgroup;   /* the process moves itself; else the caller does it */
 	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen */
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
+	bool no_pivot;       /* MS_MOVE and chroot instead of pivot_root */
+	int *mount_fds; /* of the arena, or NULL: idmapped mounts, one for each of the plan's */
 
 	/* of the process, while it works */
 	int null_fd;          /* the host's null device, for streams that are not given */
@@ -112,7 +114,7 @@ extern const size_t create_stage_count, exec_stage_count;
 /* Block until the caller has put the process into its cgroup (once). */
 int setup_wait_cgroup(struct setup *s, struct error *err);
 
-/* rootfs.c */
+/* rootfs.c, rootfs_mounts.c, rootfs_devices.c, rootfs_paths.c */
 /* Open the bundle anew: an fd from before the mount namespace refers to the old one's mounts. */
 int rootfs_reopen_bundle(struct setup *s, struct error *err);
 int rootfs_set_propagation(struct setup *s, struct error *err);
@@ -126,6 +128,14 @@ int rootfs_enter(struct setup *s, struct error *err);
 /* rootfs_userns.c: a detached mount for a PLAN_MOUNT_FS, with what stands in for it where the
  * container's root may not make one. */
 int rootfs_new_file_system(struct setup *s, const struct plan_mount *m, struct error *err);
+
+/* Whether the host can label files as linux.mountLabel wants. */
+int rootfs_check_label(const struct plan *plan, struct error *err);
+
+/* rootfs_idmap.c, on the caller's side: make the mounts whose owners are mapped, for which it takes
+ * more rights than root in a user namespace has.  Fills s->mount_fds. */
+int rootfs_prepare_idmapped(struct setup *s, struct arena *a, struct error *err);
+void rootfs_close_idmapped(struct setup *s);
 
 /* console.c */
 int console_create(struct setup *s, struct error *err);

@@ -86,11 +86,13 @@ static void refused_mounts(void **state)
 		{DOC("{\"destination\":\"/x\",\"source\":\"/y\",\"options\":[\"bind\",\"size=1\"]}",
 		     ""),
 		 ERROR_INVALID},
-		{DOC("{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"tmpcopyup\"]}", ""),
-		 ERROR_NOT_IMPLEMENTED},
-		{DOC("{\"destination\":\"/x\",\"source\":\"/y\",\"options\":[\"bind\",\"idmap\"]}",
+		{DOC("{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"tmpcopyup\"]}", ""),
+		 ERROR_INVALID},
+		{DOC("{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"idmap\"]}", ""),
+		 ERROR_INVALID},
+		{DOC("{\"destination\":\"/x\",\"source\":\"/y\",\"options\":[\"bind\",\"sync\"]}",
 		     ""),
-		 ERROR_NOT_IMPLEMENTED},
+		 ERROR_INVALID},
 	};
 
 	(void)state;
