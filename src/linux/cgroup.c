@@ -461,7 +461,7 @@ int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup 
 		return r;
 	for (size_t i = 0; i < l->count; i++)
 		found = open_in(cg, i, cg->path) == 0 || found;
-	if (!found)
+	if (!found && !l->optional)
 		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
 	*ret = TAKE_PTR(cg);
 	return 0;

@@ -120,7 +120,8 @@ int cgroup_create(const struct cgroup_layout *l, const char *place, struct cgrou
 int cgroup_create_unified(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 			  struct error *err);
 int cgroup_create_rest(struct cgroup *cg, struct error *err);
-/* Open an existing one; hierarchies where it is missing are skipped; -ENOENT if it is nowhere. */
+/* Open an existing one; hierarchies where it is missing are skipped; -ENOENT if it is nowhere, unless the
+ * layout is optional. */
 int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		struct error *err);
 /* The caller's path in the unified tree, malloc'd; NULL if there is none. */

@@ -457,6 +457,19 @@ int runtime_create(const struct runtime_create_args *args, struct runtime_contai
 	return runtime_create_listening(args, -EBADF, ret, err);
 }
 
+/* That of an ordinary user's container may be none of its own. */
+static int open_cgroup(struct runtime_container *c, const char *place, struct error *err)
+{
+	autoerror struct error why = {0};
+	int r = cgroup_open(c->cgroups, place, &c->cgroup, &why);
+
+	if (r == -ENOENT && rootless_is()) {
+		cgroup_layout_set_optional(c->cgroups, true);
+		return cgroup_open(c->cgroups, place, &c->cgroup, err);
+	}
+	return r < 0 ? error_move(err, &why, r) : 0;
+}
+
 int runtime_open(const struct runtime_open_args *args, struct runtime_container **ret,
 		 struct error *err)
 {
@@ -477,7 +490,7 @@ int runtime_open(const struct runtime_open_args *args, struct runtime_container 
 			c->ns_flags |= (uint64_t)ns_flags[i];
 	r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
-		r = cgroup_open(c->cgroups, args->cgroup_place, &c->cgroup, err);
+		r = open_cgroup(c, args->cgroup_place, err);
 	if (r == 0)
 		r = load_seccomp(c, args->seccomp_cache_dir, args->seccomp_helper, err);
 	if (r < 0)

@@ -2,8 +2,11 @@
  * delegated to him. */
 #include "runtime/rootless.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +47,8 @@ char *rootless_state_root(void)
 /* In /tmp anybody may have made it before us. */
 static int check_owner(const char *root, struct error *err)
 {
-	autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int own_fd = -EBADF;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -52,7 +56,8 @@ static int check_owner(const char *root, struct error *err)
 	if (st.st_uid != geteuid())
 		return error_set(err, ERROR_FORBIDDEN, 0, "'%s' belongs to another user (uid %u)",
 				 root, (unsigned)st.st_uid);
-	if (fchmod(fd, S_ISVTX | 0700) < 0)
+	own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own_fd < 0 || fchmod(own_fd, S_ISVTX | 0700) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "change the mode of '%s'", root);
 	return 0;
 }
@@ -65,6 +70,96 @@ int rootless_make_state_root(const char *root, struct error *err)
 		return 0; /* state_create() makes it */
 	r = file_mkdir_p(AT_FDCWD, root, 0700, err);
 	return r < 0 ? r : check_owner(root, err);
+}
+
+/* -- processes ----------------------------------------------------------------------------- */
+
+struct process {
+	pid_t pid, parent;
+	ino_t pid_namespace; /* 0: not ours to see */
+	bool inside;
+};
+
+static bool read_process(int proc_fd, const char *name, struct process *ret)
+{
+	autofree char *text = NULL, *stat_file = xasprintf("%s/stat", name),
+		      *ns_file = xasprintf("%s/ns/pid", name);
+	struct stat st;
+	uint32_t pid;
+	char *p;
+
+	if (str_parse_u32(name, &pid) < 0 ||
+	    file_read(proc_fd, stat_file, 4096, &text, NULL, NULL) < 0)
+		return false;
+	*ret = (struct process){.pid = (pid_t)pid};
+	p = strrchr(text, ')'); /* the name may hold anything */
+	if (!p || sscanf(p + 1, " %*c %d", &ret->parent) != 1)
+		return false;
+	if (fstatat(proc_fd, ns_file, &st, 0) == 0)
+		ret->pid_namespace = st.st_ino;
+	return true;
+}
+
+static bool has_inside(const struct process *v, size_t n, pid_t pid)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].pid == pid)
+			return v[i].inside;
+	return false;
+}
+
+/* Parents come and go in any order: until nobody is added. */
+static size_t mark_inside(struct process *v, size_t n, pid_t pid)
+{
+	ino_t own = 0, container = 0;
+	size_t total = 0, before;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].pid == pid)
+			container = v[i].pid_namespace;
+		if (v[i].pid == getpid())
+			own = v[i].pid_namespace;
+	}
+	do {
+		before = total;
+		total = 0;
+		for (size_t i = 0; i < n; i++) {
+			v[i].inside = v[i].inside || v[i].pid == pid ||
+				      (container && container != own &&
+				       v[i].pid_namespace == container) ||
+				      has_inside(v, n, v[i].parent);
+			total += v[i].inside;
+		}
+	} while (total != before);
+	return total;
+}
+
+int rootless_pids(pid_t pid, pid_t **ret, size_t *ret_count, struct error *err)
+{
+	autofree struct process *v = NULL;
+	size_t n = 0, cap = 0, count = 0;
+	struct dirent *entry;
+	DIR *dir = opendir("/proc");
+	pid_t *pids;
+
+	if (!dir)
+		return error_set(err, ERROR_INTERNAL, errno, "open /proc");
+	while ((entry = readdir(dir))) {
+		struct process p;
+
+		if (!read_process(dirfd(dir), entry->d_name, &p))
+			continue;
+		xgrow(v, n, cap);
+		v[n++] = p;
+	}
+	(void)closedir(dir);
+	pids = xnew0n(pid_t, (pid ? mark_inside(v, n, pid) : 0) + 1);
+	for (size_t i = 0; i < n; i++)
+		if (v[i].inside)
+			pids[count++] = v[i].pid;
+	*ret = pids;
+	*ret_count = count;
+	return 0;
 }
 
 /* -- limits -------------------------------------------------------------------------------- */

@@ -18,9 +18,11 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "linux/cgroup.h"
+#include "linux/rootless.h"
 #include "linux/sys.h"
 #include "oci/runtime_spec.h"
 #include "runtime/launch_priv.h"
+#include "runtime/rootless_priv.h"
 #include "runtime/runtime.h"
 
 #define STATE_MAX    ((size_t)4 << 20)
@@ -418,6 +420,31 @@ int state_resume_container(const struct state *s, struct error *err)
 	return r < 0 ? r : cgroup_freeze(cg, false, err);
 }
 
+int state_pids(const struct state *s, pid_t **ret, size_t *ret_count, struct error *err)
+{
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	autoerror struct error why = {0};
+	int r = state_open_cgroup(s, &layout, &cg, &why);
+
+	if (r == 0)
+		return cgroup_pids(cg, ret, ret_count, err);
+	if (r == -ENOENT && rootless_is())
+		return rootless_pids(process_is_alive(s) ? s->pid : 0, ret, ret_count, err);
+	return error_move(err, &why, r);
+}
+
+static int kill_without_cgroup(const struct state *s, int signo, struct error *err)
+{
+	autofree pid_t *pids = NULL;
+	size_t n = 0;
+	int r = state_pids(s, &pids, &n, err);
+
+	for (size_t i = 0; i < n; i++)
+		(void)kill(pids[i], signo); /* ESRCH: gone meanwhile */
+	return r;
+}
+
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
@@ -427,8 +454,12 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 	int r;
 
 	if (all) {
-		r = state_open_cgroup(s, &layout, &cg, err);
-		return r < 0 ? r : cgroup_kill(cg, signo, err);
+		autoerror struct error why = {0};
+
+		r = state_open_cgroup(s, &layout, &cg, &why);
+		if (r == -ENOENT && rootless_is())
+			return kill_without_cgroup(s, signo, err);
+		return r < 0 ? error_move(err, &why, r) : cgroup_kill(cg, signo, err);
 	}
 	pidfd = state_open_process(s);
 	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, signo) < 0 && errno == ESRCH))

@@ -79,6 +79,9 @@ int state_open_process(const struct state *s);
 /* ERROR_CONFLICT "container not running", "container not paused". */
 int state_pause_container(const struct state *s, struct error *err);
 int state_resume_container(const struct state *s, struct error *err);
+/* All its processes (malloc'd): those in its cgroup, or for an ordinary user's container without one those
+ * that it has started. */
+int state_pids(const struct state *s, pid_t **ret, size_t *ret_count, struct error *err);
 /* Signal process 1, or with `all` everything in its cgroup.  ERROR_CONFLICT "container not
  * running". */
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err);

@@ -341,8 +341,6 @@ static int ps_table(const struct options *o, const pid_t *pids, size_t n, struct
 int command_ps(const struct options *o, int *ret_code, struct error *err)
 {
 	autostrbuf struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
-	autocgrouplayout struct cgroup_layout *layout = NULL;
-	autocgroup struct cgroup *cg = NULL;
 	autostate struct state *s = NULL;
 	autofree pid_t *pids = NULL;
 	size_t n = 0;
@@ -351,9 +349,7 @@ int command_ps(const struct options *o, int *ret_code, struct error *err)
 
 	(void)ret_code;
 	if (r == 0)
-		r = state_open_cgroup(s, &layout, &cg, err);
-	if (r == 0)
-		r = cgroup_pids(cg, &pids, &n, err);
+		r = state_pids(s, &pids, &n, err);
 	if (r < 0)
 		return r;
 	if (json)

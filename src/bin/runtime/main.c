@@ -7,10 +7,11 @@
 #include "base/str.h"
 #include "bin/runtime/commands.h"
 #include "bin/runtime/report.h"
+#include "linux/rootless.h"
 #include "linux/self.h"
 #include "oci/runtime_spec.h"
+#include "runtime/rootless.h"
 
-#define DEFAULT_ROOT      "/run/vessel-runtime"
 #define EXIT_NO_COMMAND   3
 #define EXIT_ERROR        1
 #define EXIT_EXEC_FAILURE 255
@@ -58,6 +59,24 @@ static int command_help(const struct options *o, int *ret_code, struct error *er
 	return 0;
 }
 
+static int set_rootless(const char *word, struct error *err)
+{
+	static const struct {
+		const char *word;
+		enum rootless value;
+	} words[] = {
+		{"auto", ROOTLESS_AUTO}, {"", ROOTLESS_AUTO},       {"true", ROOTLESS_TRUE},
+		{"1", ROOTLESS_TRUE},    {"false", ROOTLESS_FALSE}, {"0", ROOTLESS_FALSE},
+	};
+
+	for (size_t i = 0; word && i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i].word, word) == 0) {
+			rootless_set(words[i].value);
+			return 0;
+		}
+	return word ? error_set(err, ERROR_INVALID, 0, "invalid rootless: %s", word) : 0;
+}
+
 static int check_globals(const struct options *o, struct error *err)
 {
 	const char *format = o->value[OPT_LOG_FORMAT], *rootless = o->value[OPT_ROOTLESS];
@@ -67,13 +86,19 @@ static int check_globals(const struct options *o, struct error *err)
 	if (options_has(o, OPT_SYSTEMD_CGROUP))
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "--systemd-cgroup is not implemented");
-	if (str_eq(rootless, "true"))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "--rootless=true is not implemented");
-	return 0;
+	return set_rootless(rootless, err);
 }
 
-static int run(const struct options *o, char *argv[], int *ret_code, struct error *err)
+/* Nothing is made when --root names the place: whoever did that has one. */
+static int choose_root(struct options *o, struct error *err)
+{
+	if (o->value[OPT_ROOT])
+		return 0;
+	o->value[OPT_ROOT] = rootless_state_root(); /* as long as the process */
+	return rootless_make_state_root(o->value[OPT_ROOT], err);
+}
+
+static int run(struct options *o, char *argv[], int *ret_code, struct error *err)
 {
 	const struct command *c = o->command;
 	int r = check_globals(o, err);
@@ -88,6 +113,9 @@ static int run(const struct options *o, char *argv[], int *ret_code, struct erro
 		options_print_help(stdout, c);
 		return 0;
 	}
+	r = choose_root(o, err);
+	if (r < 0)
+		return r;
 	if (c->executes) {
 		r = self_reexec(argv, err);
 		if (r < 0)
@@ -109,7 +137,7 @@ static int usage_error(const struct options *o, const struct error *err)
 
 int main(int argc, char *argv[])
 {
-	autooptions struct options o = {.value[OPT_ROOT] = DEFAULT_ROOT};
+	autooptions struct options o = {0};
 	autoerror struct error err = {0};
 	int code = 0, r;
 

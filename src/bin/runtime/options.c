@@ -30,7 +30,8 @@ struct option_row {
 
 static const struct option_row rows[OPT_COUNT] = {
 	[OPT_ROOT] = {"root", 0, KIND_VALUE, NULL,
-		      "directory of the containers' states; it should be on a tmpfs"},
+		      "directory of the containers' states; it should be on a tmpfs (default: "
+		      "/run/vessel-runtime, or $XDG_RUNTIME_DIR/vessel-runtime)"},
 	[OPT_LOG] = {"log", 0, KIND_VALUE, NULL, "file that errors and warnings are written to"},
 	[OPT_LOG_FORMAT] = {"log-format", 0, KIND_VALUE, NULL, "'text' (default) or 'json'"},
 	[OPT_DEBUG] = {"debug", 0, KIND_FLAG, NULL, "log more"},

@@ -2,14 +2,18 @@
 
 import array
 import ctypes
+import json
 import os
+import select
 import shutil
 import socket
+import subprocess
 
 from harness import CGROUP_ROOT, TOP, equal, expect, test
 
 UID, GID = 12345, 12346  # nobody in /etc/passwd
 RANGE = 700000           # what subuid(5) grants him in some cases
+LIMIT = 1000             # looks at something that is about to be
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND = 4096
 
@@ -72,6 +76,12 @@ def grant(box, tools=True):
     box.linux["gidMappings"] = [mapping(0, GID), mapping(1, 2 * RANGE, 65536)]
 
 
+def ended(pidfd):
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    expect(poll.poll(60000), "the process lives on")
+
+
 @test("an ordinary user runs a container with his own id alone")
 def single(box):
     rootless(box)
@@ -112,6 +122,96 @@ def force(box):
     box.runtime("delete", "--force", box.id, check=True)
     path = "/proc/%d/stat" % pid  # a zombie until its new parent looks
     expect(not os.path.exists(path) or open(path).read().rpartition(")")[2].split()[0] in "ZX", "process 1 lives on")
+
+
+@test("exec into a running container")
+def exec_(box):
+    rootless(box)
+    box.start("pause")
+    report = box.exec("report", "ids", "namespaces", "fds", "status").json()
+    equal((report["ids"]["uid"], report["ids"]["gid"]), (0, 0))
+    expect(report["ids"]["pid"] > 1, "no pid namespace")
+    for kind in ("user", "pid", "mnt", "ipc", "uts"):
+        expect(report["namespaces"][kind] != os.readlink("/proc/self/ns/" + kind), "not in the container's " + kind)
+    equal([fd for fd in report["fds"] if int(fd) > 2], [])
+    equal(box.exec("/bin/sh", "-c", "exit 9", check=False).code, 9)
+    result = box.exec("/nowhere", check=False)
+    expect("no such file" in result.err, result.err)
+
+
+@test("exec with a range of ids, as another user")
+def exec_range(box):
+    grant(box)
+    box.start("pause")
+    report = box.exec("report", "ids", options=("--user", "1000:1001", "--additional-gids", "5"))
+    equal([report.json()["ids"][key] for key in ("uid", "gid", "groups")], [1000, 1001, [5]])
+
+
+@test("list, ps, kill --all without a cgroup")
+def processes(box):
+    rootless(box)
+    box.start("/bin/sh", "-c", "sleep 1000 & sleep 1000; exit 3")
+    wanted = 3
+    for _ in range(LIMIT):
+        pids = json.loads(box.runtime("ps", "--format", "json", box.id, check=True).out)
+        if len(pids) == wanted:
+            break
+    equal(len(pids), wanted)
+    expect(box.id in box.runtime("list", check=True).out, "not in the list")
+    pidfds = [os.pidfd_open(pid) for pid in pids]
+    box.runtime("kill", "--all", box.id, "KILL", check=True)
+    for pidfd in pidfds:
+        ended(pidfd)
+        os.close(pidfd)
+    equal(box.status(), "stopped")
+
+
+@test("pause is refused without a cgroup")
+def pause(box):
+    rootless(box)
+    box.start("pause")
+    result = box.runtime("pause", box.id)
+    expect(result.code != 0 and "cgroup" in result.err, result.err)
+
+
+@test("the default of --root: $XDG_RUNTIME_DIR, or a directory of his own in /tmp")
+def default_root(box):
+    rootless(box)
+    box.write()
+    command = [box.suite.runtime, "run", "--bundle", box.dir, box.id]
+    for where in (os.path.join(box.dir, "xdg"), None):
+        env = {"PATH": "/bin", **({"XDG_RUNTIME_DIR": where} if where else {})}
+        state = where + "/vessel-runtime" if where else "/tmp/vessel-runtime-%d" % UID
+        shutil.rmtree(state, ignore_errors=True)
+        if where:
+            os.mkdir(where)
+            os.chown(where, UID, GID)
+        try:
+            done = subprocess.run([*command[:1], "list"], user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+                                  capture_output=True, text=True)
+            equal(done.returncode, 0, done.stderr)
+            status = os.stat(state)
+            equal((status.st_mode & 0o7777, status.st_uid), (0o1700, UID))
+            done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+                                  capture_output=True, text=True)
+            equal(done.returncode, 0, done.stderr)
+            if not where:
+                os.chown(state, UID + 1, GID)
+                done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+                                      capture_output=True, text=True)
+                expect(done.returncode == 1 and "belongs to another user" in done.stderr, done.stderr)
+        finally:
+            shutil.rmtree(state)
+
+
+@test("--rootless is auto, true or false")
+def option(box):
+    rootless(box)
+    for word, good in (("auto", True), ("true", True), ("false", False), ("perhaps", False)):
+        box.global_options = ["--rootless", word]
+        result = box.run("exit", "0", check=False)
+        equal(result.code == 0, good, "%s: %s" % (word, result.err))
+    box.global_options = []
 
 
 @test("a network namespace of its own, with loopback")
