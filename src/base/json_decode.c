@@ -386,3 +386,15 @@ int json_decoder_object(struct json_decoder *d, const struct json *v,
 {
 	return decode_table(d, v, table, out, err);
 }
+
+int json_decoder_member(struct json_decoder *d, const struct json *obj, size_t i,
+			const struct json_field *table, void *out, struct error *err)
+{
+	const struct step step = {.up = d->at, .name = json_key_at(obj, i)};
+	int r;
+
+	d->at = &step;
+	r = decode_table(d, json_value_at(obj, i), table, out, err);
+	d->at = step.up;
+	return r;
+}

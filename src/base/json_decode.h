@@ -102,3 +102,6 @@ int json_decoder_error(struct json_decoder *d, struct error *err, const char *fm
 /* For custom rows: decode a nested object below the current path. */
 int json_decoder_object(struct json_decoder *d, const struct json *v,
 			const struct json_field *table, void *out, struct error *err);
+/* The same for the member i of an object whose keys are names of the user's. */
+int json_decoder_member(struct json_decoder *d, const struct json *obj, size_t i,
+			const struct json_field *table, void *out, struct error *err);

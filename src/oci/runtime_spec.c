@@ -1,6 +1,8 @@
 /* The runtime-spec's config.json, decoded by tables; then what tables cannot say is checked. */
 #include "oci/runtime_spec.h"
 
+#include <string.h>
+
 #include "base/str.h"
 #include "oci/runtime_spec_priv.h"
 
@@ -34,8 +36,7 @@ static const struct json_field hooks_fields[] = {
 };
 static const struct json_field spec_fields[] = {
 	REQUIRED(struct oci_spec_doc, version, "ociVersion", STRING),
-	JSON_FIELD_PTR(struct oci_spec_doc, "process", JSON_DECODE_OBJECT_PTR, process,
-		       oci_process_fields, struct oci_process_doc, 0),
+	OPTIONAL(struct oci_spec_doc, process, "process", oci_process_fields, struct oci_process),
 	OPTIONAL(struct oci_spec_doc, root, "root", root_fields, struct oci_root),
 	FIELD(struct oci_spec_doc, hostname, "hostname", STRING),
 	FIELD(struct oci_spec_doc, domainname, "domainname", STRING),
@@ -47,20 +48,53 @@ static const struct json_field spec_fields[] = {
 	{0},
 };
 
+int oci_decode_name(struct json_decoder *d, const struct json *v, const struct oci_name *names,
+		    uint32_t *ret, struct error *err)
+{
+	const char *name = json_string(v);
+
+	if (!name)
+		return json_decoder_error(d, err, "expected a string");
+	for (; names->name; names++)
+		if (strcmp(names->name, name) == 0) {
+			*ret = names->value;
+			return 0;
+		}
+	return json_decoder_error(d, err, "unknown value '%s'", name);
+}
+
+int oci_decode_flags(struct json_decoder *d, const struct json *v, const struct oci_name *names,
+		     uint32_t *ret, struct error *err)
+{
+	uint32_t flags = 0, one = 0;
+
+	if (json_type(v) != JSON_ARRAY)
+		return json_decoder_error(d, err, "expected an array");
+	for (size_t i = 0; i < json_count(v); i++) {
+		int r = oci_decode_name(d, json_at(v, i), names, &one, err);
+
+		if (r < 0)
+			return r;
+		flags |= one;
+	}
+	*ret = flags;
+	return 0;
+}
+
 /* -- public ------------------------------------------------------------------------------- */
 
 int oci_process_parse(struct arena *a, const struct json *v, struct oci_process *ret,
 		      struct error *err)
 {
-	struct oci_process_doc doc = {0};
-	int r = json_decode(a, v, oci_process_fields, &doc, "process", err);
+	struct oci_process process = {0};
+	int r = json_decode(a, v, oci_process_fields, &process, "process", err);
 
 	if (r < 0)
 		return r;
-	r = oci_process_check(&doc, err);
+	r = oci_process_check(&process, err);
 	if (r < 0)
 		return r;
-	*ret = doc.p;
+	*ret = process;
 	return 0;
 }
 
@@ -109,9 +143,9 @@ int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spe
 				 .mounts = doc.mounts,
 				 .hooks = doc.hooks,
 				 .annotations = doc.annotations,
-				 .linux_ = doc.linux_.l};
+				 .linux_ = doc.linux_};
 	if (doc.process)
-		spec.process = doc.process->p;
+		spec.process = *doc.process;
 	*ret = spec;
 	return 0;
 }

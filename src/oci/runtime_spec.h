@@ -1,11 +1,11 @@
-/* oci/runtime_spec.h - the OCI runtime-spec's config.json as C structs (Linux, version 1.2).
+/* oci/runtime_spec.h - the OCI runtime-spec's config.json as C structs (Linux, version 1.3).
  *
  * oci_spec_parse() decodes and validates; everything lives in the caller's arena.  A member that
  * asks for something this runtime cannot do yet is ERROR_NOT_IMPLEMENTED naming the field; zero
  * and empty values of such members are accepted.  Errors name the field by its path in the
  * document: "linux.namespaces[2].type: unknown namespace 'foo'".
  *
- * Specification: https://github.com/opencontainers/runtime-spec/blob/v1.2.1/config.md and
+ * Specification: https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md and
  * config-linux.md.
  */
 #pragma once
@@ -67,6 +67,24 @@ struct oci_rlimit {
 	uint64_t hard, soft; /* UINT64_MAX: unlimited */
 };
 
+/* sched_setattr(2); numbers are the kernel's */
+struct oci_scheduler {
+	uint32_t policy; /* SCHED_* */
+	const char *policy_name;
+	int nice, priority;
+	uint64_t flags;                     /* SCHED_FLAG_* */
+	uint64_t runtime, deadline, period; /* ns; SCHED_DEADLINE */
+};
+
+struct oci_io_priority {   /* ioprio_set(2) */
+	uint32_t io_class; /* IOPRIO_CLASS_* */
+	int priority;      /* 0 (highest) ... 7 */
+};
+
+struct oci_cpu_affinity { /* of processes that join a container; lists as in linux/cpulist.h */
+	const char *initial, *final; /* before and in the container's cgroup; NULL: unchanged */
+};
+
 struct oci_process {
 	bool terminal;
 	bool no_new_privileges;
@@ -79,6 +97,9 @@ struct oci_process {
 	const int *oom_score_adj;                    /* NULL: unchanged */
 	const char *apparmor_profile;                /* NULL: none */
 	const char *selinux_label;                   /* NULL: none */
+	const struct oci_scheduler *scheduler;       /* NULL: inherited */
+	const struct oci_io_priority *io_priority;   /* NULL: inherited */
+	struct oci_cpu_affinity exec_cpu_affinity;
 };
 
 struct oci_root {
@@ -184,6 +205,23 @@ struct oci_time_offset { /* seconds and nanoseconds added to a clock */
 	uint32_t nanosecs;
 };
 
+struct oci_net_device {
+	const char *name;     /* on the host */
+	const char *new_name; /* in the container; may end in "%d"; never NULL */
+};
+
+struct oci_intel_rdt {       /* resctrl file system; NULL and empty: unset */
+	const char *clos_id; /* NULL: the container's id; "/": the default class */
+	struct json_strings schemata;
+	const char *l3_cache_schema, *mem_bw_schema;
+	bool enable_monitoring;
+};
+
+struct oci_memory_policy {    /* set_mempolicy(2) */
+	uint32_t mode, flags; /* MPOL_*, MPOL_F_* */
+	const char *nodes;    /* linux/cpulist.h; NULL: none */
+};
+
 struct oci_linux {
 	struct oci_namespace namespaces[OCI_NAMESPACE_COUNT];
 	struct json_objects uid_mappings, gid_mappings; /* struct oci_id_mapping */
@@ -196,6 +234,11 @@ struct oci_linux {
 	const char *mount_label;
 	struct json_string_map sysctl;
 	const struct json *seccomp; /* NULL: none; see linux/seccomp_program.h */
+	const char *seccomp_listener_path, *seccomp_listener_metadata; /* NULL: none */
+	struct json_objects net_devices;                               /* struct oci_net_device */
+	const struct oci_intel_rdt *intel_rdt;                         /* NULL: none */
+	const struct oci_memory_policy *memory_policy;                 /* NULL: inherited */
+	const uint32_t *personality;                                   /* PER_*; NULL: inherited */
 };
 
 struct oci_spec {
@@ -224,3 +267,10 @@ int oci_resources_parse(struct arena *a, const struct json *v, struct oci_resour
 
 /* The spec's name of a namespace type: "network". */
 const char *oci_namespace_name(enum oci_namespace_type type);
+
+/* What `linux.memoryPolicy` may name; the last row's name is NULL. */
+struct oci_name {
+	const char *name;
+	uint32_t value;
+};
+extern const struct oci_name oci_memory_policy_modes[], oci_memory_policy_flags[];

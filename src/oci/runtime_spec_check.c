@@ -86,6 +86,24 @@ static int check_mounts(const struct json_objects *mounts, struct error *err)
 	return r;
 }
 
+/* Semantic versioning: MAJOR.MINOR.PATCH, perhaps with "-rc.1" or "+dev".  Documents of 1.x are ours;
+ * what drafts before 1.0 said is not promised, but where it is the same it works. */
+static bool is_supported_version(const char *version)
+{
+	const char *p = version;
+
+	for (int part = 0; part < 3; part++) {
+		size_t digits = strspn(p, "0123456789");
+
+		if (digits == 0 || (part == 0 && (digits != 1 || *p > '1')))
+			return false;
+		p += digits;
+		if (part < 2 && *p++ != '.')
+			return false;
+	}
+	return *p == '\0' || ((*p == '-' || *p == '+') && p[1]);
+}
+
 int oci_spec_check(const struct oci_spec_doc *doc, struct error *err)
 {
 	const struct {
@@ -101,8 +119,7 @@ int oci_spec_check(const struct oci_spec_doc *doc, struct error *err)
 	};
 	int r = 0;
 
-	/* Semantic versioning: 1.x documents are ours, and 0.x drafts were never promised. */
-	if (!str_has_prefix(doc->version, "1.") && !str_has_prefix(doc->version, "0."))
+	if (!is_supported_version(doc->version))
 		return error_set(err, ERROR_INVALID, 0, "ociVersion: '%s' is not supported",
 				 doc->version);
 	if (!doc->root)
@@ -111,11 +128,10 @@ int oci_spec_check(const struct oci_spec_doc *doc, struct error *err)
 		return oci_invalid(err, "root.path", "must not be empty");
 	if (!oci_is_empty(doc->vm))
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "vm is not implemented");
-	if (doc->hostname && doc->hostname[0] &&
-	    !doc->linux_.l.namespaces[OCI_NAMESPACE_UTS].present)
+	if (doc->hostname && doc->hostname[0] && !doc->linux_.namespaces[OCI_NAMESPACE_UTS].present)
 		return oci_invalid(err, "hostname", "given without a uts namespace");
 	if (doc->domainname && doc->domainname[0] &&
-	    !doc->linux_.l.namespaces[OCI_NAMESPACE_UTS].present)
+	    !doc->linux_.namespaces[OCI_NAMESPACE_UTS].present)
 		return oci_invalid(err, "domainname", "given without a uts namespace");
 	if (doc->process)
 		r = oci_process_check(doc->process, err);

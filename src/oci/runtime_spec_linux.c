@@ -1,9 +1,12 @@
 /* The `linux` object of config.json, and its table; `resources` has a file of its own. */
 #include <assert.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/personality.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "linux/cpulist.h"
 #include "oci/id_mappings.h"
 #include "oci/runtime_spec_priv.h"
 
@@ -90,33 +93,166 @@ static int decode_time_offset(struct json_decoder *d, const struct json *v, void
 }
 
 static const struct json_field time_offsets_fields[] = {
-	CUSTOM(struct oci_linux_doc, l.monotonic, "monotonic", decode_time_offset),
-	CUSTOM(struct oci_linux_doc, l.boottime, "boottime", decode_time_offset),
+	CUSTOM(struct oci_linux, monotonic, "monotonic", decode_time_offset),
+	CUSTOM(struct oci_linux, boottime, "boottime", decode_time_offset),
 	{0},
 };
+
+/* The compiler decodes the rest of it; what goes to the agent is not its business. */
+static int decode_seccomp(struct json_decoder *d, const struct json *v, void *field,
+			  struct error *err)
+{
+	static const struct json_field fields[] = {
+		FIELD(struct oci_linux, seccomp_listener_path, "listenerPath", STRING),
+		FIELD(struct oci_linux, seccomp_listener_metadata, "listenerMetadata", STRING),
+		{0},
+	};
+	struct oci_linux *l = field;
+
+	l->seccomp = v;
+	return json_decoder_object(d, v, fields, l, err);
+}
+
+static const struct json_field intel_rdt_fields[] = {
+	FIELD(struct oci_intel_rdt, clos_id, "closID", STRING),
+	FIELD(struct oci_intel_rdt, schemata, "schemata", STRINGS),
+	FIELD(struct oci_intel_rdt, l3_cache_schema, "l3CacheSchema", STRING),
+	FIELD(struct oci_intel_rdt, mem_bw_schema, "memBwSchema", STRING),
+	FIELD(struct oci_intel_rdt, enable_monitoring, "enableMonitoring", BOOL),
+	{0},
+};
+
+struct personality {
+	uint32_t domain, flags;
+};
+
+static int decode_domain(struct json_decoder *d, const struct json *v, void *field,
+			 struct error *err)
+{
+	static const struct oci_name names[] = {
+		{"LINUX", PER_LINUX}, {"LINUX32", PER_LINUX32}, {NULL, 0}};
+
+	return oci_decode_name(d, v, names, field, err);
+}
+
+/* The specification has room for flags and names none. */
+static int decode_personality_flags(struct json_decoder *d, const struct json *v, void *field,
+				    struct error *err)
+{
+	static const struct oci_name names[] = {{NULL, 0}};
+
+	return oci_decode_flags(d, v, names, field, err);
+}
+
+static int decode_personality(struct json_decoder *d, const struct json *v, void *field,
+			      struct error *err)
+{
+	static const struct json_field fields[] = {
+		{.name = "domain",
+		 .type = JSON_DECODE_CUSTOM,
+		 .offset = offsetof(struct personality, domain),
+		 .flags = JSON_REQUIRED,
+		 .fn = decode_domain},
+		CUSTOM(struct personality, flags, "flags", decode_personality_flags),
+		{0},
+	};
+	struct personality *p = arena_new0(json_decoder_arena(d), struct personality);
+	int r = json_decoder_object(d, v, fields, p, err);
+
+	if (r == 0)
+		*(const uint32_t **)field = &p->domain;
+	return r;
+}
+
+const struct oci_name oci_memory_policy_modes[] = {
+	/* include/uapi/linux/mempolicy.h */
+	{"MPOL_DEFAULT", 0},
+	{"MPOL_PREFERRED", 1},
+	{"MPOL_BIND", 2},
+	{"MPOL_INTERLEAVE", 3},
+	{"MPOL_LOCAL", 4},
+	{"MPOL_PREFERRED_MANY", 5},
+	{"MPOL_WEIGHTED_INTERLEAVE", 6},
+	{NULL, 0},
+};
+const struct oci_name oci_memory_policy_flags[] = {
+	{"MPOL_F_NUMA_BALANCING", 1U << 13},
+	{"MPOL_F_RELATIVE_NODES", 1U << 14},
+	{"MPOL_F_STATIC_NODES", 1U << 15},
+	{NULL, 0},
+};
+
+static int decode_mode(struct json_decoder *d, const struct json *v, void *field, struct error *err)
+{
+	return oci_decode_name(d, v, oci_memory_policy_modes, field, err);
+}
+
+static int decode_policy_flags(struct json_decoder *d, const struct json *v, void *field,
+			       struct error *err)
+{
+	return oci_decode_flags(d, v, oci_memory_policy_flags, field, err);
+}
+
+static const struct json_field memory_policy_fields[] = {
+	{.name = "mode",
+	 .type = JSON_DECODE_CUSTOM,
+	 .offset = offsetof(struct oci_memory_policy, mode),
+	 .flags = JSON_REQUIRED,
+	 .fn = decode_mode},
+	FIELD(struct oci_memory_policy, nodes, "nodes", STRING),
+	CUSTOM(struct oci_memory_policy, flags, "flags", decode_policy_flags),
+	{0},
+};
+
+static int decode_net_devices(struct json_decoder *d, const struct json *v, void *field,
+			      struct error *err)
+{
+	static const struct json_field fields[] = {
+		FIELD(struct oci_net_device, new_name, "name", STRING), {0}};
+	struct json_objects *list = field;
+	struct oci_net_device *devices;
+	size_t n = json_count(v);
+
+	if (json_type(v) != JSON_OBJECT)
+		return json_decoder_error(d, err, "expected an object");
+	devices = arena_new0n(json_decoder_arena(d), struct oci_net_device, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		int r = json_decoder_member(d, v, i, fields, &devices[i], err);
+
+		if (r < 0)
+			return r;
+		devices[i].name = json_key_at(v, i);
+		if (str_empty(devices[i].new_name))
+			devices[i].new_name = devices[i].name;
+	}
+	*list = (struct json_objects){.v = devices, .n = n};
+	return 0;
+}
+
 const struct json_field oci_linux_fields[] = {
-	CUSTOM(struct oci_linux_doc, l.namespaces, "namespaces", decode_namespaces),
-	LIST(struct oci_linux_doc, l.uid_mappings, "uidMappings", oci_id_mapping_fields,
+	CUSTOM(struct oci_linux, namespaces, "namespaces", decode_namespaces),
+	LIST(struct oci_linux, uid_mappings, "uidMappings", oci_id_mapping_fields,
 	     struct oci_id_mapping),
-	LIST(struct oci_linux_doc, l.gid_mappings, "gidMappings", oci_id_mapping_fields,
+	LIST(struct oci_linux, gid_mappings, "gidMappings", oci_id_mapping_fields,
 	     struct oci_id_mapping),
 	{.name = "timeOffsets",
 	 .type = JSON_DECODE_OBJECT,
 	 .offset = 0,
 	 .sub = time_offsets_fields},
-	LIST(struct oci_linux_doc, l.devices, "devices", device_fields, struct oci_device),
-	FIELD(struct oci_linux_doc, l.cgroups_path, "cgroupsPath", STRING),
-	SUB(struct oci_linux_doc, l.resources, "resources", oci_resources_fields),
-	FIELD(struct oci_linux_doc, l.rootfs_propagation, "rootfsPropagation", STRING),
-	FIELD(struct oci_linux_doc, l.masked_paths, "maskedPaths", STRINGS),
-	FIELD(struct oci_linux_doc, l.readonly_paths, "readonlyPaths", STRINGS),
-	FIELD(struct oci_linux_doc, l.mount_label, "mountLabel", STRING),
-	FIELD(struct oci_linux_doc, l.sysctl, "sysctl", STRING_MAP),
-	FIELD(struct oci_linux_doc, l.seccomp, "seccomp", VALUE),
-	FIELD(struct oci_linux_doc, intel_rdt, "intelRdt", VALUE),
-	FIELD(struct oci_linux_doc, personality, "personality", VALUE),
-	FIELD(struct oci_linux_doc, memory_policy, "memoryPolicy", VALUE),
-	FIELD(struct oci_linux_doc, net_devices, "netDevices", VALUE),
+	LIST(struct oci_linux, devices, "devices", device_fields, struct oci_device),
+	FIELD(struct oci_linux, cgroups_path, "cgroupsPath", STRING),
+	SUB(struct oci_linux, resources, "resources", oci_resources_fields),
+	FIELD(struct oci_linux, rootfs_propagation, "rootfsPropagation", STRING),
+	FIELD(struct oci_linux, masked_paths, "maskedPaths", STRINGS),
+	FIELD(struct oci_linux, readonly_paths, "readonlyPaths", STRINGS),
+	FIELD(struct oci_linux, mount_label, "mountLabel", STRING),
+	FIELD(struct oci_linux, sysctl, "sysctl", STRING_MAP),
+	WHOLE("seccomp", decode_seccomp),
+	OPTIONAL(struct oci_linux, intel_rdt, "intelRdt", intel_rdt_fields, struct oci_intel_rdt),
+	CUSTOM(struct oci_linux, personality, "personality", decode_personality),
+	OPTIONAL(struct oci_linux, memory_policy, "memoryPolicy", memory_policy_fields,
+		 struct oci_memory_policy),
+	CUSTOM(struct oci_linux, net_devices, "netDevices", decode_net_devices),
 	{0},
 };
 
@@ -138,48 +274,208 @@ static int check_mappings(const struct oci_linux *l, struct error *err)
 	return r < 0 ? r : oci_id_mappings_check(&l->gid_mappings, "linux.gidMappings", err);
 }
 
-int oci_linux_check(const struct oci_linux_doc *doc, struct error *err)
-{
-	static const char *const propagations[] = {"private",    "rprivate",   "slave",
-						   "rslave",     "shared",     "rshared",
-						   "unbindable", "runbindable"};
-	const struct oci_unsupported unsupported[] = {
-		{"linux.intelRdt", doc->intel_rdt},
-		{"linux.personality", doc->personality},
-		{"linux.memoryPolicy", doc->memory_policy},
-		{"linux.netDevices", doc->net_devices},
-	};
-	const struct oci_linux *l = &doc->l;
-	bool known = str_empty(l->rootfs_propagation);
-	int r = oci_check_unsupported(unsupported, ARRAY_SIZE(unsupported), err);
+/* -- sysctls: only those that a namespace of the container's own confines ------------------- */
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(propagations); i++)
-		known = known || str_eq(l->rootfs_propagation, propagations[i]);
-	if (!known)
-		return oci_invalid(err, "linux.rootfsPropagation", "unknown propagation");
-	for (size_t i = 0; i < l->devices.n; i++) {
-		const struct oci_device *dev = oci_at(&l->devices, struct oci_device, i);
+static bool is_name_or_below(const char *name, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(name, prefix, n) == 0 && (name[n] == '\0' || prefix[n - 1] == '.');
+}
+
+static int check_sysctl(const struct oci_linux *l, const char *key, struct error *err)
+{
+	static const struct {
+		const char *name; /* with a dot at its end: all below */
+		enum oci_namespace_type type;
+	} confined[] = {
+		{"net.", OCI_NAMESPACE_NETWORK},
+		{"fs.mqueue.", OCI_NAMESPACE_IPC},
+		{"kernel.msgmax", OCI_NAMESPACE_IPC},
+		{"kernel.msgmnb", OCI_NAMESPACE_IPC},
+		{"kernel.msgmni", OCI_NAMESPACE_IPC},
+		{"kernel.msg_next_id", OCI_NAMESPACE_IPC},
+		{"kernel.sem", OCI_NAMESPACE_IPC},
+		{"kernel.sem_next_id", OCI_NAMESPACE_IPC},
+		{"kernel.shmall", OCI_NAMESPACE_IPC},
+		{"kernel.shmmax", OCI_NAMESPACE_IPC},
+		{"kernel.shmmni", OCI_NAMESPACE_IPC},
+		{"kernel.shm_rmid_forced", OCI_NAMESPACE_IPC},
+		{"kernel.shm_next_id", OCI_NAMESPACE_IPC},
+		{"kernel.domainname", OCI_NAMESPACE_UTS},
+		{"kernel.hostname", OCI_NAMESPACE_UTS},
+		{"user.", OCI_NAMESPACE_USER},
+	};
+	char name[256];
+	bool slashes;
+
+	if (!str_copy(name, sizeof(name), key) || strstr(key, "..") || strstr(key, "//"))
+		return error_set(err, ERROR_INVALID, 0, "linux.sysctl: bad name '%s'", key);
+	slashes = name[strcspn(name, "./")] == '/'; /* sysctl(8): the first separator decides */
+	for (char *p = name; slashes && *p; p++)
+		*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
+	for (size_t i = 0; i < ARRAY_SIZE(confined); i++) {
+		if (!is_name_or_below(name, confined[i].name))
+			continue;
+		if (l->namespaces[confined[i].type].present)
+			return 0;
+		return error_set(err, ERROR_INVALID, 0,
+				 "linux.sysctl: '%s' needs a %s namespace of the container's own",
+				 key, oci_namespace_name(confined[i].type));
+	}
+	return error_set(err, ERROR_INVALID, 0, "linux.sysctl: '%s' is not confined by a namespace",
+			 key);
+}
+
+/* -- the rest ------------------------------------------------------------------------------ */
+
+static int check_intel_rdt(const struct oci_intel_rdt *rdt, struct error *err)
+{
+	const char *id = rdt->clos_id;
+
+	if (id && (str_eq(id, ".") || str_eq(id, "..") || (strchr(id, '/') && !str_eq(id, "/"))))
+		return oci_invalid(err, "linux.intelRdt.closID", "is not a directory's name");
+	if (!str_empty(rdt->l3_cache_schema) && strchr(rdt->l3_cache_schema, '\n'))
+		return oci_invalid(err, "linux.intelRdt.l3CacheSchema", "has more than one line");
+	if (!str_empty(rdt->mem_bw_schema) &&
+	    (!str_has_prefix(rdt->mem_bw_schema, "MB:") || strchr(rdt->mem_bw_schema, '\n')))
+		return oci_invalid(err, "linux.intelRdt.memBwSchema",
+				   "must be one line that starts with MB:");
+	for (size_t i = 0; i < rdt->schemata.n; i++)
+		if (strchr(rdt->schemata.v[i], '\n'))
+			return error_set(err, ERROR_INVALID, 0,
+					 "linux.intelRdt.schemata[%zu]: has more than one line", i);
+	return 0;
+}
+
+/* set_mempolicy(2): which modes take nodes */
+static int check_memory_policy(const struct oci_memory_policy *policy, struct error *err)
+{
+	enum { NO_NODES, MAY_HAVE_NODES, NEEDS_NODES };
+	static const int rule[] = {NO_NODES, MAY_HAVE_NODES, NEEDS_NODES, NEEDS_NODES,
+				   NO_NODES, NEEDS_NODES,    NEEDS_NODES};
+	uint64_t nodes[CPULIST_WORDS];
+	int n = policy->nodes ? cpulist_parse(policy->nodes, nodes) : 0;
+
+	if (n < 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "linux.memoryPolicy.nodes: '%s' is not a list of nodes",
+				 policy->nodes);
+	if (n > 0 && rule[policy->mode] == NO_NODES)
+		return error_set(err, ERROR_INVALID, 0, "linux.memoryPolicy.nodes: %s takes none",
+				 oci_memory_policy_modes[policy->mode].name);
+	if (n == 0 && rule[policy->mode] == NEEDS_NODES)
+		return error_set(err, ERROR_INVALID, 0, "linux.memoryPolicy.nodes: %s needs some",
+				 oci_memory_policy_modes[policy->mode].name);
+	return 0;
+}
+
+static bool is_link_name(const char *name)
+{
+	return name[0] && strlen(name) < IFNAMSIZ && !str_eq(name, ".") && !str_eq(name, "..") &&
+	       !name[strcspn(name, "/: \t\n\v\f\r")];
+}
+
+/* A name in the container may be a template: the kernel numbers "eth%d". */
+static bool is_new_link_name(const char *name)
+{
+	const char *percent = strchr(name, '%');
+
+	return is_link_name(name) && (!percent || strcmp(percent, "%d") == 0);
+}
+
+static int check_net_devices(const struct oci_linux *l, struct error *err)
+{
+	for (size_t i = 0; i < l->net_devices.n; i++) {
+		const struct oci_net_device *dev =
+			oci_at(&l->net_devices, struct oci_net_device, i);
+
+		if (!is_link_name(dev->name))
+			return error_set(err, ERROR_INVALID, 0,
+					 "linux.netDevices: '%s' is not a device's name",
+					 dev->name);
+		if (!is_new_link_name(dev->new_name))
+			return error_set(err, ERROR_INVALID, 0,
+					 "linux.netDevices.%s.name: '%s' is not a device's name",
+					 dev->name, dev->new_name);
+		for (size_t j = 0; j < i; j++)
+			if (!strchr(dev->new_name, '%') &&
+			    str_eq(dev->new_name,
+				   oci_at(&l->net_devices, struct oci_net_device, j)->new_name))
+				return error_set(err, ERROR_INVALID, 0,
+						 "linux.netDevices.%s.name: '%s' is given twice",
+						 dev->name, dev->new_name);
+	}
+	return 0;
+}
+
+static int check_paths(const struct json_strings *paths, const char *field, struct error *err)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		if (paths->v[i][0] != '/')
+			return error_set(err, ERROR_INVALID, 0, "%s[%zu]: must be an absolute path",
+					 field, i);
+	return 0;
+}
+
+static int check_devices(const struct json_objects *devices, struct error *err)
+{
+	for (size_t i = 0; i < devices->n; i++) {
+		const struct oci_device *dev = oci_at(devices, struct oci_device, i);
 
 		if (dev->path[0] != '/' || dev->type == 'a')
-			return error_set(err, ERROR_INVALID, 0, "linux.devices[%zu]: bad %s", i,
-					 dev->type == 'a' ? "type" : "path");
+			return error_set(err, ERROR_INVALID, 0, "linux.devices[%zu].%s: bad value",
+					 i, dev->type == 'a' ? "type" : "path");
 		if (dev->major < 0 || dev->minor < 0 || dev->major > 0xfff || dev->minor > 0xfffff)
 			return error_set(err, ERROR_INVALID, 0,
 					 "linux.devices[%zu]: bad device number", i);
 	}
-	for (size_t i = 0; i < l->masked_paths.n; i++)
-		if (l->masked_paths.v[i][0] != '/')
-			return oci_invalid(err, "linux.maskedPaths", "must be absolute paths");
-	for (size_t i = 0; i < l->readonly_paths.n; i++)
-		if (l->readonly_paths.v[i][0] != '/')
-			return oci_invalid(err, "linux.readonlyPaths", "must be absolute paths");
+	return 0;
+}
+
+static int check_settings(const struct oci_linux *l, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->sysctl.n; i++)
+		r = check_sysctl(l, l->sysctl.keys[i], err);
+	if (r == 0 && l->intel_rdt)
+		r = check_intel_rdt(l->intel_rdt, err);
+	if (r == 0 && l->memory_policy)
+		r = check_memory_policy(l->memory_policy, err);
+	if (r == 0)
+		r = check_net_devices(l, err);
+	if (r == 0 && !str_empty(l->seccomp_listener_metadata) &&
+	    str_empty(l->seccomp_listener_path))
+		r = oci_invalid(err, "linux.seccomp.listenerMetadata",
+				"given without listenerPath");
+	return r;
+}
+
+int oci_linux_check(const struct oci_linux *l, struct error *err)
+{
+	static const char *const propagations[] = {"private",    "rprivate",   "slave",
+						   "rslave",     "shared",     "rshared",
+						   "unbindable", "runbindable"};
+	bool known = str_empty(l->rootfs_propagation);
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(propagations); i++)
+		known = known || str_eq(l->rootfs_propagation, propagations[i]);
+	if (!known)
+		return oci_invalid(err, "linux.rootfsPropagation", "unknown propagation");
+	r = check_devices(&l->devices, err);
+	if (r == 0)
+		r = check_paths(&l->masked_paths, "linux.maskedPaths", err);
+	if (r == 0)
+		r = check_paths(&l->readonly_paths, "linux.readonlyPaths", err);
+	if (r < 0)
+		return r;
 	if ((l->monotonic.present || l->boottime.present) &&
 	    (!l->namespaces[OCI_NAMESPACE_TIME].present || l->namespaces[OCI_NAMESPACE_TIME].path))
 		return oci_invalid(err, "linux.timeOffsets", "given without a new time namespace");
 	r = check_mappings(l, err);
-	if (r < 0)
-		return r;
-	return oci_resources_check(&l->resources, "linux.resources", err);
+	if (r == 0)
+		r = check_settings(l, err);
+	return r < 0 ? r : oci_resources_check(&l->resources, "linux.resources", err);
 }

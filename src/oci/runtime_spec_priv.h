@@ -25,43 +25,33 @@
 extern const struct json_field oci_process_fields[], oci_linux_fields[], oci_resources_fields[],
 	oci_id_mapping_fields[];
 
+/* A member that is one of the table's names. */
+int oci_decode_name(struct json_decoder *d, const struct json *v, const struct oci_name *names,
+		    uint32_t *ret, struct error *err);
+/* An array of such: their values ORed. */
+int oci_decode_flags(struct json_decoder *d, const struct json *v, const struct oci_name *names,
+		     uint32_t *ret, struct error *err);
 int oci_decode_device_type(struct json_decoder *d, const struct json *v, void *field,
 			   struct error *err);
 
-struct oci_process_doc {
-	struct oci_process p;
-	const struct json *scheduler, *io_priority, *exec_cpu_affinity;
-};
-
-struct oci_linux_doc {
-	struct oci_linux l;
-	const struct json *intel_rdt, *personality, *memory_policy, *net_devices;
-};
-
 struct oci_spec_doc {
 	const char *version;
-	const struct oci_process_doc *process;
+	const struct oci_process *process;
 	const struct oci_root *root;
 	const char *hostname, *domainname;
 	struct json_objects mounts; /* struct oci_mount */
 	struct oci_hooks hooks;
 	struct json_string_map annotations;
-	struct oci_linux_doc linux_;
+	struct oci_linux linux_;
 	const struct json *vm;
 };
 
-int oci_process_check(const struct oci_process_doc *doc, struct error *err);
+int oci_process_check(const struct oci_process *p, struct error *err);
 int oci_resources_check(const struct oci_resources *res, const char *path, struct error *err);
-int oci_linux_check(const struct oci_linux_doc *doc, struct error *err);
+int oci_linux_check(const struct oci_linux *l, struct error *err);
 int oci_spec_check(const struct oci_spec_doc *doc, struct error *err);
 
 /* ERROR_INVALID "field: what". */
 int oci_invalid(struct error *err, const char *field, const char *what);
 /* Absent, null, false, zero, empty: a client that writes those asks for nothing. */
 bool oci_is_empty(const struct json *v);
-struct oci_unsupported {
-	const char *field;
-	const struct json *value;
-};
-/* ERROR_NOT_IMPLEMENTED naming the first that is not empty. */
-int oci_check_unsupported(const struct oci_unsupported *list, size_t n, struct error *err);

@@ -111,7 +111,7 @@ static int decode_rdma(struct json_decoder *d, const struct json *v, void *field
 		return json_decoder_error(d, err, "expected an object");
 	entries = arena_new0n(json_decoder_arena(d), struct oci_rdma, n ? n : 1);
 	for (size_t i = 0; i < n; i++) {
-		int r = json_decoder_object(d, json_value_at(v, i), rdma_fields, &entries[i], err);
+		int r = json_decoder_member(d, v, i, rdma_fields, &entries[i], err);
 
 		if (r < 0)
 			return r;
@@ -196,6 +196,18 @@ int oci_resources_check(const struct oci_resources *res, const char *path, struc
 		return error_set(err, ERROR_INVALID, 0, "%s.blockIO.weight: not in 10..1000", path);
 	if (res->cpu.idle && (*res->cpu.idle < 0 || *res->cpu.idle > 1))
 		return error_set(err, ERROR_INVALID, 0, "%s.cpu.idle: must be 0 or 1", path);
+	for (size_t i = 0; i < res->hugepage_limits.n; i++) {
+		const char *size =
+			oci_at(&res->hugepage_limits, struct oci_hugepage_limit, i)->page_size;
+		size_t digits = strspn(size, "0123456789");
+
+		if (digits == 0 || size[0] == '0' || !strchr("KMG", size[digits]) ||
+		    strcmp(size + digits + (size[digits] != '\0'), "B") != 0)
+			return error_set(
+				err, ERROR_INVALID, 0,
+				"%s.hugepageLimits[%zu].pageSize: '%s' is not a size such as 2MB",
+				path, i, size);
+	}
 	for (size_t i = 0; i < res->unified.n; i++)
 		if (strchr(res->unified.keys[i], '/') || !strchr(res->unified.keys[i], '.'))
 			return error_set(err, ERROR_INVALID, 0,
