@@ -151,7 +151,8 @@ int caps_apply(const struct caps *want, uint64_t *ret_missing, struct error *err
 	inheritable = want->inheritable & have;
 	ambient = want->ambient & permitted & inheritable;
 	if (ret_missing)
-		*ret_missing = (want->permitted | want->inheritable) & ~have;
+		*ret_missing = ((want->permitted | want->inheritable) & ~have) |
+			       (want->effective & ~effective) | (want->ambient & ~ambient);
 
 	for (int i = 0; i < 2; i++) {
 		data[i].effective = (uint32_t)(effective >> 32 * i);

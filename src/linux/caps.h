@@ -23,6 +23,6 @@ int caps_get(struct caps *ret, struct error *err);
 /* Drop from the bounding set everything outside `bounding`: while CAP_SETPCAP is still effective. */
 int caps_apply_bounding(uint64_t bounding, struct error *err);
 /* Set the other four, after the change of user.  What is not permitted now cannot be gained: those
- * bits are left out and returned in *ret_missing (may be NULL).  Ambient ones need to be permitted
- * and inheritable. */
+ * bits are left out and returned in *ret_missing (may be NULL).  So are effective ones that are not
+ * permitted, and ambient ones that are not both permitted and inheritable. */
 int caps_apply(const struct caps *want, uint64_t *ret_missing, struct error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -56,6 +57,15 @@ int ns_open_pid(int proc_fd, pid_t pid, const char *name)
 	/* The links in ns/ are magic ones: following them is the point. */
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? fd : -errno;
+}
+
+bool ns_is_own(int proc_fd, int fd, const char *name)
+{
+	autoclose int own_fd = ns_open_pid(proc_fd, getpid(), name);
+	struct stat own, other;
+
+	return own_fd >= 0 && fstat(own_fd, &own) == 0 && fstat(fd, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
 int ns_write_map(int proc_fd, pid_t pid, const char *file, const struct ns_mapping *map, size_t n,

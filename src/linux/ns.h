@@ -1,6 +1,7 @@
 /* linux/ns.h - namespaces(7): joining, id mappings, clock offsets, loopback. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +19,8 @@ int ns_open(const char *path, int clone_flag, struct error *err);
 int ns_join(int fd, int clone_flag, const char *what, struct error *err);
 /* /proc/<pid>/ns/net and the like by the procfs handle; fd or -errno. */
 int ns_open_pid(int proc_fd, pid_t pid, const char *name);
+/* Whether fd is the namespace that we are in ourselves; name as for ns_open_pid. */
+bool ns_is_own(int proc_fd, int fd, const char *name);
 /* Write uid_map or gid_map of a process in a new user namespace; from outside, as root. */
 int ns_write_map(int proc_fd, pid_t pid, const char *file, const struct ns_mapping *map, size_t n,
 		 struct error *err);

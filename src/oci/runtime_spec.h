@@ -267,6 +267,8 @@ int oci_resources_parse(struct arena *a, const struct json *v, struct oci_resour
 
 /* The spec's name of a namespace type: "network". */
 const char *oci_namespace_name(enum oci_namespace_type type);
+/* The kind of namespace (enum oci_namespace_type) that a sysctl is confined by; -EINVAL: by none. */
+int oci_sysctl_namespace(const char *key);
 
 /* What `linux.memoryPolicy` may name; the last row's name is NULL. */
 struct oci_name {

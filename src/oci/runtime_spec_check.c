@@ -32,15 +32,6 @@ bool oci_is_empty(const struct json *v)
 	return json_count(v) == 0;
 }
 
-int oci_check_unsupported(const struct oci_unsupported *list, size_t n, struct error *err)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!oci_is_empty(list[i].value))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s is not implemented",
-					 list[i].field);
-	return 0;
-}
-
 static int check_hooks(const struct json_objects *hooks, const char *name, struct error *err)
 {
 	for (size_t i = 0; i < hooks->n; i++) {

@@ -283,7 +283,7 @@ static bool is_name_or_below(const char *name, const char *prefix)
 	return strncmp(name, prefix, n) == 0 && (name[n] == '\0' || prefix[n - 1] == '.');
 }
 
-static int check_sysctl(const struct oci_linux *l, const char *key, struct error *err)
+int oci_sysctl_namespace(const char *key)
 {
 	static const struct {
 		const char *name; /* with a dot at its end: all below */
@@ -310,21 +310,28 @@ static int check_sysctl(const struct oci_linux *l, const char *key, struct error
 	bool slashes;
 
 	if (!str_copy(name, sizeof(name), key) || strstr(key, "..") || strstr(key, "//"))
-		return error_set(err, ERROR_INVALID, 0, "linux.sysctl: bad name '%s'", key);
+		return -EINVAL;
 	slashes = name[strcspn(name, "./")] == '/'; /* sysctl(8): the first separator decides */
 	for (char *p = name; slashes && *p; p++)
 		*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
-	for (size_t i = 0; i < ARRAY_SIZE(confined); i++) {
-		if (!is_name_or_below(name, confined[i].name))
-			continue;
-		if (l->namespaces[confined[i].type].present)
-			return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(confined); i++)
+		if (is_name_or_below(name, confined[i].name))
+			return (int)confined[i].type;
+	return -EINVAL;
+}
+
+static int check_sysctl(const struct oci_linux *l, const char *key, struct error *err)
+{
+	int type = oci_sysctl_namespace(key);
+
+	if (type < 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "linux.sysctl: '%s' is not confined by a namespace", key);
+	if (!l->namespaces[type].present)
 		return error_set(err, ERROR_INVALID, 0,
 				 "linux.sysctl: '%s' needs a %s namespace of the container's own",
-				 key, oci_namespace_name(confined[i].type));
-	}
-	return error_set(err, ERROR_INVALID, 0, "linux.sysctl: '%s' is not confined by a namespace",
-			 key);
+				 key, oci_namespace_name((enum oci_namespace_type)type));
+	return 0;
 }
 
 /* -- the rest ------------------------------------------------------------------------------ */

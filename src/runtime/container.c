@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "linux/apparmor.h"
 #include "linux/cgroup.h"
 #include "linux/cgroup_systemd.h"
 #include "linux/ns.h"
@@ -23,6 +24,7 @@
 #include "linux/rlimits.h"
 #include "linux/rootless.h"
 #include "linux/self.h"
+#include "linux/selinux.h"
 #include "linux/sys.h"
 #include "runtime/idmap_priv.h"
 #include "runtime/launch_priv.h"
@@ -67,6 +69,28 @@ static int open_namespaces(const struct oci_spec *spec, struct setup *s, uint64_
 	return 0;
 }
 
+/* A namespace given by path may be the runtime's own after all, and its settings the host's. */
+static int check_sysctls(const struct oci_linux *l, const struct setup *s, struct error *err)
+{
+	static const char *const files[OCI_NAMESPACE_COUNT] = {[OCI_NAMESPACE_NETWORK] = "net",
+							       [OCI_NAMESPACE_UTS] = "uts",
+							       [OCI_NAMESPACE_IPC] = "ipc",
+							       [OCI_NAMESPACE_USER] = "user"};
+
+	for (size_t i = 0; i < l->sysctl.n; i++) {
+		int type = oci_sysctl_namespace(l->sysctl.keys[i]);
+
+		if (type >= 0 && s->join_fds[type] >= 0 && files[type] &&
+		    ns_is_own(s->proc_fd, s->join_fds[type], files[type]))
+			return error_set(err, ERROR_INVALID, 0,
+					 "linux.sysctl: '%s' would be set for the host, whose %s "
+					 "namespace is given",
+					 l->sysctl.keys[i],
+					 oci_namespace_name((enum oci_namespace_type)type));
+	}
+	return 0;
+}
+
 static int check_supported(const struct oci_spec *spec, struct error *err)
 {
 	const struct oci_namespace *mount = &spec->linux_.namespaces[OCI_NAMESPACE_MOUNT];
@@ -77,7 +101,26 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "linux.namespaces: running without a new mount namespace is not "
 				 "implemented");
+	if (spec->linux_.intel_rdt)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "linux.intelRdt is not implemented");
+	if (spec->linux_.net_devices.n)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "linux.netDevices is not implemented");
+	if (spec->linux_.net_devices.n && !spec->linux_.namespaces[OCI_NAMESPACE_NETWORK].present)
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"linux.netDevices: needs a network namespace of the container's own");
 	return idmap_check(spec, err);
+}
+
+static int check_labels(const struct oci_spec *spec, struct setup *s, struct error *err)
+{
+	s->has_apparmor = !str_empty(spec->process.apparmor_profile) && apparmor_is_enabled();
+	if (!str_empty(spec->linux_.mount_label) && !selinux_is_enabled())
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "linux.mountLabel: SELinux is not available");
+	return process_check_labels(&spec->process, err);
 }
 
 /* -- the pieces of create, on the caller's side -------------------------------------------- */
@@ -202,6 +245,13 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 	return r;
 }
 
+static const char *bundle_path(struct creation *cr)
+{
+	autofree char *path = launch_fd_path(cr->c->bundle_fd);
+
+	return arena_strdup(cr->arena, path);
+}
+
 static int prepare(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
@@ -218,6 +268,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .plan = &cr->plan,
 			    .rootfs = args->rootfs,
 			    .id = args->id,
+			    .bundle = bundle_path(cr),
 			    .bundle_fd = args->bundle_fd,
 			    .listen_fd = c->listen_fd,
 			    .preserve_fds = args->preserve_fds,
@@ -239,9 +290,13 @@ static int prepare(struct creation *cr, struct error *err)
 	s->proc_fd = procfs_open(err);
 	if (s->proc_fd < 0)
 		return s->proc_fd;
-	r = plan_make(cr->arena, args->spec, args->init_path, &cr->plan, err);
+	r = check_labels(args->spec, s, err);
+	if (r == 0)
+		r = plan_make(cr->arena, args->spec, args->init_path, &cr->plan, err);
 	if (r == 0)
 		r = open_namespaces(args->spec, s, &c->ns_flags, err);
+	if (r == 0)
+		r = check_sysctls(&args->spec->linux_, s, err);
 	if (r == 0 && args->rootfs && s->join_fds[OCI_NAMESPACE_USER] >= 0)
 		r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 			      "linux.namespaces: layers in a user namespace given by path are not "
@@ -302,7 +357,7 @@ static int write_maps(struct creation *cr, struct error *err)
 static int run_create_hooks(struct creation *cr, struct error *err)
 {
 	const struct oci_hooks *hooks = &cr->args->spec->hooks;
-	autofree char *state = NULL, *bundle = NULL;
+	autofree char *state = NULL;
 	int r;
 
 	if (!cr->setup.wait_for_hooks)
@@ -310,8 +365,8 @@ static int run_create_hooks(struct creation *cr, struct error *err)
 	r = sync_expect(cr->c->sync_fd, SYNC_HOOKS, NULL, err);
 	if (r < 0)
 		return r;
-	bundle = launch_fd_path(cr->c->bundle_fd);
-	state = runtime_state_json(cr->args->spec, cr->c->id, "creating", cr->c->pid, bundle);
+	state = runtime_state_json(cr->args->spec, cr->c->id, "creating", cr->c->pid,
+				   cr->setup.bundle);
 	r = hooks_run(&hooks->prestart, "prestart", state, err);
 	if (r == 0)
 		r = hooks_run(&hooks->create_runtime, "createRuntime", state, err);
@@ -649,9 +704,22 @@ int runtime_delete(struct runtime_container *c, struct error *err)
 	return 0;
 }
 
-/* Only where the namespaces are: exec joins those that were not the caller's. */
+static char *copy_string(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+static void *copy_struct(const void *p, size_t size)
+{
+	return p ? xmemdup(p, size) : NULL;
+}
+
+/* Where the namespaces are, for exec joins those that were not the caller's; and what every process of
+ * the container has. */
 bool runtime_release_spec(struct runtime_container *c)
 {
+	const struct oci_linux *l = &c->spec->linux_;
+	struct oci_memory_policy *policy;
 	struct oci_spec *own;
 
 	if (c->own_spec)
@@ -660,19 +728,37 @@ bool runtime_release_spec(struct runtime_container *c)
 		return false;
 	own = xnew0(struct oci_spec);
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++) {
-		const struct oci_namespace *ns = &c->spec->linux_.namespaces[i];
-
-		own->linux_.namespaces[i].present = ns->present;
-		own->linux_.namespaces[i].path = ns->path ? xstrdup(ns->path) : NULL;
+		own->linux_.namespaces[i].present = l->namespaces[i].present;
+		own->linux_.namespaces[i].path = copy_string(l->namespaces[i].path);
 	}
+	own->linux_.personality = copy_struct(l->personality, sizeof(*l->personality));
+	own->linux_.memory_policy = policy =
+		copy_struct(l->memory_policy, sizeof(*l->memory_policy));
+	if (policy)
+		policy->nodes = copy_string(policy->nodes);
+	own->linux_.seccomp_listener_path = copy_string(l->seccomp_listener_path);
+	own->linux_.seccomp_listener_metadata = copy_string(l->seccomp_listener_metadata);
 	c->spec = c->own_spec = own;
 	return true;
 }
 
+static void free_const(const void *p)
+{
+	free((void *)(uintptr_t)p);
+}
+
 static void free_own_spec(struct oci_spec *own)
 {
-	for (size_t i = 0; own && i < OCI_NAMESPACE_COUNT; i++)
-		free((char *)(uintptr_t)own->linux_.namespaces[i].path);
+	if (!own)
+		return;
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		free_const(own->linux_.namespaces[i].path);
+	free_const(own->linux_.personality);
+	if (own->linux_.memory_policy)
+		free_const(own->linux_.memory_policy->nodes);
+	free_const(own->linux_.memory_policy);
+	free_const(own->linux_.seccomp_listener_path);
+	free_const(own->linux_.seccomp_listener_metadata);
 	free(own);
 }
 

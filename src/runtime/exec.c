@@ -15,8 +15,10 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "linux/apparmor.h"
 #include "linux/cgroup.h"
 #include "linux/procfs.h"
+#include "linux/scheduling.h"
 #include "runtime/launch_priv.h"
 #include "runtime/runtime.h"
 
@@ -165,11 +167,14 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 		   struct setup *s, struct error *err)
 {
 	const struct runtime_container *c = args->container;
+	int r;
 
 	*s = (struct setup){
 		.spec = c->spec,
 		.process = args->process,
 		.id = c->id,
+		.has_apparmor =
+			!str_empty(args->process->apparmor_profile) && apparmor_is_enabled(),
 		.bundle_fd = -EBADF,
 		.listen_fd = -EBADF,
 		.preserve_fds = args->preserve_fds,
@@ -191,7 +196,12 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		s->join_fds[i] = -EBADF;
 	s->proc_fd = procfs_open(err);
-	return s->proc_fd < 0 ? s->proc_fd : 0;
+	if (s->proc_fd < 0)
+		return s->proc_fd;
+	r = process_check_labels(args->process, err);
+	if (r < 0)
+		fd_close(&s->proc_fd);
+	return r;
 }
 
 static int clone_into(const struct runtime_exec_args *args, struct setup *s,
@@ -206,6 +216,32 @@ static int clone_into(const struct runtime_exec_args *args, struct setup *s,
 		return launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(other), ret,
 				    err);
 	return error_move(err, &busy, r);
+}
+
+/* It is born where we run: its processors before it is in the container's cgroup are ours for a
+ * moment. */
+static int clone_with_affinity(const struct runtime_exec_args *args, struct setup *s,
+			       const struct cgroup *cgroup, struct launched *ret, struct error *err)
+{
+	const char *initial = s->process->exec_cpu_affinity.initial;
+	struct scheduling_cpus own;
+	int r, back;
+
+	if (str_empty(initial))
+		return clone_into(args, s, cgroup, ret, err);
+	r = scheduling_get_cpus(&own, err);
+	if (r == 0)
+		r = scheduling_set_cpus(initial, err);
+	if (r < 0)
+		return error_wrap(err, r, "process.execCPUAffinity.initial");
+	r = clone_into(args, s, cgroup, ret, err);
+	back = scheduling_restore_cpus(&own, r < 0 ? NULL : err);
+	if (r == 0 && back < 0) {
+		launch_kill(ret->pid, ret->pidfd);
+		fd_close(&ret->pidfd);
+		fd_close(&ret->sync_fd);
+	}
+	return r < 0 ? r : back;
 }
 
 static int set_up(const struct runtime_exec_args *args, struct setup *s,
@@ -244,7 +280,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 		r = prepare(args, sub ? sub : c->cgroup, &s, err);
 	if (r < 0)
 		return r;
-	r = clone_into(args, &s, sub ? sub : c->cgroup, &process, err);
+	r = clone_with_affinity(args, &s, sub ? sub : c->cgroup, &process, err);
 	if (r == 0) {
 		p.pid = process.pid;
 		p.pidfd = process.pidfd;

@@ -23,12 +23,12 @@ char *runtime_state_json(const struct oci_spec *spec, const char *id, const char
 
 	json_writer_init(&w, &out);
 	jw_object(&w);
-	jw_kstring(&w, "ociVersion", "1.2.0");
+	jw_kstring(&w, "ociVersion", OCI_SPEC_VERSION);
 	jw_kstring(&w, "id", id);
 	jw_kstring(&w, "status", status);
 	if (pid > 0)
 		jw_kint(&w, "pid", pid);
-	jw_kstring(&w, "bundle", bundle ? bundle : "/");
+	jw_kstring(&w, "bundle", bundle);
 	if (spec->annotations.n) {
 		jw_kobject(&w, "annotations");
 		for (size_t i = 0; i < spec->annotations.n; i++)

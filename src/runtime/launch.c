@@ -2,7 +2,6 @@
 #include "runtime/launch_priv.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "linux/clone.h"
 #include "linux/ns.h"
@@ -250,7 +250,7 @@ static void raise_limits(const struct setup *s, struct rlimit saved[static RLIM_
 		more = saved[resource];
 		more.rlim_cur = want->soft > more.rlim_cur ? want->soft : more.rlim_cur;
 		more.rlim_max = want->hard > more.rlim_max ? want->hard : more.rlim_max;
-		/* launch_set_rlimits() tells, if the process cannot do without */
+		/* process_set_limits() tells, if the process cannot do without */
 		if (prlimit(0, (unsigned)resource, &more, NULL) == 0)
 			*ret_raised |= 1U << resource;
 	}
@@ -354,7 +354,8 @@ int launch_go(int sync_fd, struct error *err)
 					 "start the container's process");
 		if (m.type != SYNC_WARNING)
 			return launch_why_gone(sync_fd, err);
-		(void)sync_recv(sync_fd, &m, NULL);
+		if (sync_recv(sync_fd, &m, NULL) > 0)
+			log_warn("%s", m.text);
 	}
 }
 
@@ -383,29 +384,6 @@ int launch_set_oom_score(int proc_fd, pid_t pid, const struct oci_process *p, st
 			return 0;
 	}
 	return error_wrap(err, error_move(err, &why, r), "process.oomScoreAdj");
-}
-
-int launch_set_rlimits(const struct oci_process *p, struct error *err)
-{
-	for (size_t i = 0; i < p->rlimits.n; i++) {
-		const struct oci_rlimit *limit = oci_at(&p->rlimits, struct oci_rlimit, i);
-		const struct rlimit want = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
-		struct rlimit now;
-		int resource = rlimit_parse(limit->type);
-
-		if (resource < 0)
-			return error_set(err, ERROR_INVALID, 0,
-					 "process.rlimits[%zu]: unknown type '%s'", i, limit->type);
-		if (prlimit(0, (unsigned)resource, &want, NULL) == 0)
-			continue;
-		if (errno == EPERM && prlimit(0, (unsigned)resource, NULL, &now) == 0 &&
-		    now.rlim_cur == want.rlim_cur && now.rlim_max == want.rlim_max)
-			continue;
-		return error_set(err, errno == EINVAL ? ERROR_INVALID : ERROR_INTERNAL, errno,
-				 "set %s to %" PRIu64 ":%" PRIu64, limit->type, limit->soft,
-				 limit->hard);
-	}
-	return 0;
 }
 
 char *launch_fd_path(int fd)

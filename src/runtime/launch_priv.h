@@ -24,7 +24,6 @@ int launch_why_gone(int sync_fd, struct error *err);
 int launch_go(int sync_fd, struct error *err);
 
 int launch_set_oom_score(int proc_fd, pid_t pid, const struct oci_process *p, struct error *err);
-int launch_set_rlimits(const struct oci_process *p, struct error *err); /* the caller's own */
 /* The path of an open directory, for the state document; malloc'd. */
 char *launch_fd_path(int fd);
 

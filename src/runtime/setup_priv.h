@@ -66,6 +66,7 @@ struct setup {
 	const struct plan *plan;             /* NULL for exec */
 	const struct runtime_rootfs *rootfs; /* NULL: spec->root.path */
 	const char *id;
+	const char *bundle; /* its path in the runtime's mount namespace, for the state document */
 	int bundle_fd;      /* borrowed */
 	int proc_fd;        /* the host's procfs, verified */
 	int sync_fd;        /* in the process: its end of the pair */
@@ -80,12 +81,13 @@ struct setup {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
-	bool no_new_keyring;                   /* stay in the caller's session keyring */
 	bool joins_cgroup;   /* the process moves itself; else the caller does it */
 	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen */
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
 	bool no_pivot;       /* MS_MOVE and chroot instead of pivot_root */
 	int *mount_fds; /* of the arena, or NULL: idmapped mounts, one for each of the plan's */
+	bool no_new_keyring; /* keep the caller's session keyring */
+	bool has_apparmor;
 
 	/* of the process, while it works */
 	int null_fd;          /* the host's null device, for streams that are not given */
@@ -113,6 +115,28 @@ extern const size_t create_stage_count, exec_stage_count;
 
 /* Block until the caller has put the process into its cgroup (once). */
 int setup_wait_cgroup(struct setup *s, struct error *err);
+
+/* process.c: what it is */
+int process_check_labels(const struct oci_process *p, struct error *err);
+int process_open_null(struct setup *s, struct error *err);
+int process_set_streams(struct setup *s, struct error *err);
+int process_try_cwd(struct setup *s,
+		    struct error *err); /* as root; what root may not enter, later */
+int process_enter_cwd(struct setup *s, struct error *err); /* and check that it is inside */
+int process_close_descriptors(struct setup *s, struct error *err);
+int process_keep_descriptors(struct setup *s, struct error *err); /* those to preserve */
+int process_join_keyring(struct setup *s, struct error *err);
+int process_set_labels(struct setup *s, struct error *err);
+int process_set_scheduling(struct setup *s, struct error *err);
+int process_set_limits(struct setup *s, struct error *err); /* all but of open files */
+int process_limit_files(struct setup *s, struct error *err);
+int process_set_user(struct setup *s, struct error *err);
+int process_drop_privileges(struct setup *s, struct error *err);
+
+/* program.c: what it executes */
+int program_look_up(struct setup *s, struct error *err);
+int program_prepare(struct setup *s, struct error *err); /* arguments and environment */
+int program_execute(struct setup *s, struct error *err);
 
 /* rootfs.c, rootfs_mounts.c, rootfs_devices.c, rootfs_paths.c */
 /* Open the bundle anew: an fd from before the mount namespace refers to the old one's mounts. */
@@ -173,7 +197,7 @@ struct runtime_container {
 	struct cgroup_layout *cgroups; /* owned */
 	struct cgroup *cgroup;         /* owned; NULL once deleted */
 	struct seccomp_program seccomp;
-	bool has_seccomp, has_init;
-	bool poststop_done, no_new_keyring;
+	bool has_seccomp, has_init, no_new_keyring;
+	bool poststop_done;
 	struct oci_spec *own_spec; /* owned; what `spec` points to after runtime_release_spec */
 };

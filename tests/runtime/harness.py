@@ -87,6 +87,7 @@ class Host:
         "SELinux": lambda self: os.path.isdir("/sys/fs/selinux"),
         "cgroupfs driver": lambda self: True,  # not when all cases run with systemd's
         "systemd": lambda self: os.path.isdir("/run/systemd/system"),
+        "NUMA": lambda self: os.path.isdir("/sys/devices/system/node/node0"),
         "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
         "overlay": _filesystem("overlay"),
         "CAP_SYS_RESOURCE": lambda self: int(re.search(r"CapEff:\s*(\w+)", open("/proc/self/status").read())[1],

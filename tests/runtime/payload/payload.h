@@ -19,7 +19,8 @@ struct payload_part {
 
 extern const struct payload_command base_commands[];
 extern const struct payload_command attack_commands[];
-extern const struct payload_part base_parts[];
+extern const struct payload_command process_commands[];
+extern const struct payload_part base_parts[], process_parts[];
 
 /* The text of a small file (static buffer), or "" and the error's name behind '!'. */
 const char *payload_read(const char *path);
