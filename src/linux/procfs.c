@@ -53,7 +53,8 @@ int procfs_write(int proc_fd, const char *path, const char *value, struct error 
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, -fd, "open /proc/%s", path);
 	if (write(fd, value, strlen(value)) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "write '%s' to /proc/%s", value, path);
+		return error_set(err, ERROR_INTERNAL, errno, "write '%.*s' to /proc/%s",
+				 (int)strcspn(value, "\n"), value, path);
 	return 0;
 }
 

@@ -420,8 +420,8 @@ static int launch(struct creation *cr, struct error *err)
 	r = write_maps(cr, err);
 	if (r == 0)
 		r = finish_cgroup(cr, err);
-	if (r == 0 && sync_send(c->sync_fd, SYNC_CGROUP, -EBADF) < 0)
-		r = launch_why_gone(c->sync_fd, err);
+	if (r == 0)
+		r = launch_tell(c->sync_fd, SYNC_CGROUP, err);
 	return r < 0 ? r : await_ready(cr, err);
 }
 

@@ -314,10 +314,9 @@ void launch_kill(pid_t pid, int pidfd)
 
 	if (pid <= 0)
 		return;
-	if (pidfd >= 0)
-		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* it may be gone */
-	else
-		(void)kill(pid, SIGKILL);
+	/* Our child, and nobody has reaped it: the number is good too. */
+	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, SIGKILL) < 0 && errno != ESRCH))
+		(void)kill(pid, SIGKILL); /* it may be gone */
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 }
@@ -330,14 +329,24 @@ int launch_why_gone(int sync_fd, struct error *err)
 	return sync_expect(sync_fd, (enum sync_type)0, NULL, err);
 }
 
+int launch_tell(int sync_fd, enum sync_type type, struct error *err)
+{
+	int r = sync_send(sync_fd, type, -EBADF);
+
+	if (r == -EPIPE || r == -ECONNRESET)
+		return launch_why_gone(sync_fd, err);
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "talk to the container's process") : 0;
+}
+
 int launch_go(int sync_fd, struct error *err)
 {
 	struct sync_message m;
 	bool reset = false;
 	int r;
 
-	if (sync_send(sync_fd, SYNC_GO, -EBADF) < 0)
-		return launch_why_gone(sync_fd, err);
+	r = launch_tell(sync_fd, SYNC_GO, err);
+	if (r < 0)
+		return r;
 	for (;;) {
 		r = (int)recv(sync_fd, &m, sizeof(m), MSG_PEEK);
 		if (r == 0 && !reset)

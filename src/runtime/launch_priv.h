@@ -20,6 +20,8 @@ int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgro
 void launch_kill(pid_t pid, int pidfd);
 /* Fill err with what the process reported before it went away. */
 int launch_why_gone(int sync_fd, struct error *err);
+/* Send a message; if the process is gone, err says what it reported before. */
+int launch_tell(int sync_fd, enum sync_type type, struct error *err);
 /* Send GO and wait for execve(2). */
 int launch_go(int sync_fd, struct error *err);
 

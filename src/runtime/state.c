@@ -73,8 +73,11 @@ int state_create(const char *root, const char *id, struct state **ret, struct er
 					   "container with given ID already exists")
 			       : error_set(err, ERROR_INTERNAL, errno, "create '%s/%s'", root, id);
 	s->dir_fd = openat(root_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->dir_fd < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open '%s/%s'", root, id);
+	if (s->dir_fd < 0) {
+		r = error_set(err, ERROR_INTERNAL, errno, "open '%s/%s'", root, id);
+		(void)unlinkat(root_fd, id, AT_REMOVEDIR); /* ours, and empty */
+		return r;
+	}
 	s->id = xstrdup(id);
 	*ret = TAKE_PTR(s);
 	return 0;
@@ -116,12 +119,17 @@ static int decode(struct state *s, const char *text, size_t len, struct error *e
 	return 0;
 }
 
-static char *read_cgroup(int dir_fd)
+static int read_cgroup(int dir_fd, char **ret)
 {
 	char path[PATH_MAX];
 	ssize_t n = readlinkat(dir_fd, CGROUP_LINK, path, sizeof(path));
 
-	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno; /* not made yet, or never */
+	if ((size_t)n == sizeof(path))
+		return -ENAMETOOLONG;
+	*ret = xstrndup(path, (size_t)n);
+	return 0;
 }
 
 int state_note_cgroup(const struct state *s, struct error *err)
@@ -141,9 +149,13 @@ int state_load(const char *root, const char *id, struct state **ret, struct erro
 
 	s->dir_fd = id_is_safe(id) ? open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (s->dir_fd < 0)
-		return error_set(err, ERROR_NOT_FOUND, 0, "container does not exist");
+		return errno == ENOENT || !id_is_safe(id)
+			       ? error_set(err, ERROR_NOT_FOUND, 0, "container does not exist")
+			       : error_set(err, ERROR_INTERNAL, errno, "open '%s'", path);
 	s->id = xstrdup(id);
-	s->cgroup_path = read_cgroup(s->dir_fd);
+	r = read_cgroup(s->dir_fd, &s->cgroup_path);
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "read the cgroup of '%s'", id);
 	r = file_read(s->dir_fd, STATE_FILE, STATE_MAX, &text, &len, err);
 	/* no file yet: its creation is under way, or was cut off */
 	if (r == -ENOENT) {
@@ -238,20 +250,19 @@ int state_remove(const char *root, const struct state *s, struct error *err)
 		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */
 	if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
-	if (errno == ENOTEMPTY || errno == EEXIST)
-		return file_remove_tree(AT_FDCWD, path, err);
-	return error_set(err, ERROR_INTERNAL, errno, "remove '%s'", path);
+	return file_remove_tree(AT_FDCWD, path, err);
 }
 
 /* -- the process --------------------------------------------------------------------------- */
 
-bool state_process_start_time(pid_t pid, uint64_t *ret)
+int state_process_start_time(pid_t pid, uint64_t *ret)
 {
 	autofree char *path = xasprintf("/proc/%d/stat", (int)pid), *text = NULL;
 	char status, *p;
+	int r = pid > 0 ? file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) : -ESRCH;
 
-	if (pid <= 0 || file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
-		return false;
+	if (r < 0)
+		return r == -ENOENT || r == -ESRCH ? 0 : r;
 	p = strrchr(text, ')'); /* the name may hold anything */
 	/* fields 3 (state) and 22 (starttime) */
 	if (!p ||
@@ -259,23 +270,42 @@ bool state_process_start_time(pid_t pid, uint64_t *ret)
 		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d"
 		   " %" SCNu64,
 		   &status, ret) != 2)
-		return false;
+		return -EBADMSG;
 	return status != 'Z' && status != 'X';
 }
 
-static bool process_is_alive(const struct state *s)
+/* 1, 0, or -errno: nobody knows. */
+static int process_is_alive(const struct state *s)
 {
 	uint64_t start_time;
+	int r = state_process_start_time(s->pid, &start_time);
 
-	return state_process_start_time(s->pid, &start_time) && start_time == s->start_time;
+	return r > 0 ? start_time == s->start_time : r;
+}
+
+int state_note_process(struct state *s, pid_t pid, struct error *err)
+{
+	int r = state_process_start_time(pid, &s->start_time);
+
+	s->pid = pid;
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "note the start time of process %d",
+				 (int)pid)
+		     : 0; /* dead already: the start time 0 says so */
 }
 
 /* Opened first, checked then. */
 int state_open_process(const struct state *s)
 {
-	autoclose int pidfd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+	autoclose int pidfd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : (errno = ESRCH, -1);
+	int r = pidfd < 0 ? -errno : process_is_alive(s);
 
-	return pidfd >= 0 && process_is_alive(s) ? TAKE_FD(pidfd) : -ESRCH;
+	return r > 0 ? TAKE_FD(pidfd) : r < 0 ? r : -ESRCH;
+}
+
+static int no_process(int r, struct error *err)
+{
+	return r == -ESRCH ? error_set(err, ERROR_CONFLICT, 0, "container not running")
+			   : error_set(err, ERROR_INTERNAL, -r, "open the container's process");
 }
 
 int state_open_cgroup(const struct state *s, struct cgroup_layout **ret_layout, struct cgroup **ret,
@@ -302,7 +332,7 @@ enum state_status state_status(const struct state *s)
 
 	if (s->pid == 0)
 		return STATE_CREATING;
-	if (!process_is_alive(s))
+	if (process_is_alive(s) == 0) /* when in doubt it runs: what has stopped may be deleted */
 		return STATE_STOPPED;
 	if (state_open_cgroup(s, &layout, &cg, NULL) == 0 &&
 	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
@@ -346,9 +376,7 @@ int state_create_container(struct state *s, const struct runtime_create_args *ar
 		(void)unlinkat(s->dir_fd, START_SOCKET, 0);
 		return r;
 	}
-	s->pid = runtime_pid(*ret);
-	(void)state_process_start_time(s->pid, &s->start_time); /* 0 then: it is dead already */
-	return 0;
+	return state_note_process(s, runtime_pid(*ret), err);
 }
 
 #define EXIT_TIMEOUT_MS 10000
@@ -362,19 +390,23 @@ int state_start_container(const struct state *s, struct error *err)
 	int r;
 
 	if (pidfd < 0)
-		return error_set(err, ERROR_CONFLICT, 0,
-				 "cannot start a container that has stopped");
+		return pidfd == -ESRCH ? error_set(err, ERROR_CONFLICT, 0,
+						   "cannot start a container that has stopped")
+				       : no_process(pidfd, err);
 	if (!is_unstarted(s))
 		return error_set(err, ERROR_CONFLICT, 0,
 				 "cannot start an already running container");
 	socket_address(s, &address);
 	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "reach the container's process");
-	(void)unlinkat(s->dir_fd, START_SOCKET, 0); /* ENOENT: removed meanwhile */
+	if (unlinkat(s->dir_fd, START_SOCKET, 0) < 0 && errno != ENOENT)
+		return error_set(err, ERROR_INTERNAL, errno, "remove the start socket");
 	r = launch_go(sock, err);
-	/* It tells first and exits then: whoever looks next must find it stopped. */
-	if (r < 0 && pidfd >= 0)
+	/* It tells first and exits then, or we do not know: whoever looks next must find it stopped. */
+	if (r < 0) {
+		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* gone already */
 		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+	}
 	return r;
 }
 
@@ -392,7 +424,7 @@ int state_open_container(const struct state *s, const struct oci_spec *spec,
 					       .seccomp_cache_dir = seccomp_cache_dir};
 
 	if (pidfd < 0)
-		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+		return no_process(pidfd, err);
 	return runtime_open(&args, ret, err);
 }
 
@@ -402,7 +434,7 @@ int state_pause_container(const struct state *s, struct error *err)
 	autocgroup struct cgroup *cg = NULL;
 	int r;
 
-	if (!process_is_alive(s))
+	if (process_is_alive(s) <= 0)
 		return error_set(err, ERROR_CONFLICT, 0, "container not running");
 	r = state_open_cgroup(s, &layout, &cg, err);
 	return r < 0 ? r : cgroup_freeze(cg, true, err);
@@ -462,8 +494,12 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 		return r < 0 ? error_move(err, &why, r) : cgroup_kill(cg, signo, err);
 	}
 	pidfd = state_open_process(s);
-	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, signo) < 0 && errno == ESRCH))
-		return error_set(err, ERROR_CONFLICT, 0, "container not running");
+	if (pidfd < 0)
+		return no_process(pidfd, err);
+	if (sys_pidfd_send_signal(pidfd, signo) < 0)
+		return errno == ESRCH ? no_process(-ESRCH, err)
+				      : error_set(err, ERROR_INTERNAL, errno,
+						  "send signal %d to container '%s'", signo, s->id);
 	/* v1: what is frozen does not even die. */
 	if (signo == SIGKILL && state_open_cgroup(s, &layout, &cg, NULL) == 0 &&
 	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
@@ -471,19 +507,24 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 	return 0;
 }
 
+void state_end_process(const struct state *s)
+{
+	autoclose int pidfd = state_open_process(s);
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd < 0)
+		return;
+	(void)state_kill_container(s, SIGKILL, false, NULL); /* exited meanwhile */
+	(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+}
+
 int state_destroy_container(const struct state *s, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
 	autocgroup struct cgroup *cg = NULL;
-	autoclose int pidfd = state_open_process(s);
 	int r;
 
-	if (pidfd >= 0) {
-		struct pollfd p = {.fd = pidfd, .events = POLLIN};
-
-		(void)state_kill_container(s, SIGKILL, false, NULL); /* exited meanwhile */
-		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
-	}
+	state_end_process(s);
 	r = state_open_cgroup(s, &layout, &cg, NULL);
 	if (r == -ENOENT)
 		return 0;

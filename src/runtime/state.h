@@ -57,8 +57,10 @@ DEFINE_CLEANUP(struct state, state_free);
 /* What it is now: looks at the process and its cgroup. */
 enum state_status state_status(const struct state *s);
 const char *state_status_name(enum state_status status);
-/* The process's start time; false if there is no such process, or only its zombie. */
-bool state_process_start_time(pid_t pid, uint64_t *ret);
+/* The process's start time; 1; 0 if there is no such process, or only its zombie; or -errno. */
+int state_process_start_time(pid_t pid, uint64_t *ret);
+/* Fill s->pid and s->start_time. */
+int state_note_process(struct state *s, pid_t pid, struct error *err);
 
 /* runtime_create() for a container that another program will start: process 1 listens on the
  * record's start.sock.  Fills s->pid and s->start_time. */
@@ -85,5 +87,7 @@ int state_pids(const struct state *s, pid_t **ret, size_t *ret_count, struct err
 /* Signal process 1, or with `all` everything in its cgroup.  ERROR_CONFLICT "container not
  * running". */
 int state_kill_container(const struct state *s, int signo, bool all, struct error *err);
+/* Kill process 1 and wait until it is gone, up to 10 s. */
+void state_end_process(const struct state *s);
 /* Kill what is left and remove the cgroup. */
 int state_destroy_container(const struct state *s, struct error *err);

@@ -26,7 +26,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/spawn.h"
+
 #define MAX_PROCESSES 64
+#define MAX_ARGUMENTS 32
 #define HANG_S        20
 #define EXIT_HANGS    97
 #define EXIT_BROKEN   96
@@ -290,27 +293,36 @@ static void seize(pid_t pid)
 	(void)find(pid);
 }
 
-static pid_t start(char **command)
+#define GATE_FD 3
+
+/* The one that becomes COMMAND: when the gate is closed it has been seized. */
+static int wait_and_execute(char **command)
 {
-	int pipe_fds[2];
-	char go;
+	char byte;
+
+	if (read(GATE_FD, &byte, 1) == 0 && close(GATE_FD) == 0)
+		(void)execv(command[0], command);
+	return EXIT_BROKEN;
+}
+
+static void start(char **command, int count)
+{
+	const char *argv[MAX_ARGUMENTS] = {"sweep", "-w"};
+	int gate[2];
+	struct spawn_fd fds[] = {{0, 0}, {1, 1}, {2, 2}, {-1, GATE_FD}};
+	const struct spawn_args args = {
+		.path = "/proc/self/exe", .exec_fd = -1, .argv = argv, .fds = fds, .fd_count = 4};
 	pid_t pid;
 
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+	if (count + 3 > MAX_ARGUMENTS || pipe2(gate, O_CLOEXEC) < 0)
 		broken("pipe");
-	pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-	if (pid < 0)
-		broken("clone");
-	if (pid == 0) {
-		(void)close(pipe_fds[1]);
-		if (read(pipe_fds[0], &go, 1) == 0)
-			(void)execv(command[0], command);
-		_exit(EXIT_BROKEN);
-	}
-	(void)close(pipe_fds[0]);
+	memcpy(argv + 2, command, (size_t)count * sizeof(*argv));
+	fds[3].fd = gate[0];
+	if (spawn(&args, &pid, NULL, NULL) < 0)
+		broken("spawn");
+	(void)close(gate[0]);
 	seize(pid);
-	(void)close(pipe_fds[1]); /* it is told by the end of the pipe */
-	return pid;
+	(void)close(gate[1]);
 }
 
 int main(int argc, char **argv)
@@ -318,11 +330,13 @@ int main(int argc, char **argv)
 	pid_t attach = 0;
 	int option, code;
 
-	while ((option = getopt(argc, argv, "+o:a:p:n:e:")) != -1) {
-		long number = option == 'o' ? 0 : strtol(optarg, NULL, 10);
+	while ((option = getopt(argc, argv, "+wo:a:p:n:e:")) != -1) {
+		long number = option == 'o' || option == 'w' ? 0 : strtol(optarg, NULL, 10);
 
 		if (option == 'o')
 			out = fopen(optarg, "we");
+		else if (option == 'w')
+			return wait_and_execute(argv + optind);
 		else if (option == 'a')
 			attach = (pid_t)number;
 		else if (option == 'p')
@@ -334,11 +348,13 @@ int main(int argc, char **argv)
 		else
 			return EXIT_BROKEN;
 	}
+	if (out)
+		(void)setvbuf(out, NULL, _IOLBF, 0);
 	if (!out || optind >= argc)
 		return EXIT_BROKEN;
 	(void)signal(SIGALRM, hang);
 	(void)alarm(HANG_S);
-	(void)start(argv + optind);
+	start(argv + optind, argc - optind);
 	if (attach)
 		seize(attach);
 	code = watch();

@@ -228,10 +228,10 @@ int command_run(const struct options *o, int *ret_code, struct error *err)
 	if (r == 0)
 		r = runtime_create(&cr.args, &cr.c, err);
 	if (r == 0) {
-		cr.state->pid = runtime_pid(cr.c);
-		(void)state_process_start_time(cr.state->pid, &cr.state->start_time); /* 0: dead */
-		r = record(&cr, err);
+		r = state_note_process(cr.state, runtime_pid(cr.c), err);
 	}
+	if (r == 0)
+		r = record(&cr, err);
 	if (r == 0)
 		r = runtime_start(cr.c, err);
 	if (r < 0) {
@@ -250,7 +250,7 @@ static int run_poststart(const struct state *s, struct error *err)
 	if (r == 0)
 		r = runtime_run_poststart(&b.spec, s->id, s->pid, s->bundle, err);
 	if (r < 0)
-		(void)state_kill_container(s, SIGKILL, false, NULL); /* it may have ended */
+		state_end_process(s);
 	return r;
 }
 
