@@ -263,6 +263,7 @@ struct engine *engine_close(struct engine *e)
 		return NULL;
 	firewall_unwatch(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
+	exit_unlink_all(e);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

@@ -99,6 +99,8 @@ struct engine {
 	struct engine_helpers helpers;
 	struct engine_security security; /* constant after engine_open */
 	bool network_is_up;
+	struct unlink_job *unlinks; /* owned; engine/exit.c: links to be deleted soon */
+	struct loop_source *unlink_timer;
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
 	bool opened;                         /* the loop's thread is at work (or about to be) */
 	bool closing;
@@ -171,6 +173,8 @@ void exit_begin(struct container *c, const struct exit_info *info);
 /* [worker] Until the present run is cleaned up; timeout_ms < 0 waits for ever.  -ETIMEDOUT without
  * an error set. */
 int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms);
+/* [after the loop's end] Do what exits have left for later. */
+void exit_unlink_all(struct engine *e);
 /* [worker] exec-root/containers/<id> and the cgroup, when no shim is left. */
 void exit_clean_runtime(struct engine *e, const char *id);
 

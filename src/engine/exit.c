@@ -22,7 +22,8 @@
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 
-#define EXIT_JSON_MAX 65536 /* bytes */
+#define EXIT_JSON_MAX   65536 /* bytes */
+#define UNLINK_DELAY_MS 50
 
 /* ---- what the shim says [loop] ---------------------------------------------------------------- */
 
@@ -134,9 +135,11 @@ int exit_json_read(const struct container *c, struct exit_info *ret)
 
 /* Deleting a link costs some 15 ms, nearly all of it waiting for the kernel's RCU: longer than all else
  * that `run --rm` does.  The namespace is dead and the ports are unpublished, so nobody needs to wait
- * for it; the addresses stay leased until it is done.  A daemon that dies before leaves a link that no
- * row knows, which network_restore deletes. */
+ * for it; the addresses stay leased until it is done.  And once its namespace is gone the kernel deletes
+ * the link itself, at less cost: a moment later there is mostly nothing left to do.  A daemon that dies
+ * before leaves a link that no row knows, which network_restore deletes. */
 struct unlink_job {
+	struct unlink_job *next;
 	struct engine *e;
 	struct network_endpoint **endpoints; /* owned */
 	size_t n;
@@ -192,6 +195,40 @@ static void run_unlink_job(void *data)
 	free(job);
 }
 
+static void run_unlink_jobs(void *data)
+{
+	for (struct unlink_job *job = data, *next; job; job = next) {
+		next = job->next;
+		run_unlink_job(job);
+	}
+}
+
+static void unlink_due(struct loop_source *timer, void *data)
+{
+	struct engine *e = data;
+
+	e->unlink_timer = loop_remove(timer);
+	engine_work(e, run_unlink_jobs, TAKE_PTR(e->unlinks));
+}
+
+static void unlink_later_on_loop(void *data)
+{
+	struct unlink_job *job = data;
+	struct engine *e = job->e;
+
+	job->next = e->unlinks;
+	e->unlinks = job;
+	if (!e->unlink_timer && loop_add_timer(e->args.loop, UNLINK_DELAY_MS, unlink_due, e,
+					       &e->unlink_timer, NULL) < 0)
+		engine_work(e, run_unlink_jobs, TAKE_PTR(e->unlinks));
+}
+
+void exit_unlink_all(struct engine *e)
+{
+	e->unlink_timer = e->unlink_timer ? loop_remove(e->unlink_timer) : NULL;
+	run_unlink_jobs(TAKE_PTR(e->unlinks));
+}
+
 /* An address that was asked for must be free again for the container's next start. */
 static bool has_fixed_address(const struct container *c)
 {
@@ -224,7 +261,7 @@ static void unlink_network(struct engine *e, struct container *c, bool direct)
 	if (direct || job->n == 0 || has_fixed_address(c))
 		run_unlink_job(job);
 	else
-		engine_work(e, run_unlink_job, job);
+		engine_call(e, unlink_later_on_loop, job);
 	crash_point(CRASH_EXIT_UNLINKED);
 }
 

@@ -28,6 +28,7 @@
 #include "linux/sys.h"
 #include "runtime/idmap_priv.h"
 #include "runtime/launch_priv.h"
+#include "runtime/netns.h"
 #include "runtime/rootless_priv.h"
 #include "runtime/setup_priv.h"
 
@@ -131,11 +132,15 @@ struct creation {
 	struct arena *arena;         /* owned */
 	struct plan plan;
 	struct setup setup;
-	int child_sync_fd; /* owned until clone3 */
+	int child_sync_fd;         /* owned until clone3 */
+	struct netns_maker *netns; /* owned; NULL: clone3 makes it, or nobody */
 };
 
 static void creation_done(struct creation *cr)
 {
+	int fd = cr->netns ? netns_maker_finish(cr->netns, NULL) : -EBADF;
+
+	fd_close(&fd);
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		fd_close(&cr->setup.join_fds[i]);
 	fd_close(&cr->setup.proc_fd);
@@ -282,6 +287,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .devpts_fd = -EBADF,
 			    .own_proc_fd = -EBADF,
 			    .own_sys_fd = -EBADF,
+			    .netns_fd = -EBADF,
 			    .console_fd = -EBADF,
 			    .tty_fd = -EBADF};
 	memcpy(s->stdio, args->stdio, sizeof(s->stdio));
@@ -313,6 +319,10 @@ static int prepare(struct creation *cr, struct error *err)
 		return r;
 	cgroup_layout_set_optional(c->cgroups, str_empty(args->spec->linux_.cgroups_path));
 	s->cgroup_layout = c->cgroups;
+	if (cr->netns) {
+		s->clone_flags &= ~(uint64_t)CLONE_NEWNET;
+		s->netns_comes = true;
+	}
 	return 0;
 }
 
@@ -389,6 +399,14 @@ static int await_ready(struct creation *cr, struct error *err)
 	return r;
 }
 
+static int take_netns(struct creation *cr, struct error *err)
+{
+	if (!cr->netns)
+		return 0;
+	cr->c->netns_fd = netns_maker_finish(TAKE_PTR(cr->netns), err);
+	return cr->c->netns_fd < 0 ? cr->c->netns_fd : 0;
+}
+
 static int launch(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
@@ -409,7 +427,13 @@ static int launch(struct creation *cr, struct error *err)
 	c->pid = process.pid;
 	c->pidfd = process.pidfd;
 	c->sync_fd = process.sync_fd;
-	if (cr->setup.clone_flags & CLONE_NEWNET) {
+	if (cr->netns) {
+		netns_maker_hand_to(cr->netns, c->sync_fd);
+		/* The network is configured while we go on. */
+		r = args->on_namespaces ? take_netns(cr, err) : 0;
+		if (r < 0)
+			return r;
+	} else if (cr->setup.clone_flags & CLONE_NEWNET) {
 		c->netns_fd = ns_open_pid(cr->setup.proc_fd, c->pid, "net");
 		if (c->netns_fd < 0)
 			return error_set(err, ERROR_INTERNAL, -c->netns_fd,
@@ -422,6 +446,8 @@ static int launch(struct creation *cr, struct error *err)
 		r = finish_cgroup(cr, err);
 	if (r == 0)
 		r = launch_tell(c->sync_fd, SYNC_CGROUP, err);
+	if (r == 0)
+		r = take_netns(cr, err);
 	return r < 0 ? r : await_ready(cr, err);
 }
 
@@ -467,6 +493,17 @@ static bool id_is_valid(const char *id)
 	return len > 0 && len <= 1024 && strchr(first, id[0]) && strspn(id, rest) == len;
 }
 
+/* In a user namespace of its own, the container's must own it. */
+static struct netns_maker *start_netns(const struct oci_spec *spec)
+{
+	const struct oci_namespace *ns = spec->linux_.namespaces;
+
+	if (!ns[OCI_NAMESPACE_NETWORK].present || ns[OCI_NAMESPACE_NETWORK].path ||
+	    ns[OCI_NAMESPACE_USER].present)
+		return NULL;
+	return netns_maker_start();
+}
+
 int runtime_create_listening(const struct runtime_create_args *args, int listen_fd,
 			     struct runtime_container **ret, struct error *err)
 {
@@ -493,6 +530,7 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 		cr.setup.join_fds[i] = -EBADF;
 	cr.c = c;
 	cr.arena = arena_new();
+	cr.netns = start_netns(args->spec);
 	r = prepare(&cr, err);
 	if (r == 0) {
 		r = launch(&cr, err);

@@ -178,6 +178,9 @@ static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *e
 
 	if (at_fd < 0)
 		return at_fd;
+	r = str_eq(m->fstype, "sysfs") ? setup_wait_network(s, err) : 0; /* it shows that one */
+	if (r < 0)
+		return r;
 	fd = new_file_system(s, m, at_fd, err);
 	if (fd < 0)
 		return fd;

@@ -125,6 +125,41 @@ static int stage_loopback(struct setup *s, struct error *err)
 	return s->clone_flags & CLONE_NEWNET ? ns_loopback_up(err) : 0;
 }
 
+/* The next of the two messages whose order is open. */
+static int expect_part(struct setup *s, struct error *err)
+{
+	static const enum sync_type parts[] = {SYNC_NETNS, SYNC_CGROUP};
+	enum sync_type type;
+	int fd = -EBADF;
+	int r = sync_expect_one_of(s->sync_fd, parts, ARRAY_SIZE(parts), &type, &fd, err);
+
+	if (r < 0)
+		return r;
+	if (type == SYNC_CGROUP)
+		s->cgroup_made = true;
+	else
+		s->netns_fd = TAKE_FD(fd);
+	fd_close(&fd);
+	return 0;
+}
+
+int setup_wait_network(struct setup *s, struct error *err)
+{
+	int r = 0;
+
+	if (!s->netns_comes)
+		return 0;
+	while (r == 0 && s->netns_fd < 0)
+		r = expect_part(s, err);
+	if (r == 0)
+		r = ns_join(s->netns_fd, CLONE_NEWNET, "the network namespace", err);
+	if (r < 0)
+		return r;
+	fd_close(&s->netns_fd);
+	s->netns_comes = false;
+	return ns_loopback_up(err);
+}
+
 static int stage_hostname(struct setup *s, struct error *err)
 {
 	const char *host = s->spec->hostname, *domain = s->spec->domainname;
@@ -142,7 +177,9 @@ int setup_wait_cgroup(struct setup *s, struct error *err)
 
 	if (s->cgroup_joined)
 		return 0;
-	r = sync_expect(s->sync_fd, SYNC_CGROUP, NULL, err);
+	r = setup_wait_network(s, err);
+	while (r == 0 && !s->cgroup_made)
+		r = expect_part(s, err);
 	if (r < 0)
 		return r;
 	s->cgroup_joined = true;

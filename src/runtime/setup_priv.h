@@ -6,6 +6,7 @@
  *     caller                          process
  *     clone3                      ->  stages ...
  *     MAPPED [+ the root's mount] ->  only with a new user namespace: id maps are written
+ *     NETNS [+ the namespace]     -> any time after the clone, by a thread (runtime/netns.h)
  *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
  *                                 <-  HOOKS (mounts are made)        } only with hooks to run
  *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
@@ -33,6 +34,7 @@ enum sync_type {
 	SYNC_ERROR = 1,
 	SYNC_WARNING,
 	SYNC_MAPPED,
+	SYNC_NETNS,
 	SYNC_CGROUP,
 	SYNC_HOOKS,
 	SYNC_HOOKS_DONE,
@@ -57,6 +59,9 @@ int sync_recv(int sock, struct sync_message *ret, int *ret_fd);
 int sync_take_error(const struct sync_message *m, struct error *err);
 /* Wait for `want`; fills err from an ERROR message, or when the other side is gone. Warnings are
  * logged. */
+/* The same, for whichever of `wants` comes first. */
+int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum sync_type *ret,
+		       int *ret_fd, struct error *err);
 int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err);
 
 /* One process to set up: process 1 of a new container, or one more in a running one. */
@@ -82,7 +87,10 @@ struct setup {
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
 	bool joins_cgroup;   /* the process moves itself; else the caller does it */
-	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen */
+	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen and acted on */
+	bool cgroup_made;    /* in the process: it has been seen */
+	bool netns_comes;    /* the network namespace comes as SYNC_NETNS: not yet joined */
+	int netns_fd;        /* in the process: -EBADF until it has come */
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
 	bool no_pivot;       /* MS_MOVE and chroot instead of pivot_root */
 	int *mount_fds; /* of the arena, or NULL: idmapped mounts, one for each of the plan's */
@@ -113,6 +121,8 @@ void setup_run(struct setup *s, const struct stage *stages, size_t n) __attribut
 extern const struct stage create_stages[], exec_stages[];
 extern const size_t create_stage_count, exec_stage_count;
 
+/* Block until the network namespace is there, and join it (once). */
+int setup_wait_network(struct setup *s, struct error *err);
 /* Block until the caller has put the process into its cgroup (once). */
 int setup_wait_cgroup(struct setup *s, struct error *err);
 

@@ -65,7 +65,8 @@ int sync_take_error(const struct sync_message *m, struct error *err)
 	return m->errnum > 0 ? -m->errnum : -EIO;
 }
 
-int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err)
+int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum sync_type *ret,
+		       int *ret_fd, struct error *err)
 {
 	struct sync_message m;
 
@@ -84,9 +85,17 @@ int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err)
 		}
 		if (m.type == SYNC_ERROR)
 			return sync_take_error(&m, err);
-		if (m.type == (uint32_t)want)
-			return 0;
+		for (size_t i = 0; i < n; i++)
+			if (m.type == (uint32_t)wants[i]) {
+				*ret = wants[i];
+				return 0;
+			}
 		return error_set(err, ERROR_INTERNAL, EBADMSG,
 				 "unexpected message %u of the container's process", m.type);
 	}
+}
+
+int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err)
+{
+	return sync_expect_one_of(sock, &want, 1, &(enum sync_type){0}, ret_fd, err);
 }

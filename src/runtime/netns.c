@@ -1,0 +1,84 @@
+/* A network namespace made by a thread. */
+#include "runtime/netns.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "runtime/setup_priv.h"
+
+#define STACK_SIZE ((size_t)64 * 1024)
+
+struct netns_maker {
+	pthread_t thread;
+	sem_t process; /* posted once sync_fd is known */
+	int sync_fd;   /* borrowed; -EBADF: there is no process */
+	int fd;        /* the thread's result: owned, or -errno */
+};
+
+/* unshare(2) moves the calling thread alone. */
+static void *make(void *data)
+{
+	struct netns_maker *m = data;
+
+	m->fd = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
+	if (m->fd == 0) {
+		m->fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+		m->fd = m->fd < 0 ? -errno : m->fd;
+	}
+	while (sem_wait(&m->process) < 0)
+		continue; /* EINTR */
+	/* A process that is gone already has said why, on the same socket. */
+	if (m->fd >= 0 && m->sync_fd >= 0)
+		(void)sync_send(m->sync_fd, SYNC_NETNS, m->fd);
+	return NULL;
+}
+
+struct netns_maker *netns_maker_start(void)
+{
+	struct netns_maker *m = xnew0(struct netns_maker);
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	m->sync_fd = m->fd = -EBADF;
+	(void)sem_init(&m->process, 0, 0);
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	(void)sigfillset(&all); /* signals are the caller's */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&m->thread, &attr, make, m);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	if (r == 0)
+		return m;
+	(void)sem_destroy(&m->process);
+	free(m);
+	return NULL;
+}
+
+void netns_maker_hand_to(struct netns_maker *m, int sync_fd)
+{
+	m->sync_fd = sync_fd;
+	(void)sem_post(&m->process);
+}
+
+int netns_maker_finish(struct netns_maker *m, struct error *err)
+{
+	int fd;
+
+	(void)sem_post(&m->process); /* nobody to hand it to: the thread must not wait for ever */
+	(void)pthread_join(m->thread, NULL);
+	fd = m->fd;
+	(void)sem_destroy(&m->process);
+	free(m);
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, -fd, "make the network namespace");
+	return fd;
+}
