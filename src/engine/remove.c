@@ -45,17 +45,28 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	return r < 0 ? r : remove_recorded(e, c, volumes, err);
 }
 
+static void delete_files(void *data)
+{
+	store_buried_delete(data);
+}
+
 int remove_recorded(struct engine *e, struct container *c, bool volumes, struct error *err)
 {
 	struct removal_call call = {e, c, CONTAINER_REMOVING};
+	struct store_buried *buried = NULL;
 	int r = 0;
 
 	crash_point(CRASH_REMOVE_TOMBSTONE);
 	engine_call(e, set_status_on_loop, &call);
 	if (volumes)
 		r = volumes_remove(e, c, err);
-	r = r < 0 ? r : store_snapshot_remove(e->store, c->id, err);
+	r = r < 0 ? r : store_snapshot_bury(e->store, c->id, &buried, err);
 	if (r >= 0) {
+		/* What a container has written may be much: nobody waits for it to be deleted. */
+		if (e->opened)
+			engine_work(e, delete_files, buried);
+		else
+			store_buried_delete(buried);
 		crash_point(CRASH_REMOVE_DIRS);
 		if (!c->rt->shim)
 			exit_clean_runtime(e, c->id);

@@ -228,7 +228,13 @@ static int remove_job(struct db_tx *tx, void *data, struct error *err)
 	return r;
 }
 
-int store_snapshot_remove(struct store *s, const char *container_id, struct error *err)
+struct store_buried {
+	struct store *s;
+	struct store_doomed doomed;
+};
+
+int store_snapshot_bury(struct store *s, const char *container_id, struct store_buried **ret,
+			struct error *err)
 {
 	struct lookup l = {.s = s, .container = container_id};
 	int r = check_id(container_id, err);
@@ -240,8 +246,28 @@ int store_snapshot_remove(struct store *s, const char *container_id, struct erro
 	if (r >= 0)
 		store_bury(s, &l.doomed);
 	(void)pthread_mutex_unlock(&s->files);
+	if (r < 0) {
+		strv_done(&l.doomed.paths);
+		return r;
+	}
+	*ret = xnew0(struct store_buried);
+	(*ret)->s = s;
+	(*ret)->doomed = l.doomed;
+	return 0;
+}
+
+void store_buried_delete(struct store_buried *b_take)
+{
+	store_delete_buried(b_take->s, &b_take->doomed);
+	free(b_take);
+}
+
+int store_snapshot_remove(struct store *s, const char *container_id, struct error *err)
+{
+	struct store_buried *buried = NULL;
+	int r = store_snapshot_bury(s, container_id, &buried, err);
+
 	if (r >= 0)
-		store_delete_buried(s, &l.doomed);
-	strv_done(&l.doomed.paths);
+		store_buried_delete(buried);
 	return r;
 }

@@ -168,6 +168,12 @@ int store_snapshot_get(struct store *s, const char *container_id, struct store_s
 /* Drop the references and delete the whole of containers/<container_id>.  Survives a crash at any
  * point; removing what is gone succeeds.  Layers whose image is gone go with their last user. */
 int store_snapshot_remove(struct store *s, const char *container_id, struct error *err);
+/* The same in two steps, for deleting may take long: after the first it is gone for everybody, the
+ * second, on any thread, deletes the files.  A crash in between leaves them to store_open(). */
+struct store_buried;
+int store_snapshot_bury(struct store *s, const char *container_id, struct store_buried **ret,
+			struct error *err);
+void store_buried_delete(struct store_buried *b_take);
 
 /* IDs of all containers that have one (after a crash: some that the engine does not know). */
 int store_snapshot_list(struct store *s, struct strv *ret, struct error *err);
