@@ -257,6 +257,40 @@ static const char *bundle_path(struct creation *cr)
 	return arena_strdup(cr->arena, path);
 }
 
+/* In its user namespace the process may not show others' files as its own; we may: its root is an
+ * overlay of ours on idmapped layers.  overlayfs also creates files as ourselves, so their mapping
+ * has one more entry, for root.  An ordinary user's layers are his own, and mounted inside. */
+static int prepare_mapped_root(struct creation *cr, struct error *err)
+{
+	const struct runtime_rootfs *rootfs = cr->args->rootfs;
+	const struct oci_linux *l = &cr->args->spec->linux_;
+	const struct oci_namespace *user = &l->namespaces[OCI_NAMESPACE_USER];
+	struct oci_linux joined = {0};
+	autoclose int userns_fd = -EBADF;
+	struct mount_overlay overlay;
+
+	if (!rootfs || !user->present || geteuid() != 0)
+		return 0;
+	if (user->path && (!rootfs->uid_mappings || !rootfs->gid_mappings))
+		return error_set(err, ERROR_INVALID, 0,
+				 "layers in a user namespace given by path need mappings");
+	if (user->path) {
+		joined.uid_mappings = *rootfs->uid_mappings;
+		joined.gid_mappings = *rootfs->gid_mappings;
+		l = &joined;
+	}
+	userns_fd = idmap_new_user_namespace(cr->setup.proc_fd, l, true, err);
+	if (userns_fd < 0)
+		return userns_fd;
+	overlay = (struct mount_overlay){.lower = rootfs->lower,
+					 .lower_count = rootfs->lower_count,
+					 .upper = rootfs->upper,
+					 .work = rootfs->work,
+					 .label = cr->plan.label};
+	cr->setup.prepared_root_fd = mount_new_overlay_idmapped(&overlay, userns_fd, err);
+	return cr->setup.prepared_root_fd < 0 ? cr->setup.prepared_root_fd : 0;
+}
+
 static int prepare(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
@@ -283,6 +317,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
 			    .prepared_root_fd = -EBADF,
+			    .place_fd = -EBADF,
 			    .root_fd = -EBADF,
 			    .devpts_fd = -EBADF,
 			    .own_proc_fd = -EBADF,
@@ -303,16 +338,14 @@ static int prepare(struct creation *cr, struct error *err)
 		r = open_namespaces(args->spec, s, &c->ns_flags, err);
 	if (r == 0)
 		r = check_sysctls(&args->spec->linux_, s, err);
-	if (r == 0 && args->rootfs && s->join_fds[OCI_NAMESPACE_USER] >= 0)
-		r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-			      "linux.namespaces: layers in a user namespace given by path are not "
-			      "implemented");
 	if (r == 0)
 		r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
 		r = rootfs_check_label(&cr->plan, err);
 	if (r == 0)
 		r = rootfs_prepare_idmapped(s, cr->arena, err);
+	if (r == 0)
+		r = prepare_mapped_root(cr, err);
 	if (r == 0)
 		r = prepare_seccomp(cr, err);
 	if (r < 0)
@@ -326,27 +359,8 @@ static int prepare(struct creation *cr, struct error *err)
 	return 0;
 }
 
-/* In its user namespace the process may not show others' files as its own; we may: its root is an
- * overlay of ours on idmapped layers.  overlayfs also creates files as ourselves, so their mapping
- * has one more entry, for root. */
-static int make_mapped_root(struct creation *cr, struct error *err)
-{
-	const struct runtime_rootfs *rootfs = cr->args->rootfs;
-	const struct mount_overlay overlay = {.lower = rootfs->lower,
-					      .lower_count = rootfs->lower_count,
-					      .upper = rootfs->upper,
-					      .work = rootfs->work};
-	autoclose int userns_fd =
-		idmap_new_user_namespace(cr->setup.proc_fd, &cr->args->spec->linux_, true, err);
-
-	if (userns_fd < 0)
-		return userns_fd;
-	return mount_new_overlay_idmapped(&overlay, userns_fd, err);
-}
-
 static int write_maps(struct creation *cr, struct error *err)
 {
-	autoclose int root_fd = -EBADF;
 	int r;
 
 	if (!(cr->setup.clone_flags & CLONE_NEWUSER))
@@ -354,25 +368,39 @@ static int write_maps(struct creation *cr, struct error *err)
 	r = idmap_write(cr->setup.proc_fd, cr->c->pid, &cr->args->spec->linux_, err);
 	if (r < 0)
 		return r;
-	if (cr->args->rootfs) {
-		root_fd = make_mapped_root(cr, err);
-		if (root_fd < 0)
-			return root_fd;
-	}
-	return sync_send(cr->c->sync_fd, SYNC_MAPPED, root_fd) < 0
+	return sync_send(cr->c->sync_fd, SYNC_MAPPED, -EBADF) < 0
 		       ? error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process")
 		       : 0;
 }
 
+/* The source of a bind mount that only we can reach. */
+static int serve_source(void *data, const struct sync_message *m, struct error *err)
+{
+	const struct creation *cr = data;
+	const struct plan_mount *mount =
+		m->index < cr->plan.mount_count ? &cr->plan.mounts[m->index] : NULL;
+	autoerror struct error why = {0};
+	autoclose int fd = -EBADF;
+	int r;
+
+	if (!mount || mount->kind != PLAN_MOUNT_BIND)
+		return error_set(err, ERROR_INTERNAL, EBADMSG, "a mount that is not in the plan");
+	fd = mount_clone(cr->setup.bundle_fd, mount->source, mount->options.bind_recursive, &why);
+	r = fd < 0 ? sync_send_error(cr->c->sync_fd, SYNC_ERROR, NULL, &why)
+		   : sync_send(cr->c->sync_fd, SYNC_SOURCE, fd);
+	return r < 0 ? launch_why_gone(cr->c->sync_fd, err) : 0;
+}
+
 static int run_create_hooks(struct creation *cr, struct error *err)
 {
+	const struct sync_server server = {SYNC_SOURCE, serve_source, cr};
 	const struct oci_hooks *hooks = &cr->args->spec->hooks;
 	autofree char *state = NULL;
 	int r;
 
 	if (!cr->setup.wait_for_hooks)
 		return 0;
-	r = sync_expect(cr->c->sync_fd, SYNC_HOOKS, NULL, err);
+	r = sync_expect_serving(cr->c->sync_fd, SYNC_HOOKS, NULL, &server, err);
 	if (r < 0)
 		return r;
 	state = runtime_state_json(cr->args->spec, cr->c->id, "creating", cr->c->pid,
@@ -387,6 +415,7 @@ static int run_create_hooks(struct creation *cr, struct error *err)
 
 static int await_ready(struct creation *cr, struct error *err)
 {
+	const struct sync_server server = {SYNC_SOURCE, serve_source, cr};
 	struct runtime_container *c = cr->c;
 	const struct oci_process *p = &cr->args->spec->process;
 	int r;
@@ -395,7 +424,31 @@ static int await_ready(struct creation *cr, struct error *err)
 	if (r == 0)
 		r = run_create_hooks(cr, err);
 	if (r == 0)
-		r = sync_expect(c->sync_fd, SYNC_READY, &c->console_fd, err);
+		r = sync_expect_serving(c->sync_fd, SYNC_READY, &c->console_fd, &server, err);
+	return r;
+}
+
+const char *runtime_rootfs_place(const struct runtime_rootfs *root)
+{
+	return root->work ? root->work : root->lower[0];
+}
+
+/* The process is born where its root is to hang, which it may not be able to reach by a path; in its
+ * mount namespace the working directory is the same one there (clone(2)). */
+static int clone_in_place(struct creation *cr, struct launched *ret, struct error *err)
+{
+	const struct runtime_rootfs *rootfs = cr->args->rootfs;
+	const char *path = rootfs ? runtime_rootfs_place(rootfs) : cr->args->spec->root.path;
+	autoclose int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int place = openat(cr->args->bundle_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (place < 0 || fchdir(place) < 0)
+		return error_set(err, ERROR_INVALID, errno, "open root '%s'", path);
+	r = launch_clone(&cr->setup, create_stages, create_stage_count,
+			 cgroup_clone_fd(cr->c->cgroup), ret, err);
+	if (before < 0 || fchdir(before) < 0)
+		(void)!chdir("/"); /* it was one that we may not enter again */
 	return r;
 }
 
@@ -420,8 +473,7 @@ static int launch(struct creation *cr, struct error *err)
 		return r;
 	/* In a user namespace it has no rights on the host's cgroups. */
 	cr->setup.joins_cgroup = !user->present;
-	r = launch_clone(&cr->setup, create_stages, create_stage_count, cgroup_clone_fd(c->cgroup),
-			 &process, err);
+	r = clone_in_place(cr, &process, err);
 	if (r < 0)
 		return r;
 	c->pid = process.pid;

@@ -17,6 +17,8 @@
 
 /* -- propagation and the root -------------------------------------------------------------- */
 
+/* The process was born in the root's place (container.c), so that this needs no path: one may not be
+ * open to the root of a user namespace.  The bundle is what relative sources are relative to. */
 int rootfs_reopen_bundle(struct setup *s, struct error *err)
 {
 	char path[PATH_MAX], link[64];
@@ -24,10 +26,17 @@ int rootfs_reopen_bundle(struct setup *s, struct error *err)
 	ssize_t n;
 	int fd;
 
+	s->place_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->place_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open the root's place");
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", s->bundle_fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n < 0 ? 0 : n] = '\0';
 	fd = n < 0 ? -1 : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {
+		s->bundle_fd = -EBADF;
+		return 0;
+	}
 	if (fd < 0)
 		return error_set(err, ERROR_INVALID, errno, "open the bundle '%s'", path);
 	s->bundle_fd = fd;
@@ -96,21 +105,18 @@ static int make_parent_private(struct setup *s, int at_fd, struct error *err)
 struct place {
 	int dirfd;        /* borrowed */
 	const char *path; /* relative to dirfd */
-	int fd;           /* owned: the directory itself */
+	int fd;           /* borrowed: the directory itself */
 	int target_fd;    /* borrowed: what to attach onto */
 };
 
 static int place_open(struct setup *s, struct place *p, struct error *err)
 {
-	int r;
+	int r = make_parent_private(s, s->place_fd, err);
 
-	p->fd = openat(p->dirfd, p->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (p->fd < 0)
-		return error_set(err, ERROR_INVALID, errno, "open root '%s'", p->path);
-	r = make_parent_private(s, p->fd, err);
-	p->target_fd = p->fd;
+	p->target_fd = p->fd = s->place_fd;
 	if (r < 0 || (!mount_is_legacy() && !s->plan->needs_stage))
 		return r;
+	/* found again by its path, behind the mount that it is */
 	p->target_fd = mount_stage(p->dirfd, p->path, err);
 	return p->target_fd < 0 ? p->target_fd : 0;
 }
@@ -136,7 +142,7 @@ static int mount_overlay_root(struct setup *s, struct error *err)
 					.upper = root->upper,
 					.work = root->work,
 					.label = s->plan->label};
-	struct place place = {.dirfd = AT_FDCWD, .path = root->work ? root->work : root->lower[0]};
+	struct place place = {.dirfd = AT_FDCWD, .path = runtime_rootfs_place(root)};
 	autoclose int mount_fd = TAKE_FD(s->prepared_root_fd);
 	char link[64];
 	int r = place_open(s, &place, err);
@@ -152,7 +158,6 @@ static int mount_overlay_root(struct setup *s, struct error *err)
 	}
 	if (r == 0)
 		r = attach_root(s, &mount_fd, &place, err);
-	fd_close(&place.fd);
 	return r;
 }
 
@@ -169,7 +174,6 @@ int rootfs_mount_root(struct setup *s, struct error *err)
 		mount_fd = mount_clone(place.fd, "", true, err);
 		r = mount_fd < 0 ? mount_fd : attach_root(s, &mount_fd, &place, err);
 	}
-	fd_close(&place.fd);
 	return r;
 }
 

@@ -192,14 +192,31 @@ static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *e
 
 /* -- what is there already ----------------------------------------------------------------- */
 
+/* A source that the container's root may not reach, being somebody else on the host, is still what was
+ * asked for by who may. */
+static int clone_source(struct setup *s, const struct plan_mount *m, struct error *err)
+{
+	bool user = s->spec->linux_.namespaces[OCI_NAMESPACE_USER].present;
+	autoerror struct error why = {0};
+	int fd = mount_clone(s->bundle_fd, m->source, m->options.bind_recursive, &why), r;
+
+	if (!user || (fd != -EACCES && (s->bundle_fd >= 0 || m->source[0] == '/')))
+		return fd < 0 ? error_move(err, &why, fd) : fd;
+	r = setup_wait_cgroup(s, err); /* the word before */
+	if (r < 0)
+		return r;
+	if (sync_send_index(s->sync_fd, SYNC_SOURCE, (uint32_t)(m - s->plan->mounts)) < 0)
+		return error_set(err, ERROR_INTERNAL, EPIPE, "ask for the mount");
+	r = sync_expect(s->sync_fd, SYNC_SOURCE, &fd, err);
+	return r < 0 ? r : fd;
+}
+
 static int mount_bind(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	size_t index = (size_t)(m - s->plan->mounts);
 	bool prepared =
 		s->mount_fds && s->mount_fds[index] >= 0; /* idmapped, with its attributes */
-	autoclose int fd =
-		prepared ? TAKE_FD(s->mount_fds[index])
-			 : mount_clone(s->bundle_fd, m->source, m->options.bind_recursive, err);
+	autoclose int fd = prepared ? TAKE_FD(s->mount_fds[index]) : clone_source(s, m, err);
 	autoclose int at_fd = -EBADF;
 	struct statfs fs;
 	struct stat st;

@@ -28,6 +28,7 @@
 
 struct cgroup;
 struct error;
+struct json_objects;
 struct oci_process;
 struct oci_resources;
 struct oci_spec;
@@ -38,6 +39,9 @@ struct runtime_rootfs {
 	const char *const *lower; /* topmost first, as overlayfs orders them */
 	size_t lower_count;
 	const char *upper, *work; /* both NULL: read-only */
+	/* With a user namespace given by path: how the layers' owners are shown (struct
+	 * oci_id_mapping).  With a new one they are shown as the spec maps ids. */
+	const struct json_objects *uid_mappings, *gid_mappings;
 };
 
 struct runtime_create_args {

@@ -84,7 +84,7 @@ static int stage_user_namespace(struct setup *s, struct error *err)
 	if (!user->present)
 		return 0;
 	if (s->clone_flags & CLONE_NEWUSER) {
-		r = sync_expect(s->sync_fd, SYNC_MAPPED, &s->prepared_root_fd, err);
+		r = sync_expect(s->sync_fd, SYNC_MAPPED, NULL, err);
 		if (r < 0)
 			return r;
 	}

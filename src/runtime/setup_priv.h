@@ -5,9 +5,11 @@
  *
  *     caller                          process
  *     clone3                      ->  stages ...
- *     MAPPED [+ the root's mount] ->  only with a new user namespace: id maps are written
+ *     MAPPED                      ->  only with a new user namespace: id maps are written
  *     NETNS [+ the namespace]     -> any time after the clone, by a thread (runtime/netns.h)
  *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
+ *                                 <-  SOURCE of a bind mount that the process cannot reach
+ *     SOURCE + its clone          ->
  *                                 <-  HOOKS (mounts are made)        } only with hooks to run
  *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
  *                                 <-  READY [+ the terminal's master]
@@ -36,6 +38,7 @@ enum sync_type {
 	SYNC_MAPPED,
 	SYNC_NETNS,
 	SYNC_CGROUP,
+	SYNC_SOURCE, /* index: of plan.mounts; answered with a clone of its source */
 	SYNC_HOOKS,
 	SYNC_HOOKS_DONE,
 	SYNC_READY,
@@ -43,14 +46,16 @@ enum sync_type {
 };
 
 #define SYNC_TEXT_SIZE 1024
-struct sync_message {              /* fixed: between clone and exec nothing is framed by lengths */
-	uint32_t type;             /* enum sync_type */
-	uint32_t kind;             /* error: enum error_kind */
-	int32_t errnum;            /* error: positive errno */
+struct sync_message {   /* fixed: between clone and exec nothing is framed by lengths */
+	uint32_t type;  /* enum sync_type */
+	uint32_t kind;  /* error: enum error_kind */
+	int32_t errnum; /* error: positive errno */
+	uint32_t index;
 	char text[SYNC_TEXT_SIZE]; /* error, warning: "stage: message" */
 };
 
 int sync_send(int sock, enum sync_type type, int fd);
+int sync_send_index(int sock, enum sync_type type, uint32_t index);
 int sync_send_error(int sock, enum sync_type type, const char *stage, const struct error *err);
 /* Wait for one message; 0 at end of file, else 1 or -errno.  *ret_fd (may be NULL) gets a passed fd
  * or -EBADF. */
@@ -59,10 +64,18 @@ int sync_recv(int sock, struct sync_message *ret, int *ret_fd);
 int sync_take_error(const struct sync_message *m, struct error *err);
 /* Wait for `want`; fills err from an ERROR message, or when the other side is gone. Warnings are
  * logged. */
+int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err);
 /* The same, for whichever of `wants` comes first. */
 int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum sync_type *ret,
 		       int *ret_fd, struct error *err);
-int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err);
+/* The same for a caller that answers requests meanwhile. */
+struct sync_server {
+	enum sync_type type;
+	int (*serve)(void *data, const struct sync_message *m, struct error *err);
+	void *data;
+};
+int sync_expect_serving(int sock, enum sync_type want, int *ret_fd,
+			const struct sync_server *server, struct error *err);
 
 /* One process to set up: process 1 of a new container, or one more in a running one. */
 struct setup {
@@ -100,6 +113,7 @@ struct setup {
 	/* of the process, while it works */
 	int null_fd;          /* the host's null device, for streams that are not given */
 	int prepared_root_fd; /* user namespaces: the root's mount, made by the caller */
+	int place_fd;         /* spec->root.path; with layers: a directory of theirs */
 	int root_fd;          /* the root file system's mount, attached */
 	int devpts_fd;        /* the container's devpts, if it was mounted; else -EBADF */
 	int own_proc_fd;      /* what is mounted at its /proc, and at its /sys; else -EBADF */
@@ -149,8 +163,11 @@ int program_prepare(struct setup *s, struct error *err); /* arguments and enviro
 int program_execute(struct setup *s, struct error *err);
 
 /* rootfs.c, rootfs_mounts.c, rootfs_devices.c, rootfs_paths.c */
-/* Open the bundle anew: an fd from before the mount namespace refers to the old one's mounts. */
+/* Open the bundle and the root's place anew: fds from before the mount namespace refer to the old one's
+ * mounts.  The bundle's is -EBADF where the container's root may not reach it. */
 int rootfs_reopen_bundle(struct setup *s, struct error *err);
+/* The directory that a mount of layers hangs on until pivot_root(2). */
+const char *runtime_rootfs_place(const struct runtime_rootfs *root);
 int rootfs_set_propagation(struct setup *s, struct error *err);
 int rootfs_mount_root(struct setup *s, struct error *err);
 int rootfs_mount_all(struct setup *s, struct error *err);

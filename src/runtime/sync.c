@@ -16,6 +16,13 @@ int sync_send(int sock, enum sync_type type, int fd)
 		       fd >= 0 ? 1 : 0);
 }
 
+int sync_send_index(int sock, enum sync_type type, uint32_t index)
+{
+	struct sync_message m = {.type = type, .index = index};
+
+	return fd_send(sock, &m, offsetof(struct sync_message, text), NULL, 0);
+}
+
 int sync_send_error(int sock, enum sync_type type, const char *stage, const struct error *err)
 {
 	struct sync_message m = {.type = type, .kind = err->kind, .errnum = err->errnum};
@@ -65,13 +72,11 @@ int sync_take_error(const struct sync_message *m, struct error *err)
 	return m->errnum > 0 ? -m->errnum : -EIO;
 }
 
-int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum sync_type *ret,
-		       int *ret_fd, struct error *err)
+static int expect(int sock, const enum sync_type *wants, size_t n, struct sync_message *ret,
+		  int *ret_fd, struct error *err)
 {
-	struct sync_message m;
-
 	for (;;) {
-		int r = sync_recv(sock, &m, ret_fd);
+		int r = sync_recv(sock, ret, ret_fd);
 
 		if (r < 0)
 			return error_set(err, ERROR_INTERNAL, -r,
@@ -79,23 +84,48 @@ int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum syn
 		if (r == 0)
 			return error_set(err, ERROR_INTERNAL, EPIPE,
 					 "the container's process has gone away");
-		if (m.type == SYNC_WARNING) {
-			log_warn("%s", m.text);
+		if (ret->type == SYNC_WARNING) {
+			log_warn("%s", ret->text);
 			continue;
 		}
-		if (m.type == SYNC_ERROR)
-			return sync_take_error(&m, err);
+		if (ret->type == SYNC_ERROR)
+			return sync_take_error(ret, err);
 		for (size_t i = 0; i < n; i++)
-			if (m.type == (uint32_t)wants[i]) {
-				*ret = wants[i];
+			if (ret->type == (uint32_t)wants[i])
 				return 0;
-			}
 		return error_set(err, ERROR_INTERNAL, EBADMSG,
-				 "unexpected message %u of the container's process", m.type);
+				 "unexpected message %u of the container's process", ret->type);
 	}
 }
 
 int sync_expect(int sock, enum sync_type want, int *ret_fd, struct error *err)
 {
-	return sync_expect_one_of(sock, &want, 1, &(enum sync_type){0}, ret_fd, err);
+	struct sync_message m;
+
+	return expect(sock, &want, 1, &m, ret_fd, err);
+}
+
+int sync_expect_one_of(int sock, const enum sync_type *wants, size_t n, enum sync_type *ret,
+		       int *ret_fd, struct error *err)
+{
+	struct sync_message m;
+	int r = expect(sock, wants, n, &m, ret_fd, err);
+
+	if (r == 0)
+		*ret = (enum sync_type)m.type;
+	return r;
+}
+
+int sync_expect_serving(int sock, enum sync_type want, int *ret_fd,
+			const struct sync_server *server, struct error *err)
+{
+	const enum sync_type wants[] = {want, server->type};
+	struct sync_message m;
+	int r;
+
+	while ((r = expect(sock, wants, ARRAY_SIZE(wants), &m, ret_fd, err)) == 0 &&
+	       m.type != (uint32_t)want)
+		if ((r = server->serve(server->data, &m, err)) < 0)
+			break;
+	return r;
 }

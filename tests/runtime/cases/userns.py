@@ -301,6 +301,24 @@ def locked(box):
     box.fails(r"mount '/mnt': .*not permitted")
 
 
+@test("a bundle and a source that the container's root could not reach by their paths")
+def unreachable(box):
+    box.user_namespace()
+    secret = os.path.join(box.dir, "secret")
+    os.makedirs(secret + "/below")
+    with open(secret + "/below/file", "w") as f:
+        f.write("found")
+    os.chmod(secret, 0o700)
+    os.chmod(box.dir, 0o700)
+    box.mount("/mnt", type="bind", source=secret + "/below", options=["rbind", "ro"])
+    box.mount("/run/one", type="bind", source="secret/below/file", options=["bind", "ro"])
+    out = box.sh("cat /mnt/file /run/one; touch /mnt/x", check=False)
+    equal(out.out, "foundfound", out.err)
+    expect("ead-only" in out.err, out.err)
+    box.mount("/run/two", type="bind", source=secret + "/nothing", options=["bind"])
+    box.fails(r"mount '/run/two': bind source: .*secret/nothing.*o such file")
+
+
 @test("root of a user namespace runs a container with another one")
 def nested(box):
     as_nested_root(box, 310000)
