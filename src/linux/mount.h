@@ -41,8 +41,8 @@ int mount_options_parse(const char *const *options, size_t count, struct mount_o
 			struct error *err);
 /* True if any option is for the file system. */
 bool mount_options_has_fs(const struct mount_options *options);
-/* The file system's option that starts with `prefix` ("size="), the last one; NULL: none. */
-const char *mount_options_find_fs(const struct mount_options *options, const char *prefix);
+/* True if an option for the file system starts with `prefix` ("size="). */
+bool mount_options_has_fs_option(const struct mount_options *options, const char *prefix);
 /* The attributes that a new file system's mount is born with. */
 uint64_t mount_options_attributes(const struct mount_options *options);
 /* MS_PRIVATE, ... of "private", "rprivate", ...; false: none of them. */

@@ -184,14 +184,6 @@ bool mount_options_has_fs(const struct mount_options *options)
 	return false;
 }
 
-const char *mount_options_find_fs(const struct mount_options *options, const char *prefix)
-{
-	for (size_t i = options->count; i-- > 0;)
-		if (option_is_fs(options, i) && str_has_prefix(options->all[i], prefix))
-			return options->all[i];
-	return NULL;
-}
-
 uint64_t mount_options_attributes(const struct mount_options *options)
 {
 	return (options->attr_set & ~options->rec_attr_clr) | options->rec_attr_set;
@@ -229,6 +221,28 @@ int mount_options_each(const struct mount_options *options, mount_option_fn fn, 
 		}
 	}
 	return 0;
+}
+
+struct search {
+	const char *prefix;
+	bool found;
+};
+
+static int match_prefix(void *data, const char *option, struct error *err)
+{
+	struct search *search = data;
+
+	(void)err;
+	search->found = search->found || str_has_prefix(option, search->prefix);
+	return 0;
+}
+
+bool mount_options_has_fs_option(const struct mount_options *options, const char *prefix)
+{
+	struct search search = {.prefix = prefix};
+
+	(void)mount_options_each(options, match_prefix, &search, NULL); /* does not fail */
+	return search.found;
 }
 
 static int is_long(void *data, const char *option, struct error *err)

@@ -298,8 +298,6 @@ static int prepare(struct creation *cr, struct error *err)
 	struct setup *s = &cr->setup;
 	int r = check_supported(args->spec, err);
 
-	if (r == 0 && args->no_pivot)
-		r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--no-pivot is not implemented");
 	if (r < 0)
 		return r;
 	*s = (struct setup){.spec = args->spec,

@@ -193,19 +193,30 @@ int rootfs_make_cwd(struct setup *s, struct error *err)
 	return fd < 0 ? fd : 0;
 }
 
+/* Mounts that are shared with the host's must not go from there too when the old root goes.  "." alone
+ * would be the new root: only umount2(2) looks at what is on top of it. */
+static int unshare_old_root(int old_fd, struct error *err)
+{
+	if (fchdir(old_fd) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "detach from the host's mounts");
+	return 0;
+}
+
 static int pivot(struct setup *s, struct error *err)
 {
-	bool recursive;
+	bool recursive, shared = root_propagation(s, &recursive) == MS_SHARED;
+	autoclose int old_fd = shared ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+	int r;
 
+	if (shared && old_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open the old root");
 	/* The old root lands on top of the new one, where "." finds it: pivot_root(2), NOTES. */
 	if (sys_pivot_root(".", ".") < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "pivot_root");
-	if (root_propagation(s, &recursive) == MS_SHARED &&
-	    mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "detach from the host's mounts");
-	if (umount2(".", MNT_DETACH) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "unmount the old root");
-	return 0;
+	r = shared ? unshare_old_root(old_fd, err) : 0;
+	if (r == 0 && umount2(".", MNT_DETACH) < 0)
+		r = error_set(err, ERROR_INTERNAL, errno, "unmount the old root");
+	return r;
 }
 
 /* -- without pivot_root: --no-pivot, for a host whose root is the initial ramfs --------------- */

@@ -35,15 +35,15 @@ static int make_one(struct setup *s, const struct plan_mount *m, struct error *e
 	autoclose int userns_fd = -EBADF, fd = -EBADF;
 	int r;
 
+	userns_fd = open_user_namespace(s, m, err);
+	if (userns_fd < 0)
+		return userns_fd;
 	if (mount_is_legacy())
 		return error_set(
 			err, ERROR_UNAVAILABLE, 0,
 			"map the owners of '%s': the kernel has no mount_setattr(2) (Linux "
 			"5.12)",
 			m->source);
-	userns_fd = open_user_namespace(s, m, err);
-	if (userns_fd < 0)
-		return userns_fd;
 	fd = mount_clone(s->bundle_fd, m->source, m->options.bind_recursive, err);
 	if (fd < 0)
 		return error_wrap(err, fd, "bind source");

@@ -99,7 +99,7 @@ static int tmpfs_options(const struct plan_mount *m, int at_fd, const char **all
 
 	if (fstat(at_fd, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "inspect '/%s'", m->destination);
-	if (n < MOUNT_OPTIONS_MAX && !mount_options_find_fs(&own, "mode=")) {
+	if (n < MOUNT_OPTIONS_MAX && !mount_options_has_fs_option(&own, "mode=")) {
 		(void)snprintf(mode, MODE_OPTION_SIZE, "mode=%04o", st.st_mode & 07777);
 		if (n > 0)
 			memcpy(all, own.all, n * sizeof(*all));

@@ -53,6 +53,16 @@ def choose(only=None, share=None, always=()):
     return chosen
 
 
+# What Linux has got since 5.2 and the runtime uses where it is.
+NEW_CALLS = ("openat2,clone3,fsopen,fsconfig,fsmount,fspick,open_tree,move_mount,mount_setattr,close_range,"
+             "faccessat2")
+
+
+def without(payload, calls):
+    """A prefix that makes system calls fail: "CALL,..." with ENOSYS, "CALL=ERRNO,..." otherwise."""
+    return [payload, "enosys", calls, "--"]
+
+
 class Failure(Exception):
     pass
 
@@ -150,6 +160,7 @@ class Box:
         self.linux, self.process = self.config["linux"], self.config["process"]
         self.linux["cgroupsPath"] = suite.cgroups_path(name)
         self.global_options = list(suite.global_options)  # before the command: --systemd-cgroup, --log ...
+        self.prefix = list(suite.prefix)
         self.popen = {}           # for every command: user, group, extra_groups, env ... of subprocess.Popen
         self.at_end = []          # called when the case has ended, last first
         for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run", "mnt"):
@@ -204,7 +215,7 @@ class Box:
             json.dump(self.config, f)
 
     def command(self, *args):
-        return [*self.suite.prefix, self.suite.runtime, "--root", self.root, *self.global_options, *args]
+        return [*self.prefix, self.suite.runtime, "--root", self.root, *self.global_options, *args]
 
     def runtime(self, *args, check=False, **popen):
         """Any command of vessel-runtime.  check: it must succeed."""
@@ -327,6 +338,17 @@ class Suite:
         self.payload, self.busybox = self.work + "/payload", self.work + "/busybox"
         shutil.copy(payload, self.payload)
         shutil.copy(busybox, self.busybox)
+        self.probe()
+
+    def probe(self):
+        """What the runtime will find, through the prefix."""
+        def run(*args, **popen):
+            return subprocess.run([*self.prefix, *args], stdout=subprocess.PIPE, text=True, check=True, cwd=self.work,
+                                  timeout=LIMIT_S, **popen).stdout
+        self.host.has.update(json.loads(run(self.payload, "probe")))
+        # A filter that somebody who is not root is put behind takes these from him.
+        self.host.has["programs that change the user"] = \
+            "NoNewPrivs:\t0" in run(self.busybox, "cat", "/proc/self/status", user=65534)
 
     def use_systemd(self):
         """Systemd is the cgroup driver of all cases."""

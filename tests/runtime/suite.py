@@ -25,6 +25,7 @@ def main():
     parser.add_argument("--payload", default=os.path.join(
         harness.TOP, "build/static/tests/runtime/payload/payload"))
     parser.add_argument("--busybox", default="/bin/busybox")
+    parser.add_argument("--without", metavar="CALL,...", help="system calls that fail with ENOSYS; 'new': those since 5.2")
     parser.add_argument("prefix", nargs="*", help="a command that the runtime is run through")
     options = parser.parse_args()
     for name in sorted(os.listdir(os.path.join(HERE, "cases"))):
@@ -33,8 +34,11 @@ def main():
     if options.list:
         print("\n".join("%s: %s" % (f.__module__, title) for title, f, _ in harness.CASES))
         return 0
+    prefix = options.prefix
+    if options.without:
+        prefix = harness.without(options.payload, harness.NEW_CALLS if options.without == "new" else options.without)
     binaries = os.environ.get("VESSEL_BIN", os.path.join(harness.TOP, "build/bin"))
-    suite = harness.Suite(os.path.join(binaries, "vessel-runtime"), options.payload, options.busybox, options.prefix)
+    suite = harness.Suite(os.path.join(binaries, "vessel-runtime"), options.payload, options.busybox, prefix)
     if options.systemd_cgroup:
         suite.use_systemd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -269,7 +269,7 @@ def no_tool(box):
     box.fails(r"linux\.gidMappings: .*newgidmap")
 
 
-@test("a range of ids by newuidmap and newgidmap")
+@test("a range of ids by newuidmap and newgidmap", needs="programs that change the user")
 def granted(box):
     grant(box)
     box.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 10]}
@@ -281,14 +281,14 @@ def granted(box):
                 "0", str(GID), "1", "1", str(2 * RANGE), "65536", "0"])
 
 
-@test("a range of user ids with the own group alone")
+@test("a range of user ids with the own group alone", needs="programs that change the user")
 def uids_only(box):
     grant(box)
     box.linux["gidMappings"] = [mapping(0, GID)]
     equal(box.sh("cat /proc/self/setgroups").out.strip(), "deny")
 
 
-@test("ids that nobody has granted are refused, with the tool's own words")
+@test("ids that nobody has granted are refused, with the tool's own words", needs="programs that change the user")
 def not_granted(box):
     grant(box)
     box.linux["uidMappings"] = [mapping(0, UID), mapping(1, RANGE + 1, 65536)]
@@ -402,7 +402,7 @@ def terminal(box):
     expect(b"0 on /dev/pts/0" in text.replace(b"\r", b""), text)
 
 
-@test("seccomp and no new privileges")
+@test("seccomp and no new privileges", needs="programs that change the user")
 def seccomp(box):
     rootless(box)
     box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [

@@ -1,4 +1,4 @@
-/* enosys CALL[=ERRNO],... [--] PROGRAM [ARG...]: run a program for which system calls do not exist.
+/* payload enosys CALL[=ERRNO],... [--] PROGRAM [ARG...]: run a program for which system calls do not exist.
  *
  * A seccomp filter makes the named calls fail with ENOSYS, or with another errno by its number, in the
  * program and in all that it starts.  What this kernel shows is then what an older one would.
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "linux/sys.h"
+#include "payload.h"
 
 #define CALLS_MAX 64
 
@@ -80,7 +81,7 @@ static int install(char *list)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
-int main(int argc, char **argv)
+static int word_enosys(int argc, char **argv)
 {
 	int first = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
 
@@ -96,3 +97,8 @@ int main(int argc, char **argv)
 	perror(argv[first]);
 	return 127;
 }
+
+const struct payload_command enosys_commands[] = {
+	{"enosys", word_enosys},
+	{NULL, NULL},
+};
