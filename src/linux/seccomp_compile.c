@@ -30,6 +30,12 @@
 #ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
 #endif
+#ifndef SECCOMP_FILTER_FLAG_NEW_LISTENER
+#define SECCOMP_FILTER_FLAG_NEW_LISTENER (1UL << 3)
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* Linux 5.19 */
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
 #define ARCHES_MAX    8
 #define NEW_CALLS_MAX 64
 #define X32_BIT       0x40000000U
@@ -50,7 +56,6 @@ struct profile {
 	const char *default_action;
 	const uint32_t *default_errno_ret;
 	struct json_strings architectures, flags;
-	const char *listener_path;
 	struct json_objects syscalls; /* struct rule */
 };
 
@@ -62,7 +67,7 @@ static const struct json_field argument_fields[] = {
 	{0},
 };
 static const struct json_field rule_fields[] = {
-	JSON_FIELD(struct rule, "names", JSON_DECODE_STRINGS, names, JSON_REQUIRED),
+	JSON_FIELD(struct rule, "names", JSON_DECODE_STRINGS, names, JSON_REQUIRED | JSON_NONEMPTY),
 	JSON_FIELD(struct rule, "action", JSON_DECODE_STRING, action, JSON_REQUIRED),
 	JSON_FIELD(struct rule, "errnoRet", JSON_DECODE_OPT_U32, errno_ret, 0),
 	JSON_FIELD_PTR(struct rule, "args", JSON_DECODE_OBJECTS, args, argument_fields,
@@ -75,7 +80,6 @@ static const struct json_field profile_fields[] = {
 	JSON_FIELD(struct profile, "defaultErrnoRet", JSON_DECODE_OPT_U32, default_errno_ret, 0),
 	JSON_FIELD(struct profile, "architectures", JSON_DECODE_STRINGS, architectures, 0),
 	JSON_FIELD(struct profile, "flags", JSON_DECODE_STRINGS, flags, 0),
-	JSON_FIELD(struct profile, "listenerPath", JSON_DECODE_STRING, listener_path, 0),
 	JSON_FIELD_PTR(struct profile, "syscalls", JSON_DECODE_OBJECTS, syscalls, rule_fields,
 		       struct rule, 0),
 	{0},
@@ -118,34 +122,40 @@ static int new_call(const char *name)
 
 /* -- names --------------------------------------------------------------------------------- */
 
-static int parse_action(const char *name, const uint32_t *errno_ret, uint32_t *ret,
-			struct error *err)
+#define ERRNO_MAX 4095 /* the kernel's MAX_ERRNO */
+
+static int parse_action(const char *name, const char *errno_field, const uint32_t *errno_ret,
+			uint32_t *ret, struct error *err)
 {
 	static const struct {
 		const char *name;
-		uint32_t action;
-		bool takes_value;
+		uint32_t action, max; /* max: of the value that goes with it; 0: none may */
 	} actions[] = {
-		{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false},
-		{"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false},
-		{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false},
-		{"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false},
-		{"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true},
-		{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true},
-		{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false},
-		{"SCMP_ACT_LOG", SCMP_ACT_LOG, false},
+		{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, 0},
+		{"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, 0},
+		{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, 0},
+		{"SCMP_ACT_TRAP", SCMP_ACT_TRAP, 0},
+		{"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), ERRNO_MAX},
+		{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), SECCOMP_RET_DATA},
+		{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, 0},
+		{"SCMP_ACT_LOG", SCMP_ACT_LOG, 0},
+		{"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, name) != 0)
 			continue;
+		if (errno_ret && actions[i].max == 0)
+			return error_set(err, ERROR_INVALID, 0, "%s: %s takes none", errno_field,
+					 name);
+		if (errno_ret && *errno_ret > actions[i].max)
+			return error_set(err, ERROR_INVALID, 0, "%s: more than %u", errno_field,
+					 actions[i].max);
 		*ret = actions[i].action;
-		if (actions[i].takes_value)
-			*ret |= (errno_ret ? *errno_ret : EPERM) & SECCOMP_RET_DATA;
+		if (actions[i].max)
+			*ret |= errno_ret ? *errno_ret : EPERM;
 		return 0;
 	}
-	if (strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s is not implemented", name);
 	return error_set(err, ERROR_INVALID, 0, "unknown action '%s'", name);
 }
 
@@ -178,9 +188,10 @@ static int parse_flags(const struct json_strings *flags, uint32_t *ret, struct e
 		const char *name;
 		uint32_t flag;
 	} names[] = {
-		{"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* one thread: nothing to synchronise */
+		{"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* what is filtered has one thread */
 		{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
 		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
 	};
 	/* Unless the profile says otherwise, no speculation mitigation: the kernel's default since
 	 * 5.16 and the runtimes'. */
@@ -192,8 +203,8 @@ static int parse_flags(const struct json_strings *flags, uint32_t *ret, struct e
 		while (j < ARRAY_SIZE(names) && strcmp(names[j].name, flags->v[i]) != 0)
 			j++;
 		if (j == ARRAY_SIZE(names))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "flag '%s' is not implemented", flags->v[i]);
+			return error_set(err, ERROR_INVALID, 0, "flags[%zu]: unknown flag '%s'", i,
+					 flags->v[i]);
 		set |= names[j].flag;
 	}
 	*ret = set;
@@ -205,6 +216,7 @@ static int parse_flags(const struct json_strings *flags, uint32_t *ret, struct e
 struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t default_action;
+	bool notifies; /* some rule or the default is SCMP_ACT_NOTIFY */
 	uint32_t arches[ARCHES_MAX];
 	size_t arch_count;
 	struct {
@@ -215,31 +227,95 @@ struct compiler {
 	int newest[ARCHES_MAX]; /* highest number that the profile names */
 };
 
+/* The architectures of the specification, by the machines whose kernels run their programs. */
+static const struct {
+	const char *name;   /* in SCMP_ARCH_... */
+	const char *family; /* NULL: a family of its own */
+} known_arches[] = {
+	{"X86", "x86"},
+	{"X86_64", "x86"},
+	{"X32", "x86"},
+	{"ARM", "arm"},
+	{"AARCH64", "arm"},
+	{"MIPS", "mips"},
+	{"MIPS64", "mips"},
+	{"MIPS64N32", "mips"},
+	{"MIPSEL", "mipsel"},
+	{"MIPSEL64", "mipsel"},
+	{"MIPSEL64N32", "mipsel"},
+	{"PPC", "ppc"},
+	{"PPC64", "ppc"},
+	{"PPC64LE", NULL},
+	{"S390", "s390"},
+	{"S390X", "s390"},
+	{"PARISC", "parisc"},
+	{"PARISC64", "parisc"},
+	{"RISCV64", NULL},
+	{"LOONGARCH64", NULL},
+	{"M68K", NULL},
+	{"SH", NULL},
+	{"SHEB", NULL},
+};
+
+/* libseccomp's token, 0 if it does not know the name */
+static uint32_t arch_token(const char *name)
+{
+	char lower[32];
+
+	if (!str_copy(lower, sizeof(lower), name))
+		return 0;
+	for (char *p = lower; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return seccomp_arch_resolve_name(lower);
+}
+
+static const char *native_family(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known_arches); i++)
+		if (arch_token(known_arches[i].name) == seccomp_arch_native())
+			return known_arches[i].family ? known_arches[i].family
+						      : known_arches[i].name;
+	return "";
+}
+
+static int add_arch(struct compiler *c, const char *full_name, struct error *err)
+{
+	const char *name = full_name + strlen("SCMP_ARCH_"), *family;
+	uint32_t token;
+	size_t i = 0;
+	int r;
+
+	if (str_has_prefix(full_name, "SCMP_ARCH_"))
+		while (i < ARRAY_SIZE(known_arches) && strcmp(known_arches[i].name, name) != 0)
+			i++;
+	else
+		i = ARRAY_SIZE(known_arches);
+	if (i == ARRAY_SIZE(known_arches))
+		return error_set(err, ERROR_INVALID, 0, "unknown architecture '%s'", full_name);
+	family = known_arches[i].family ? known_arches[i].family : name;
+	token = arch_token(name);
+	/* No call of another machine's architecture ever comes here: nothing to filter. */
+	if (token == 0 || strcmp(family, native_family()) != 0)
+		return 0;
+	r = seccomp_arch_add(c->ctx, token);
+	if (r == -EEXIST)
+		return 0;
+	if (r < 0)
+		return error_set(err, ERROR_INVALID, -r, "architecture '%s'", full_name);
+	if (c->arch_count == ARCHES_MAX)
+		return error_set(err, ERROR_INVALID, E2BIG, "architectures");
+	c->arches[c->arch_count++] = token;
+	return 0;
+}
+
 static int add_arches(struct compiler *c, const struct json_strings *names, struct error *err)
 {
 	c->arches[c->arch_count++] = seccomp_arch_native();
 	for (size_t i = 0; i < names->n; i++) {
-		char lower[32] = {0};
-		uint32_t token = 0;
-		int r;
+		int r = add_arch(c, names->v[i], err);
 
-		if (str_has_prefix(names->v[i], "SCMP_ARCH_") &&
-		    str_copy(lower, sizeof(lower), names->v[i] + strlen("SCMP_ARCH_"))) {
-			for (char *p = lower; *p; p++)
-				*p = (char)tolower((unsigned char)*p);
-			token = seccomp_arch_resolve_name(lower);
-		}
-		if (token == 0)
-			return error_set(err, ERROR_INVALID, 0, "unknown architecture '%s'",
-					 names->v[i]);
-		r = seccomp_arch_add(c->ctx, token);
-		if (r == -EEXIST)
-			continue;
 		if (r < 0)
-			return error_set(err, ERROR_INVALID, -r, "architecture '%s'", names->v[i]);
-		if (c->arch_count == ARCHES_MAX)
-			return error_set(err, ERROR_INVALID, E2BIG, "architectures");
-		c->arches[c->arch_count++] = token;
+			return error_wrap(err, r, "architectures[%zu]", i);
 	}
 	return 0;
 }
@@ -326,8 +402,9 @@ static int add_conditions(struct compiler *c, const struct rule *rule, const cha
 static int add_rules(struct compiler *c, const struct rule *rule, struct error *err)
 {
 	uint32_t action = 0;
-	int r = parse_action(rule->action, rule->errno_ret, &action, err);
+	int r = parse_action(rule->action, "errnoRet", rule->errno_ret, &action, err);
 
+	c->notifies = c->notifies || action == SCMP_ACT_NOTIFY;
 	for (size_t i = 0; r == 0 && i < rule->names.n; i++) {
 		const char *name = rule->names.v[i];
 		int nr = seccomp_syscall_resolve_name(name);
@@ -354,7 +431,7 @@ static void emit(struct strbuf *out, unsigned code, unsigned jt, unsigned jf, ui
 
 static bool is_permissive(uint32_t action)
 {
-	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG;
+	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG || action == SCMP_ACT_NOTIFY;
 }
 
 static void emit_arch(const struct compiler *c, size_t i, struct strbuf *out)
@@ -426,11 +503,10 @@ static int compile(const struct profile *p, char **ret, size_t *ret_len, struct 
 	uint32_t flags = 0;
 	int r;
 
-	if (!str_empty(p->listener_path))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "listenerPath is not implemented");
 	r = parse_flags(&p->flags, &flags, err);
 	if (r == 0)
-		r = parse_action(p->default_action, p->default_errno_ret, &c.default_action, err);
+		r = parse_action(p->default_action, "defaultErrnoRet", p->default_errno_ret,
+				 &c.default_action, err);
 	if (r < 0)
 		return r;
 	c.ctx = seccomp_init(c.default_action);
@@ -446,6 +522,11 @@ static int compile(const struct profile *p, char **ret, size_t *ret_len, struct 
 		if (r < 0)
 			r = error_wrap(err, r, "syscalls[%zu]", i);
 	}
+	/* Who waits for an agent's answer does so for a listener; there is none without such a rule. */
+	if (c.notifies || c.default_action == SCMP_ACT_NOTIFY)
+		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	else
+		flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	if (r == 0)
 		r = emit_program(&c, flags, ret, ret_len, err);
 	seccomp_release(c.ctx);

@@ -22,8 +22,12 @@
 #include "base/str.h"
 #include "linux/seccomp_priv.h"
 
+#ifndef SECCOMP_FILTER_FLAG_NEW_LISTENER
+#define SECCOMP_FILTER_FLAG_NEW_LISTENER (1UL << 3)
+#endif
+
 /* Changes with whatever changes the helper's output for the same profile. */
-#define CACHE_VERSION "vessel-seccomp 1"
+#define CACHE_VERSION "vessel-seccomp 2"
 #define PROFILE_MAX   ((size_t)1 << 20)
 
 static_assert(sizeof(struct sock_filter) == sizeof(uint64_t), "a program is an array of 8 bytes");
@@ -169,6 +173,20 @@ static int compile(const char *helper, const struct strbuf *profile, struct secc
 			 "linux.seccomp: %s", text_len ? text : "the compiler failed");
 }
 
+/* Without what is the agent's: it may differ for each container, and the filter is the same. */
+static void write_profile(struct json_writer *w, const struct json *profile)
+{
+	const struct json *v;
+	const char *key;
+
+	jw_object(w);
+	json_object_foreach(key, v, profile) {
+		if (strcmp(key, "listenerPath") != 0 && strcmp(key, "listenerMetadata") != 0)
+			jw_kvalue(w, key, v);
+	}
+	jw_object_end(w);
+}
+
 int seccomp_program_get(const struct seccomp_cache *cache, const struct json *profile,
 			struct seccomp_program *ret, struct error *err)
 {
@@ -180,7 +198,7 @@ int seccomp_program_get(const struct seccomp_cache *cache, const struct json *pr
 	int r;
 
 	json_writer_init(&w, &text);
-	jw_value(&w, profile);
+	write_profile(&w, profile);
 	if (strbuf_error(&text) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "linux.seccomp");
 	if (!cache->dir)
@@ -199,12 +217,16 @@ int seccomp_program_get(const struct seccomp_cache *cache, const struct json *pr
 	return r;
 }
 
+bool seccomp_program_notifies(const struct seccomp_program *program)
+{
+	return program->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+}
+
 int seccomp_program_load(const struct seccomp_program *program, struct error *err)
 {
 	const struct sock_fprog prog = {.len = (unsigned short)program->count,
 					.filter = (struct sock_filter *)(void *)program->insns};
+	int r = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &prog);
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &prog) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "load the seccomp filter");
-	return 0;
+	return r < 0 ? error_set(err, ERROR_INTERNAL, errno, "load the seccomp filter") : r;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,10 @@ struct seccomp_cache {
 /* Get the program for a profile (the `linux.seccomp` object), compiling it if need be. */
 int seccomp_program_get(const struct seccomp_cache *cache, const struct json *profile,
 			struct seccomp_program *ret, struct error *err);
-/* Load into the calling thread; needs no_new_privs or CAP_SYS_ADMIN. */
+/* Whether it has rules for an agent (SCMP_ACT_NOTIFY). */
+bool seccomp_program_notifies(const struct seccomp_program *program);
+/* Load into the calling thread; needs no_new_privs or CAP_SYS_ADMIN.  Returns 0, or with such rules the
+ * agent's descriptor, close-on-exec: from then on every system call of this thread may have to wait for
+ * the agent. */
 int seccomp_program_load(const struct seccomp_program *program, struct error *err);
 void seccomp_program_done(struct seccomp_program *program);

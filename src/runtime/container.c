@@ -239,7 +239,7 @@ static int load_seccomp(struct runtime_container *c, const char *cache_dir, cons
 	}
 	r = seccomp_program_get(&cache, profile, &c->seccomp, err);
 	c->has_seccomp = r == 0;
-	return r;
+	return r < 0 ? r : agent_check(&c->spec->linux_, &c->seccomp, err);
 }
 
 static int prepare_seccomp(struct creation *cr, struct error *err)
@@ -248,13 +248,6 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 
 	cr->setup.seccomp = cr->c->has_seccomp ? &cr->c->seccomp : NULL;
 	return r;
-}
-
-static const char *bundle_path(struct creation *cr)
-{
-	autofree char *path = launch_fd_path(cr->c->bundle_fd);
-
-	return arena_strdup(cr->arena, path);
 }
 
 /* In its user namespace the process may not show others' files as its own; we may: its root is an
@@ -305,7 +298,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .plan = &cr->plan,
 			    .rootfs = args->rootfs,
 			    .id = args->id,
-			    .bundle = bundle_path(cr),
+			    .bundle = c->bundle,
 			    .bundle_fd = args->bundle_fd,
 			    .listen_fd = c->listen_fd,
 			    .preserve_fds = args->preserve_fds,
@@ -576,6 +569,7 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 	c->bundle_fd = fcntl(args->bundle_fd, F_DUPFD_CLOEXEC, 3);
 	if (c->bundle_fd < 0)
 		return error_set(err, ERROR_INVALID, errno, "bundle");
+	c->bundle = launch_fd_path(c->bundle_fd);
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		cr.setup.join_fds[i] = -EBADF;
 	cr.c = c;
@@ -624,6 +618,7 @@ int runtime_open(const struct runtime_open_args *args, struct runtime_container 
 	if (c->pidfd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "process of container '%s'", args->id);
 	c->id = xstrdup(args->id);
+	c->bundle = xstrdup(args->bundle);
 	c->spec = args->spec;
 	c->pid = args->pid;
 	c->no_new_keyring = args->no_new_keyring;
@@ -682,7 +677,6 @@ int runtime_run_poststart(const struct oci_spec *spec, const char *id, pid_t pid
 int runtime_start(struct runtime_container *c, struct error *err)
 {
 	autoclose int sync = TAKE_FD(c->sync_fd);
-	autofree char *bundle = NULL;
 	int r;
 
 	if (sync < 0)
@@ -695,8 +689,7 @@ int runtime_start(struct runtime_container *c, struct error *err)
 	}
 	if (c->spec->hooks.poststart.n == 0)
 		return 0;
-	bundle = launch_fd_path(c->bundle_fd);
-	r = runtime_run_poststart(c->spec, c->id, c->pid, bundle, err);
+	r = runtime_run_poststart(c->spec, c->id, c->pid, c->bundle, err);
 	if (r < 0) { /* runtime-spec 1.3: the container is to be stopped */
 		launch_kill(c->pid, c->pidfd);
 		c->pid = 0;
@@ -781,12 +774,11 @@ int runtime_delete(struct runtime_container *c, struct error *err)
 		c->cgroup = cgroup_free(c->cgroup);
 	}
 	if (!c->poststop_done) {
-		autofree char *bundle = launch_fd_path(c->bundle_fd);
 		autoerror struct error hook_err = {0};
 
 		c->poststop_done = true;
 		/* The spec: log and go on. */
-		if (runtime_run_poststop(c->spec, c->id, bundle, &hook_err) < 0)
+		if (runtime_run_poststop(c->spec, c->id, c->bundle, &hook_err) < 0)
 			log_warn("container %s: %s", c->id, error_msg(&hook_err));
 	}
 	return 0;
@@ -812,7 +804,9 @@ bool runtime_release_spec(struct runtime_container *c)
 
 	if (c->own_spec)
 		return true;
-	if (c->spec->hooks.poststop.n > 0)
+	/* hooks and agents are told the annotations */
+	if (c->spec->hooks.poststop.n > 0 ||
+	    (c->has_seccomp && seccomp_program_notifies(&c->seccomp)))
 		return false;
 	own = xnew0(struct oci_spec);
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++) {
@@ -824,8 +818,6 @@ bool runtime_release_spec(struct runtime_container *c)
 		copy_struct(l->memory_policy, sizeof(*l->memory_policy));
 	if (policy)
 		policy->nodes = copy_string(policy->nodes);
-	own->linux_.seccomp_listener_path = copy_string(l->seccomp_listener_path);
-	own->linux_.seccomp_listener_metadata = copy_string(l->seccomp_listener_metadata);
 	c->spec = c->own_spec = own;
 	return true;
 }
@@ -845,8 +837,6 @@ static void free_own_spec(struct oci_spec *own)
 	if (own->linux_.memory_policy)
 		free_const(own->linux_.memory_policy->nodes);
 	free_const(own->linux_.memory_policy);
-	free_const(own->linux_.seccomp_listener_path);
-	free_const(own->linux_.seccomp_listener_metadata);
 	free(own);
 }
 
@@ -863,6 +853,7 @@ struct runtime_container *runtime_free(struct runtime_container *c)
 	(void)cgroup_free(c->cgroup);
 	(void)cgroup_layout_free(c->cgroups);
 	seccomp_program_done(&c->seccomp);
+	free(c->bundle);
 	free(c->id);
 	free(c);
 	return NULL;

@@ -338,6 +338,31 @@ int launch_tell(int sync_fd, enum sync_type type, struct error *err)
 	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "talk to the container's process") : 0;
 }
 
+/* The process cannot see the socket any more. */
+static int find_agent(int sync_fd, const char *path, struct error *err)
+{
+	autoclose int sock = agent_connect(path, err);
+
+	if (sock < 0)
+		return sock;
+	return sync_send(sync_fd, SYNC_AGENT, sock) < 0 ? launch_why_gone(sync_fd, err) : 0;
+}
+
+/* What the process says after the word to go: warnings, a question, an error. */
+static int hear(int sync_fd, uint32_t type, struct error *err)
+{
+	struct sync_message m;
+
+	if (type != SYNC_WARNING && type != SYNC_AGENT)
+		return launch_why_gone(sync_fd, err);
+	if (sync_recv(sync_fd, &m, NULL) <= 0)
+		return launch_why_gone(sync_fd, err);
+	if (type == SYNC_AGENT)
+		return find_agent(sync_fd, m.text, err);
+	log_warn("%s", m.text);
+	return 0;
+}
+
 int launch_go(int sync_fd, struct error *err)
 {
 	struct sync_message m;
@@ -361,10 +386,9 @@ int launch_go(int sync_fd, struct error *err)
 		if (r < 0)
 			return error_set(err, ERROR_INTERNAL, errno,
 					 "start the container's process");
-		if (m.type != SYNC_WARNING)
-			return launch_why_gone(sync_fd, err);
-		if (sync_recv(sync_fd, &m, NULL) > 0)
-			log_warn("%s", m.text);
+		r = hear(sync_fd, m.type, err);
+		if (r < 0)
+			return r;
 	}
 }
 

@@ -20,6 +20,7 @@
 #include "linux/lsm.h"
 #include "linux/rlimits.h"
 #include "linux/scheduling.h"
+#include "linux/seccomp_program.h"
 #include "linux/selinux.h"
 #include "linux/sys.h"
 #include "runtime/setup_priv.h"
@@ -110,8 +111,15 @@ int process_try_cwd(struct setup *s, struct error *err)
 int process_close_descriptors(struct setup *s, struct error *err)
 {
 	const int keep[] = {s->sync_fd, s->listen_fd, s->console_fd};
-	int r = descriptors_close(s->proc_fd, 3 + s->preserve_fds, keep, ARRAY_SIZE(keep), err);
+	char pid[16] = "";
+	int r;
 
+	/* the host's procfs: the host's number */
+	if (s->seccomp && seccomp_program_notifies(s->seccomp) &&
+	    (readlinkat(s->proc_fd, "self", pid, sizeof(pid) - 1) < 0 ||
+	     str_parse_int(pid, &s->own_pid) < 0))
+		return error_set(err, ERROR_INTERNAL, errno, "find our own pid");
+	r = descriptors_close(s->proc_fd, 3 + s->preserve_fds, keep, ARRAY_SIZE(keep), err);
 	s->proc_fd = s->bundle_fd = s->null_fd = s->tty_fd = s->target_pidfd = -EBADF;
 	return r;
 }
@@ -386,6 +394,14 @@ static int apply_caps(struct setup *s, struct error *err)
 	return r;
 }
 
+static int load_filter(struct setup *s, struct error *err)
+{
+	if (!s->seccomp)
+		return 0;
+	return seccomp_program_notifies(s->seccomp) ? agent_load_filter(s, err)
+						    : seccomp_program_load(s->seccomp, err);
+}
+
 /* Without no_new_privs a filter needs CAP_SYS_ADMIN, so it goes in just before the capabilities are
  * dropped, with all of them raised; otherwise it is the very last thing. */
 int process_drop_privileges(struct setup *s, struct error *err)
@@ -398,7 +414,7 @@ int process_drop_privileges(struct setup *s, struct error *err)
 		r = apply_caps(s, err);
 		if (r < 0)
 			return r;
-		return s->seccomp ? seccomp_program_load(s->seccomp, err) : 0;
+		return load_filter(s, err);
 	}
 	if (s->seccomp) {
 		struct caps all = {CAP_SET_ALL, CAP_SET_ALL, CAP_SET_ALL, 0, 0};
@@ -406,7 +422,7 @@ int process_drop_privileges(struct setup *s, struct error *err)
 		r = caps_apply(&all, NULL, err);
 		if (r < 0)
 			return r;
-		r = seccomp_program_load(s->seccomp, err);
+		r = load_filter(s, err);
 		if (r < 0)
 			return r;
 	}

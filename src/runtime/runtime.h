@@ -72,7 +72,7 @@ int runtime_create(const struct runtime_create_args *args, struct runtime_contai
 		   struct error *err);
 
 struct runtime_open_args {
-	const char *id;
+	const char *id, *bundle;
 	const struct oci_spec *spec; /* borrowed until runtime_free */
 	pid_t pid;
 	int pidfd; /* of process 1; borrowed for the call */
@@ -96,7 +96,8 @@ struct cgroup *runtime_cgroup(struct runtime_container *c); /* borrowed; linux/c
 int runtime_start(struct runtime_container *c, struct error *err);
 
 /* After start: copy the little that exec and delete need of the spec, for a caller that counts its
- * memory.  True: the spec is not borrowed any more; false: it still is (there are poststop hooks). */
+ * memory.  True: the spec is not borrowed any more; false: it still is (there are poststop
+ * hooks, or a seccomp agent). */
 bool runtime_release_spec(struct runtime_container *c);
 
 struct runtime_exec_cgroup;

@@ -14,6 +14,8 @@
  *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
  *                                 <-  READY [+ the terminal's master]
  *     GO                          ->
+ *                                 <-  AGENT, the path in its text     } only with a filter that
+ *     AGENT [+ the connection]    ->                                  } has an agent
  *                                 <-  end of file: execve(2) worked
  *                                 <-  ERROR instead of any of these: the process then exits
  */
@@ -43,6 +45,7 @@ enum sync_type {
 	SYNC_HOOKS_DONE,
 	SYNC_READY,
 	SYNC_GO,
+	SYNC_AGENT,
 };
 
 #define SYNC_TEXT_SIZE 1024
@@ -51,7 +54,7 @@ struct sync_message {   /* fixed: between clone and exec nothing is framed by le
 	uint32_t kind;  /* error: enum error_kind */
 	int32_t errnum; /* error: positive errno */
 	uint32_t index;
-	char text[SYNC_TEXT_SIZE]; /* error, warning: "stage: message" */
+	char text[SYNC_TEXT_SIZE]; /* error, warning: "stage: message"; agent: its path */
 };
 
 int sync_send(int sock, enum sync_type type, int fd);
@@ -94,6 +97,7 @@ struct setup {
 	unsigned preserve_fds;
 	uint64_t clone_flags;              /* CLONE_NEW* made by clone3 */
 	int join_fds[OCI_NAMESPACE_COUNT]; /* -EBADF, or namespaces to join by path */
+	pid_t target_pid;                  /* exec: process 1, as the runtime sees it; else 0 */
 	int target_pidfd;      /* exec: process 1, whose namespaces are joined; else -EBADF */
 	uint64_t target_flags; /* exec: CLONE_NEW* to join */
 	const struct seccomp_program *seccomp; /* NULL: none */
@@ -111,6 +115,7 @@ struct setup {
 	bool has_apparmor;
 
 	/* of the process, while it works */
+	pid_t own_pid;        /* as the runtime sees it; only for an agent */
 	int null_fd;          /* the host's null device, for streams that are not given */
 	int prepared_root_fd; /* user namespaces: the root's mount, made by the caller */
 	int place_fd;         /* spec->root.path; with layers: a directory of theirs */
@@ -156,6 +161,13 @@ int process_set_limits(struct setup *s, struct error *err); /* all but of open f
 int process_limit_files(struct setup *s, struct error *err);
 int process_set_user(struct setup *s, struct error *err);
 int process_drop_privileges(struct setup *s, struct error *err);
+
+/* agent.c: who answers for filtered system calls.  The first two are for who starts the process. */
+int agent_check(const struct oci_linux *l, const struct seccomp_program *program,
+		struct error *err);
+int agent_connect(const char *path, struct error *err);
+/* Load s->seccomp, which has rules for an agent, and hand the agent its descriptor. */
+int agent_load_filter(struct setup *s, struct error *err);
 
 /* program.c: what it executes */
 int program_look_up(struct setup *s, struct error *err);
@@ -220,6 +232,7 @@ struct runtime_container {
 	int sync_fd;                   /* owned until started, else -EBADF */
 	int listen_fd;                 /* borrowed */
 	int bundle_fd;                 /* owned */
+	char *bundle;                  /* owned: its path */
 	uint64_t ns_flags;             /* CLONE_NEW* that differ from ours: what exec joins */
 	struct cgroup_layout *cgroups; /* owned */
 	struct cgroup *cgroup;         /* owned; NULL once deleted */

@@ -416,6 +416,7 @@ int state_open_container(const struct state *s, const struct oci_spec *spec,
 {
 	autoclose int pidfd = state_open_process(s);
 	const struct runtime_open_args args = {.id = s->id,
+					       .bundle = s->bundle ? s->bundle : "/",
 					       .spec = spec,
 					       .pid = s->pid,
 					       .pidfd = pidfd,

@@ -97,6 +97,7 @@ class Host:
         "SELinux": lambda self: os.path.isdir("/sys/fs/selinux"),
         "cgroupfs driver": lambda self: True,  # not when all cases run with systemd's
         "systemd": lambda self: os.path.isdir("/run/systemd/system"),
+        "x86_64": lambda self: os.uname().machine == "x86_64",
         "NUMA": lambda self: os.path.isdir("/sys/devices/system/node/node0"),
         "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
         "overlay": _filesystem("overlay"),

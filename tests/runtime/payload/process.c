@@ -169,9 +169,49 @@ static int word_open(int argc, char **argv)
 	return 0;
 }
 
+/* call NAME[:ARGUMENT]...: make each system call with that first argument, and print its result or
+ * E and its errno. */
+static int word_call(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		long nr;
+	} calls[] = {
+		{"getpid", SYS_getpid},
+		{"getppid", SYS_getppid},
+		{"getuid", SYS_getuid},
+		{"mkdir", SYS_mkdirat},
+		{"getpriority", SYS_getpriority},
+		{"personality", SYS_personality},
+		{"sync", SYS_sync},
+		{"setsid", SYS_setsid},
+		{"sethostname", SYS_sethostname},
+		{"unknown", 1000},
+		{"openat2", 437},
+	};
+
+	for (int i = 1; i < argc; i++) {
+		char *argument = strchr(argv[i], ':');
+		long first = argument ? strtol(argument + 1, NULL, 0) : 0, r;
+
+		for (size_t j = 0; j < sizeof(calls) / sizeof(*calls); j++) {
+			if (strncmp(calls[j].name, argv[i], strcspn(argv[i], ":")) != 0 ||
+			    calls[j].name[strcspn(argv[i], ":")] != '\0')
+				continue;
+			r = calls[j].nr == SYS_mkdirat
+				    ? syscall(SYS_mkdirat, AT_FDCWD, "/tmp/made", 0755)
+				    : syscall(calls[j].nr, first, 0, 0, 0);
+			if (r < 0)
+				(void)printf("%s: E%d\n", argv[i], errno);
+			else
+				(void)printf("%s: %ld\n", argv[i], r);
+			(void)fflush(stdout);
+		}
+	}
+	return 0;
+}
+
 const struct payload_command process_commands[] = {
-	{"hook", word_hook},
-	{"same-keyring", word_same_keyring},
-	{"open", word_open},
-	{NULL, NULL},
+	{"call", word_call}, {"hook", word_hook}, {"same-keyring", word_same_keyring},
+	{"open", word_open}, {NULL, NULL},
 };

@@ -142,6 +142,56 @@ static void conditions_and_actions(void **state)
 	seccomp_program_done(&p);
 }
 
+/* Flags that the kernel takes only with a listener, and the listener that only some rules need. */
+static void flags(void **state)
+{
+	static const struct {
+		const char *profile;
+		unsigned flags;
+	} cases[] = {
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\"}", 1U << 2},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[]}", 0},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\","
+		 "\"SECCOMP_FILTER_FLAG_TSYNC\",\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]}",
+		 1U << 1},
+		{"{\"defaultAction\":\"SCMP_ACT_NOTIFY\",\"flags\":["
+		 "\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]}",
+		 1U << 3 | 1U << 5},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[],\"syscalls\":[{\"names\":["
+		 "\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+		 1U << 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct seccomp_program p = compile(cases[i].profile);
+
+		assert_int_equal(p.flags, cases[i].flags);
+		assert_int_equal(seccomp_program_notifies(&p), (cases[i].flags & 1U << 3) != 0);
+		seccomp_program_done(&p);
+	}
+}
+
+/* Those of other machines add nothing; a name that is none is refused (below). */
+static void architectures(void **state)
+{
+	struct seccomp_program own = compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+					     "\"names\":[\"getppid\"],\"action\":"
+					     "\"SCMP_ACT_ERRNO\"}]}");
+	struct seccomp_program all = compile(
+		"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_SHEB\","
+		"\"SCMP_ARCH_PPC\",\"SCMP_ARCH_LOONGARCH64\",\"SCMP_ARCH_M68K\",\"SCMP_ARCH_"
+		"S390X\"],"
+		"\"syscalls\":[{\"names\":[\"getppid\"],\"action\":\"SCMP_ACT_ERRNO\"}]}");
+
+	(void)state;
+	assert_int_equal(all.count, own.count);
+	assert_memory_equal(all.insns, own.insns, own.count * sizeof(uint64_t));
+	assert_int_equal(attempt(&all, SYS_getppid, 0, 0), EPERM);
+	seccomp_program_done(&own);
+	seccomp_program_done(&all);
+}
+
 static void refusals(void **state)
 {
 	static const struct {
@@ -150,15 +200,20 @@ static void refusals(void **state)
 	} cases[] = {
 		{"{}", "defaultAction", ERROR_INVALID},
 		{"{\"defaultAction\":\"X\"}", "'X'", ERROR_INVALID},
-		{"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "SCMP_ACT_NOTIFY",
-		 ERROR_NOT_IMPLEMENTED},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_PDP11\"]}",
 		 "SCMP_ARCH_PDP11", ERROR_INVALID},
-		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}", "listenerPath",
-		 ERROR_NOT_IMPLEMENTED},
-		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_WAIT_"
-		 "KILLABLE_RECV\"]}",
-		 "WAIT_KILLABLE", ERROR_NOT_IMPLEMENTED},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_X\"]}",
+		 "flags[0]", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}", "defaultErrnoRet",
+		 ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":4096}",
+		 "defaultErrnoRet", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[],\"action\":"
+		 "\"SCMP_ACT_ERRNO\"}]}",
+		 "syscalls[0].names", ERROR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+		 "\"action\":\"SCMP_ACT_TRAP\",\"errnoRet\":1}]}",
+		 "syscalls[0]", ERROR_INVALID},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
 		 "\"action\":"
 		 "\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":6,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]"
@@ -191,6 +246,8 @@ int main(void)
 		cmocka_unit_test(default_deny_and_enosys),
 		cmocka_unit_test(calls_newer_than_libseccomp),
 		cmocka_unit_test(conditions_and_actions),
+		cmocka_unit_test(flags),
+		cmocka_unit_test(architectures),
 		cmocka_unit_test(refusals),
 	};
 
