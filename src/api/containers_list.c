@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/endpoint.h"
 #include "engine/volume.h"
 #include "network/network.h"
 #include "network/ports.h"
@@ -66,11 +67,8 @@ static bool match_network(const struct list *l, const struct container *c)
 
 		if (!net)
 			continue;
-		if (strcmp(net->name, c->spec->host.network_mode) == 0)
+		if (endpoints_config(l->c->engine, c->spec, net->id))
 			return true;
-		for (size_t e = 0; e < c->endpoint_count; e++)
-			if (strcmp(c->endpoints[e]->network_id, net->id) == 0)
-				return true;
 	}
 	return !f;
 }

@@ -109,7 +109,7 @@ static void write_graph_driver(const struct encode_args *a, const struct contain
 static void write_network_settings(const struct encode_args *a, const struct container *c,
 				   struct json_writer *w)
 {
-	const struct network_endpoint *ep = encode_endpoint(c);
+	const struct network_endpoint *ep = encode_endpoint(a, c);
 
 	jw_kobject(w, "NetworkSettings");
 	jw_kstring(w, "Bridge", "");

@@ -6,10 +6,13 @@
 #include "base/json.h"
 
 struct container;
+struct encode_args;
 struct network_endpoint;
 
-bool encode_is_up(const struct container *c);                              /* running or paused */
-const struct network_endpoint *encode_endpoint(const struct container *c); /* NULL: none, or down */
+bool encode_is_up(const struct container *c); /* running or paused */
+/* On the default bridge, which is what NetworkSettings itself shows; NULL: none, or down. */
+const struct network_endpoint *encode_endpoint(const struct encode_args *a,
+					       const struct container *c);
 
 /* Members. */
 void encode_addresses(struct json_writer *w, const struct network_endpoint *ep); /* NULL: "" */

@@ -1,10 +1,14 @@
 /* The filters parameter. */
 #include "api/filters.h"
 
+#include <ctype.h>
 #include <regex.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "api/api_priv.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 static bool is_allowed(const char *const *allowed, const char *key)
@@ -171,4 +175,57 @@ int filters_bool(const struct filters *f, const char *key, bool missing, bool *r
 		}
 	}
 	return error_set(err, ERROR_INVALID, 0, "invalid filter '%s=[%s]'", key, x->values[0]);
+}
+
+/* Go's time.ParseDuration, as far as people write it: "1h30m", "90s", "1.5h". */
+static int parse_duration(const char *s, int64_t *ret)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+	double total = 0;
+
+	if (*s == '\0')
+		return -EINVAL;
+	while (*s) {
+		char *end;
+		double v;
+		size_t i = 0, n;
+
+		if (!isdigit((unsigned char)*s))
+			return -EINVAL;
+		v = strtod(s, &end);
+		n = strspn(end, "numsh");
+		while (i < ARRAY_SIZE(units) &&
+		       (strlen(units[i].name) != n || memcmp(units[i].name, end, n) != 0))
+			i++;
+		if (i == ARRAY_SIZE(units))
+			return -EINVAL;
+		total += v * units[i].ns;
+		s = end + n;
+	}
+	if (total >= 9e18)
+		return -ERANGE;
+	*ret = (int64_t)total;
+	return 0;
+}
+
+int filters_until(const struct filters *f, int64_t *ret, struct error *err)
+{
+	const struct filter *x = filters_get(f, "until");
+	int64_t ns;
+
+	*ret = INT64_MAX;
+	if (!x)
+		return 0;
+	if (x->n > 1)
+		return error_set(err, ERROR_INVALID, 0, "more than one until filter specified");
+	if (clock_parse_rfc3339(x->values[0], ret) == 0)
+		return 0;
+	if (parse_duration(x->values[0], &ns) == 0) {
+		*ret = clock_realtime_ns() - ns;
+		return 0;
+	}
+	return api_parse_timestamp(x->values[0], ret, err);
 }

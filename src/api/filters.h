@@ -31,6 +31,8 @@ bool filters_match_prefix(const struct filters *f, const char *key, const char *
 bool filters_match_pattern(const struct filters *f, const char *key, const char *value);
 /* "k" and "k=v" must all hold of the labels (an object of strings, or NULL). */
 bool filters_match_labels(const struct filters *f, const char *key, const struct json *labels);
+/* until: a timestamp in ns, or a duration back from now ("10m", "1h30m"); INT64_MAX if absent. */
+int filters_until(const struct filters *f, int64_t *ret, struct error *err);
 /* "true", "1", "false", "0".  ERROR_INVALID otherwise.  Absent: missing. */
 int filters_bool(const struct filters *f, const char *key, bool missing, bool *ret,
 		 struct error *err);

@@ -65,6 +65,12 @@ HANDLER(images_save_one);
 /* networks.c */
 HANDLER(networks_list);
 HANDLER(networks_inspect);
+/* networks_change.c */
+HANDLER(networks_create);
+HANDLER(networks_remove);
+HANDLER(networks_prune);
+HANDLER(networks_connect);
+HANDLER(networks_disconnect);
 /* volumes.c */
 HANDLER(volumes_list);
 HANDLER(volumes_inspect);

@@ -1,4 +1,6 @@
 /* Networks: list and inspect. */
+#include "api/networks.h"
+
 #include <string.h>
 
 #include "api/api_priv.h"
@@ -7,10 +9,30 @@
 #include "api/handlers.h"
 #include "base/arena.h"
 #include "base/mem.h"
+#include "engine/network.h"
 #include "linux/netaddr.h"
 #include "network/network.h"
 
-static void write_subnet(struct json_writer *w, const struct network_subnet *s)
+static void write_aux(struct json_writer *w, const struct network *n, sa_family_t family)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n->aux.n; i++) {
+		struct netaddr a;
+
+		if (netaddr_parse(n->aux.v[i].value, &a) < 0 || a.family != family)
+			continue;
+		if (!any)
+			jw_kobject(w, "AuxiliaryAddresses");
+		any = true;
+		jw_kstring(w, n->aux.v[i].key, n->aux.v[i].value);
+	}
+	if (any)
+		jw_object_end(w);
+}
+
+static void write_subnet(struct json_writer *w, const struct network *n,
+			 const struct network_subnet *s)
 {
 	char prefix[NETADDR_PREFIX_SIZE], gateway[NETADDR_SIZE];
 
@@ -22,6 +44,7 @@ static void write_subnet(struct json_writer *w, const struct network_subnet *s)
 		jw_kstring(w, "IPRange", netaddr_prefix_format(&s->range, prefix));
 	if (netaddr_is_set(&s->gateway))
 		jw_kstring(w, "Gateway", netaddr_format(&s->gateway, gateway));
+	write_aux(w, n, s->subnet.addr.family);
 	jw_object_end(w);
 }
 
@@ -34,8 +57,8 @@ static void write_ipam(struct json_writer *w, const struct network *n)
 		jw_knull(w, "Config");
 	} else {
 		jw_karray(w, "Config");
-		write_subnet(w, &n->ipv4);
-		write_subnet(w, &n->ipv6);
+		write_subnet(w, n, &n->ipv4);
+		write_subnet(w, n, &n->ipv6);
 		jw_array_end(w);
 	}
 	jw_object_end(w);
@@ -96,7 +119,7 @@ static void write_network(struct api_call *c, const struct network *n, bool with
 	jw_kbool(w, "EnableIPv6", netaddr_is_set(&n->ipv6.subnet.addr));
 	write_ipam(w, n);
 	jw_kbool(w, "Internal", n->internal);
-	jw_kbool(w, "Attachable", false);
+	jw_kbool(w, "Attachable", n->attachable);
 	jw_kbool(w, "Ingress", false);
 	jw_kobject(w, "ConfigFrom");
 	jw_kstring(w, "Network", "");
@@ -111,7 +134,7 @@ static void write_network(struct api_call *c, const struct network *n, bool with
 	jw_object_end(w);
 }
 
-static bool has_label(const struct network *n, const char *want)
+bool network_has_label(const struct network *n, const char *want)
 {
 	size_t len = strcspn(want, "=");
 
@@ -124,39 +147,20 @@ static bool has_label(const struct network *n, const char *want)
 	return false;
 }
 
-static bool is_in_use(struct engine *e, const struct network *n)
-{
-	size_t count;
-	struct container *const *list = engine_containers(e, &count);
-
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < list[i]->endpoint_count; j++)
-			if (strcmp(list[i]->endpoints[j]->network_id, n->id) == 0)
-				return true;
-	return false;
-}
-
-static bool is_default(const struct network *n)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(network_default_names); i++)
-		if (strcmp(n->name, network_default_names[i]) == 0)
-			return true;
-	return false;
-}
-
 static bool is_shown(struct api_call *c, const struct filters *f, const struct network *n,
 		     const bool *dangling)
 {
 	const struct filter *labels = filters_get(f, "label");
 
 	for (size_t i = 0; labels && i < labels->n; i++)
-		if (!has_label(n, labels->values[i]))
+		if (!network_has_label(n, labels->values[i]))
 			return false;
-	if (dangling && *dangling != (!is_default(n) && !is_in_use(c->engine, n)))
+	if (dangling &&
+	    *dangling != (!network_is_default(n) && !engine_network_in_use(c->engine, n)))
 		return false;
 	return filters_match(f, "driver", driver_name(n)) && filters_match(f, "scope", "local") &&
 	       filters_match_prefix(f, "id", n->id) && filters_match_pattern(f, "name", n->name) &&
-	       filters_match(f, "type", is_default(n) ? "builtin" : "custom");
+	       filters_match(f, "type", network_is_default(n) ? "builtin" : "custom");
 }
 
 int networks_list(struct api_call *c, struct error *err)
@@ -180,6 +184,8 @@ int networks_list(struct api_call *c, struct error *err)
 	for (size_t i = 0; i < network_count(nm); i++) {
 		const struct network *n = network_at(nm, i);
 
+		if (n->busy)
+			continue;
 		/* Before 1.28 the list had what only inspect has now. */
 		if (is_shown(c, &f, n, asked ? &dangling : NULL))
 			write_network(c, n, c->version < 128, &j.w);

@@ -71,12 +71,12 @@ const struct api_route api_routes[] = {
 
 	{"GET",    "/networks",                  networks_list,        API_LOOP},
 	{"GET",    "/networks/",                 networks_list,        API_LOOP},
-	{"POST",   "/networks/create",           NULL,                 API_LOOP},
-	{"POST",   "/networks/prune",            NULL,                 API_LOOP},
-	{"POST",   "/networks/{}/connect",       NULL,                 API_LOOP},
-	{"POST",   "/networks/{}/disconnect",    NULL,                 API_LOOP},
+	{"POST",   "/networks/create",           networks_create,      API_WORKER_BUFFERED},
+	{"POST",   "/networks/prune",            networks_prune,       API_WORKER},
+	{"POST",   "/networks/{}/connect",       networks_connect,     API_WORKER_BUFFERED},
+	{"POST",   "/networks/{}/disconnect",    networks_disconnect,  API_WORKER_BUFFERED},
 	{"GET",    "/networks/{*}",              networks_inspect,     API_LOOP},
-	{"DELETE", "/networks/{*}",              NULL,                 API_LOOP},
+	{"DELETE", "/networks/{*}",              networks_remove,      API_WORKER},
 
 	{"GET",    "/volumes",                   volumes_list,         API_LOOP},
 	{"POST",   "/volumes/create",            NULL,                 API_LOOP},

@@ -105,14 +105,16 @@ struct config_endpoint { /* NetworkingConfig.EndpointsConfig[name] */
 	const char *mac_address;
 	struct json_strings aliases, links;
 	const struct json *driver_opts;
+	int gw_priority;
 };
 
 struct container_spec {
 	struct arena *arena; /* owned: all of the below */
 	struct container_config config;
 	struct host_config host;
-	struct config_endpoint *endpoints;
+	struct config_endpoint *endpoints; /* changed by connect and disconnect, on the loop */
 	size_t endpoint_count;
+	bool endpoints_settled;  /* NetworkMode's is among them, or was disconnected */
 	const struct json *body; /* the document that it was decoded from */
 };
 
@@ -131,6 +133,9 @@ int container_spec_load(const char *text, size_t len, struct container_spec **re
  * null) is copied. */
 int container_spec_merge_image(struct container_spec *s, const struct json *image_config,
 			       struct error *err);
+/* One EndpointSettings object into s->arena.  [loop, for a container's spec] */
+int container_spec_endpoint(struct container_spec *s, const char *network, const struct json *v,
+			    struct config_endpoint *ret, struct error *err);
 /* The stored document, of everything that the structs hold now. */
 void container_spec_write(const struct container_spec *s, struct json_writer *w);
 struct container_spec *container_spec_free(struct container_spec *s);

@@ -241,6 +241,7 @@ static const struct json_field endpoint_fields[] = {
 	ENDPOINT("MacAddress", JSON_DECODE_STRING, mac_address),
 	ENDPOINT("Aliases", JSON_DECODE_STRINGS, aliases),
 	ENDPOINT("Links", JSON_DECODE_STRINGS, links),
+	ENDPOINT("GwPriority", JSON_DECODE_INT, gw_priority),
 	JSON_FIELD_FN(struct config_endpoint, "DriverOpts", driver_opts, decode_object_value, 0),
 	{0},
 };
@@ -283,6 +284,44 @@ static void fill_host(struct host_config *h)
 		fill_list(throttles[i], throttle_fields, sizeof(struct config_throttle));
 }
 
+static int decode_endpoint(struct container_spec *s, const struct json *v,
+			   struct config_endpoint *ep, struct error *err)
+{
+	const struct json *ipam = json_get(v, "IPAMConfig");
+	int r;
+
+	ep->mac_address = "";
+	if (json_is_null(v))
+		return 0;
+	r = json_decode(s->arena, v, endpoint_fields, ep, "NetworkingConfig.EndpointsConfig", err);
+	if (r == 0 && !json_is_null(ipam))
+		r = json_decode(s->arena, ipam, ipam_fields, ep,
+				"NetworkingConfig.EndpointsConfig.IPAMConfig", err);
+	if (r < 0)
+		return r;
+	if (!ep->mac_address)
+		ep->mac_address = "";
+	if (ep->ipv4 && *ep->ipv4 == '\0')
+		ep->ipv4 = NULL;
+	if (ep->ipv6 && *ep->ipv6 == '\0')
+		ep->ipv6 = NULL;
+	return 0;
+}
+
+int container_spec_endpoint(struct container_spec *s, const char *network, const struct json *v,
+			    struct config_endpoint *ret, struct error *err)
+{
+	struct config_endpoint ep = {.network = arena_strdup(s->arena, network)};
+	const struct json *copy;
+	int r = config_copy(s->arena, v, &copy, err);
+
+	r = r < 0 ? r : decode_endpoint(s, copy, &ep, err);
+	r = r < 0 ? r : config_endpoint_check(&ep, copy, err);
+	if (r >= 0)
+		*ret = ep;
+	return r;
+}
+
 static int decode_endpoints(struct container_spec *s, const struct json *networking,
 			    struct error *err)
 {
@@ -298,24 +337,13 @@ static int decode_endpoints(struct container_spec *s, const struct json *network
 	s->endpoints = arena_new0n(s->arena, struct config_endpoint, json_count(endpoints));
 	json_object_foreach(name, v, endpoints) {
 		struct config_endpoint *ep = &s->endpoints[s->endpoint_count++];
-		const struct json *ipam = json_get(v, "IPAMConfig");
 
 		ep->network = name;
-		ep->mac_address = "";
-		if (json_is_null(v))
-			continue;
-		r = json_decode(s->arena, v, endpoint_fields, ep,
-				"NetworkingConfig.EndpointsConfig", err);
-		if (r == 0 && !json_is_null(ipam))
-			r = json_decode(s->arena, ipam, ipam_fields, ep,
-					"NetworkingConfig.EndpointsConfig.IPAMConfig", err);
+		r = decode_endpoint(s, v, ep, err);
 		if (r < 0)
 			return r;
-		if (ep->ipv4 && *ep->ipv4 == '\0')
-			ep->ipv4 = NULL;
-		if (ep->ipv6 && *ep->ipv6 == '\0')
-			ep->ipv6 = NULL;
 	}
+	s->endpoints_settled = json_get_bool(networking, "Settled");
 	return 0;
 }
 

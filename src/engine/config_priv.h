@@ -23,6 +23,9 @@ int config_mounts_validate(const struct container_spec *s, struct error *err);
 /* config_validate.c */
 int config_validate(struct container_spec *s, unsigned api_version, struct strv *warnings,
 		    struct error *err);
+/* One endpoint's settings; `doc` is what they were decoded from. */
+int config_endpoint_check(const struct config_endpoint *ep, const struct json *doc,
+			  struct error *err);
 /* config_resources.c */
 int config_resources_validate(struct host_config *h, struct strv *warnings, struct error *err);
 

@@ -469,26 +469,70 @@ static int validate_network(const struct container_spec *s, struct error *err)
 	return 0;
 }
 
+/* Names become words of files. */
+static bool is_word(const char *s)
+{
+	if (*s == '\0')
+		return false;
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
+int config_endpoint_check(const struct config_endpoint *ep, const struct json *doc,
+			  struct error *err)
+{
+	unsigned char buf[sizeof(struct in6_addr)];
+
+	if (json_count(ep->driver_opts) > 0)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "EndpointsConfig.%s.DriverOpts is not implemented", ep->network);
+	if (json_count(json_get(json_get(doc, "IPAMConfig"), "LinkLocalIPs")) > 0)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "EndpointsConfig.%s.IPAMConfig.LinkLocalIPs is not implemented",
+				 ep->network);
+	if (ep->ipv4 && inet_pton(AF_INET, ep->ipv4, buf) != 1)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid endpoint settings: invalid IPv4 address: %s", ep->ipv4);
+	if (ep->ipv6 && inet_pton(AF_INET6, ep->ipv6, buf) != 1)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid endpoint settings: invalid IPv6 address: %s", ep->ipv6);
+	for (size_t i = 0; i < ep->aliases.n; i++)
+		if (!is_word(ep->aliases.v[i]))
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid endpoint settings: invalid alias '%s'",
+					 ep->aliases.v[i]);
+	for (size_t i = 0; i < ep->links.n; i++)
+		if (!is_word(ep->links.v[i]))
+			return error_set(err, ERROR_INVALID, 0,
+					 "invalid endpoint settings: invalid link '%s'",
+					 ep->links.v[i]);
+	return 0;
+}
+
+static bool is_builtin(const char *network)
+{
+	return strcmp(network, "bridge") == 0 || strcmp(network, "default") == 0 ||
+	       strcmp(network, "host") == 0 || strcmp(network, "none") == 0;
+}
+
 static int validate_endpoints(const struct container_spec *s, unsigned api_version,
 			      struct error *err)
 {
-	if (s->endpoint_count > 1)
-		return error_set(
-			err, api_version < 144 ? ERROR_INVALID : ERROR_NOT_IMPLEMENTED, 0, "%s",
-			api_version < 144
-				? "Container cannot be connected to network endpoints"
-				: "NetworkingConfig.EndpointsConfig: more than one network "
-				  "is not implemented");
+	const struct json *docs =
+		json_get(json_get(s->body, "NetworkingConfig"), "EndpointsConfig");
+
+	if (s->endpoint_count > 1 && api_version < 144)
+		return invalid(err, "Container cannot be connected to network endpoints");
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		const struct config_endpoint *ep = &s->endpoints[i];
+		int r = config_endpoint_check(ep, json_value_at(docs, i), err);
 
-		if (ep->links.n > 0 || json_count(ep->driver_opts) > 0)
-			return error_set(
-				err, ERROR_NOT_IMPLEMENTED, 0,
-				"NetworkingConfig.EndpointsConfig.%s: Links and DriverOpts "
-				"are not implemented",
-				ep->network);
-		if (ep->aliases.n > 0 && strcmp(s->host.network_mode, "bridge") == 0)
+		if (r < 0)
+			return r;
+		if (ep->aliases.n > 0 && is_builtin(ep->network) &&
+		    (strcmp(ep->network, "default") != 0 || is_builtin(s->host.network_mode)))
 			return invalid(err, "network-scoped alias is supported only for containers "
 					    "in user defined networks");
 	}

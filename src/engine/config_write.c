@@ -335,6 +335,7 @@ static void write_endpoint(struct json_writer *w, const struct config_endpoint *
 	write_strings(w, "Aliases", &ep->aliases);
 	write_strings(w, "Links", &ep->links);
 	jw_kvalue(w, "DriverOpts", ep->driver_opts);
+	jw_kint(w, "GwPriority", ep->gw_priority);
 	jw_object_end(w);
 }
 
@@ -350,6 +351,7 @@ void container_spec_write(const struct container_spec *s, struct json_writer *w)
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		write_endpoint(w, &s->endpoints[i]);
 	jw_object_end(w);
+	jw_kbool(w, "Settled", s->endpoints_settled); /* not of Docker's: see endpoints_normalize */
 	jw_object_end(w);
 	jw_object_end(w);
 }

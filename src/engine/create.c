@@ -12,10 +12,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
 #include "engine/names.h"
 #include "engine/operation.h"
+#include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/security.h"
 
@@ -71,7 +73,7 @@ static int reserve_name(struct name_call *call)
 
 struct check_call {
 	struct engine *engine;
-	const struct container_spec *spec;
+	struct container_spec *spec;
 	struct error *err;
 	int r;
 };
@@ -84,6 +86,7 @@ static void check_references_on_loop(void *data)
 	const char *joined = config_mode_container(h->network_mode);
 	struct container *other;
 
+	endpoints_normalize(call->engine, call->spec);
 	/* A network that is missing is start's error: to clients a 404 here means "no such image". */
 	if (joined)
 		call->r = roster_find(call->engine, joined, &other, call->err);
@@ -274,6 +277,12 @@ static void rename_on_loop(void *data)
 	engine_emit(call->engine, call->c, "rename", &attr, 1);
 }
 
+static void renamed(struct engine *e, struct container *c, const char *name)
+{
+	engine_call(e, rename_on_loop, &(struct rename_call){e, c, name});
+	resolver_update_networks(e, c->endpoints, c->endpoint_count);
+}
+
 int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err)
 {
 	struct name_call call = {.engine = e, .err = err};
@@ -296,8 +305,7 @@ int engine_rename(struct engine *e, const char *ref, const char *name, struct er
 		if (r < 0)
 			engine_call(e, unreserve_on_loop, &call);
 		else
-			engine_call(e, rename_on_loop,
-				    &(struct rename_call){e, op.container, name});
+			renamed(e, op.container, name);
 	}
 	operation_end(&op);
 	return r;

@@ -20,6 +20,20 @@ void engine_emit(struct engine *e, const struct container *c, const char *action
 	free(all);
 }
 
+void engine_emit_network_life(struct engine *e, const struct network *net, const char *action)
+{
+	struct event_attr attrs[] = {
+		{"name", net->name},
+		{"type", network_driver_name(net->driver)},
+	};
+
+	event_emit(e->events, &(struct event){.type = "network",
+					      .action = action,
+					      .id = net->id,
+					      .attrs = attrs,
+					      .attr_count = ARRAY_SIZE(attrs)});
+}
+
 void engine_emit_network(struct engine *e, const struct container *c,
 			 const struct network_endpoint *ep, const char *action)
 {

@@ -19,6 +19,7 @@
 #include "engine/security.h"
 #include "engine/shim_client.h"
 #include "linux/self.h"
+#include "shim/protocol.h"
 
 #define LOCK_WAIT_S 3 /* for the last daemon to end */
 
@@ -150,6 +151,7 @@ static int open_dirs(struct engine *e, struct error *err)
 	r = r < 0 ? r : lock_data_root(e, err);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(data_dirs); i++)
 		r = file_mkdir_p(e->data_fd, data_dirs[i], 0711, err);
+	r = r < 0 ? r : file_mkdir_p(e->exec_fd, SHIM_NAMES_DIR, 0711, err);
 	return r < 0 ? r : file_mkdir_p(e->exec_fd, "containers", 0711, err);
 }
 
@@ -234,6 +236,10 @@ static void copy_args(struct engine *e, const struct engine_args *args)
 int engine_open(const struct engine_args *args, struct engine **ret, struct error *err)
 {
 	struct engine *e = xnew0(struct engine);
+
+	(void)pthread_mutex_init(&e->releases.lock, NULL);
+	(void)pthread_cond_init(&e->releases.changed, NULL);
+	(void)pthread_mutex_init(&e->names_lock, NULL);
 	autoerror struct error warning = {0};
 	int r;
 
@@ -288,6 +294,9 @@ struct engine *engine_close(struct engine *e)
 	free(e->seccomp_cache);
 	free((char *)(uintptr_t)e->args.bridge);
 	free((char *)(uintptr_t)e->args.bip);
+	(void)pthread_mutex_destroy(&e->releases.lock);
+	(void)pthread_cond_destroy(&e->releases.changed);
+	(void)pthread_mutex_destroy(&e->names_lock);
 	free(e);
 	return NULL;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <semaphore.h>
 
 #include "base/loop.h"
@@ -101,6 +102,12 @@ struct engine {
 	bool network_is_up;
 	struct unlink_job *unlinks; /* owned; engine/exit.c: links to be deleted soon */
 	struct loop_source *unlink_timer;
+	struct { /* engine/endpoint.c: addresses are given back */
+		pthread_mutex_t lock;
+		pthread_cond_t changed;
+		uint64_t count;
+	} releases;
+	pthread_mutex_t names_lock; /* engine/resolver.c; never taken by the loop while it runs */
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
 	bool opened;                         /* the loop's thread is at work (or about to be) */
 	bool closing;
@@ -142,6 +149,8 @@ struct exec *container_exec(const struct container *c, const char *id);
 void container_add_exec(struct container *c, struct exec *x_take);
 struct exec *exec_free(struct exec *x);
 
+/* "network", NET.ID, with its name and driver. */
+void engine_emit_network_life(struct engine *e, const struct network *net, const char *action);
 /* engine/event.c: with the container's labels, image and name, then `attrs`. */
 void engine_emit(struct engine *e, const struct container *c, const char *action,
 		 const struct event_attr *attrs, size_t n);

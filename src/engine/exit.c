@@ -17,8 +17,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/endpoint.h"
 #include "engine/exec.h"
 #include "engine/operation.h"
+#include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 
@@ -167,14 +169,6 @@ static void take_on_loop(void *data)
 		network_endpoint_set_ports(job->endpoints[i], NULL, 0);
 }
 
-static void release_on_loop(void *data)
-{
-	const struct unlink_job *job = data;
-
-	for (size_t i = 0; i < job->n; i++)
-		network_endpoint_release(job->e->network, job->endpoints[i]);
-}
-
 static void run_unlink_job(void *data)
 {
 	struct unlink_job *job = data;
@@ -186,7 +180,7 @@ static void run_unlink_job(void *data)
 			log_error("detach container '%s' from its network: %s", job->container_id,
 				  error_msg(&err));
 	}
-	engine_call(job->e, release_on_loop, job);
+	endpoints_release(job->e, job->endpoints, job->n);
 	for (size_t i = 0; i < job->n; i++) {
 		network_endpoint_done(job->endpoints[i]);
 		free(job->endpoints[i]);
@@ -258,6 +252,7 @@ static void unlink_network(struct engine *e, struct container *c, bool direct)
 	}
 	crash_point(CRASH_EXIT_UNPUBLISHED);
 	engine_call(e, take_on_loop, &(struct take_call){c, job});
+	resolver_update_networks(e, job->endpoints, job->n);
 	if (direct || job->n == 0 || has_fixed_address(c))
 		run_unlink_job(job);
 	else

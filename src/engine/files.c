@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/endpoint.h"
+#include "engine/engine_priv.h"
 #include "network/files.h"
 #include "network/network.h"
 
@@ -25,10 +27,21 @@ static int save(int dir, const char *name, const struct strbuf *text, struct err
 	return 0;
 }
 
+/* What host-gateway stands for: the host, as seen from the first network that has it. */
+static void host_gateway(const struct container *c, struct files_hosts *args)
+{
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		if (!netaddr_is_set(&args->host_gateway4))
+			args->host_gateway4 = c->endpoints[i]->gateway4;
+		if (!netaddr_is_set(&args->host_gateway6))
+			args->host_gateway6 = c->endpoints[i]->gateway6;
+	}
+}
+
 static int write_hosts(const struct container *c, int dir, struct error *err)
 {
 	const struct container_spec *s = c->spec;
-	const struct network_endpoint *ep = c->endpoint_count > 0 ? c->endpoints[0] : NULL;
+	autofree struct netaddr *addrs = xnew0n(struct netaddr, 2 * c->endpoint_count + 1);
 	autostrbuf struct strbuf text = STRBUF_INIT(FILES_MAX);
 	struct files_hosts args = {
 		.hostname = s->config.hostname,
@@ -46,20 +59,41 @@ static int write_hosts(const struct container *c, int dir, struct error *err)
 			strbuf_add(&text, host, len);
 		args.hostname = NULL;
 	}
-	if (ep) {
-		args.ipv4 = ep->ipv4.addr;
-		args.ipv6 = ep->ipv6.addr;
-		args.host_gateway4 = ep->gateway4;
-		args.host_gateway6 = ep->gateway6;
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		addrs[args.addr_count++] = c->endpoints[i]->ipv4.addr;
+		addrs[args.addr_count++] = c->endpoints[i]->ipv6.addr;
 	}
+	args.addrs = addrs;
+	host_gateway(c, &args);
 	r = files_hosts(&args, &text, err);
 	return r < 0 ? r : save(dir, "hosts", &text, err);
 }
 
-static int write_resolv(const struct container *c, int dir, struct error *err)
+struct names_call {
+	struct engine *e;
+	const struct container *c;
+	bool names;
+};
+
+static void names_on_loop(void *data)
+{
+	struct names_call *call = data;
+
+	call->names = endpoints_have_names(call->e, call->c);
+}
+
+static bool has_ipv6(const struct container *c)
+{
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		if (netaddr_is_set(&c->endpoints[i]->ipv6.addr))
+			return true;
+	return false;
+}
+
+static int write_resolv(struct engine *e, const struct container *c, int dir, struct error *err)
 {
 	const struct host_config *h = &c->spec->host;
-	const struct network_endpoint *ep = c->endpoint_count > 0 ? c->endpoints[0] : NULL;
+	struct names_call names = {.e = e, .c = c};
 	autostrbuf struct strbuf text = STRBUF_INIT(FILES_MAX);
 	autofree char *host = NULL;
 	struct files_resolv args = {
@@ -70,16 +104,57 @@ static int write_resolv(const struct container *c, int dir, struct error *err)
 		.options = h->dns_options.v,
 		.option_count = h->dns_options.n,
 		.own_netns = !str_eq(h->network_mode, "host"),
-		.ipv6 = ep && netaddr_is_set(&ep->ipv6.addr),
+		.ipv6 = has_ipv6(c),
 	};
 	int r = files_resolv_host(&host, err);
 
+	engine_call(e, names_on_loop, &names);
+	args.resolver = names.names;
 	args.host = host;
 	r = r < 0 ? r : files_resolv(&args, &text, err);
 	return r < 0 ? r : save(dir, "resolv.conf", &text, err);
 }
 
-int files_write(const struct container *c, struct error *err)
+static int edit_hosts(const struct container *c, int dir, const struct files_change *change,
+		      struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(FILES_MAX);
+	autofree char *text = NULL;
+	struct netaddr drop[2], add[2];
+	struct files_hosts_edit edit = {.drop = drop,
+					.add = add,
+					.hostname = c->spec->config.hostname,
+					.domainname = c->spec->config.domainname};
+	int r = file_read(dir, "hosts", FILES_MAX, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	edit.text = text;
+	if (change->left) {
+		drop[edit.drop_count++] = change->left->ipv4.addr;
+		drop[edit.drop_count++] = change->left->ipv6.addr;
+	}
+	if (change->joined) {
+		add[edit.add_count++] = change->joined->ipv4.addr;
+		add[edit.add_count++] = change->joined->ipv6.addr;
+	}
+	r = files_hosts_edit(&edit, &out, err);
+	return r < 0 ? r : save(dir, "hosts", &out, err);
+}
+
+int files_change(struct engine *e, const struct container *c, const struct files_change *change,
+		 struct error *err)
+{
+	autoclose int dir = open(c->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (dir < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open directory '%s'", c->state_dir);
+	r = edit_hosts(c, dir, change, err);
+	return r < 0 || !change->resolv ? r : write_resolv(e, c, dir, err);
+}
+
+int files_write(struct engine *e, const struct container *c, struct error *err)
 {
 	autostrbuf struct strbuf hostname = STRBUF_INIT(FILES_MAX);
 	autoclose int dir = open(c->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,5 +165,5 @@ int files_write(const struct container *c, struct error *err)
 	files_hostname(c->spec->config.hostname, &hostname);
 	r = save(dir, "hostname", &hostname, err);
 	r = r < 0 ? r : write_hosts(c, dir, err);
-	return r < 0 ? r : write_resolv(c, dir, err);
+	return r < 0 ? r : write_resolv(e, c, dir, err);
 }

@@ -95,7 +95,6 @@ static void write_log(const struct launch *l, struct json_writer *w)
 static void write_ports(const struct launch *l, struct json_writer *w)
 {
 	const struct container *c = l->container;
-	const struct network_endpoint *ep = c->endpoint_count > 0 ? c->endpoints[0] : NULL;
 	uint32_t group = 0;
 
 	jw_karray(w, "Ports");
@@ -112,10 +111,14 @@ static void write_ports(const struct launch *l, struct json_writer *w)
 
 		group += !b->same_port;
 		p.group = group;
-		if (ep && b->host.family == AF_INET6 && netaddr_is_set(&ep->ipv6.addr))
-			p.container_ip = netaddr_format(&ep->ipv6.addr, inside);
-		else if (ep && netaddr_is_set(&ep->ipv4.addr))
-			p.container_ip = netaddr_format(&ep->ipv4.addr, inside);
+		for (size_t k = 0; k < c->endpoint_count; k++) {
+			const struct network_endpoint *ep = c->endpoints[k];
+
+			if (b->host.family == AF_INET6 && ep->default6)
+				p.container_ip = netaddr_format(&ep->ipv6.addr, inside);
+			else if (ep->default4 && !p.container_ip)
+				p.container_ip = netaddr_format(&ep->ipv4.addr, inside);
+		}
 		shim_port_write(w, &p);
 	}
 	jw_array_end(w);
@@ -221,6 +224,7 @@ static int write_config(const struct launch *l, const char *runtime_dir, struct 
 	jw_kbool(&w, "Tty", config->tty);
 	jw_kbool(&w, "OpenStdin", config->open_stdin);
 	jw_kbool(&w, "StdinOnce", config->stdin_once);
+	jw_kbool(&w, "Resolver", l->resolver);
 	jw_kbool(&w, "AutoRemove", c->spec->host.auto_remove);
 	jw_kuint(&w, "Rows", c->spec->host.console_rows);
 	jw_kuint(&w, "Cols", c->spec->host.console_cols);

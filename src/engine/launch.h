@@ -21,6 +21,7 @@ struct launch {
 	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
 	struct port_bindings ports; /* what the shim is to reserve; then what it got */
+	bool resolver;              /* it answers for names */
 	int lock_fd;                /* owned, until the shim has it */
 	bool told;                  /* op start was sent: the shim no longer undoes by itself */
 	pid_t pid;

@@ -22,6 +22,7 @@
 #include "engine/exec.h"
 #include "engine/exit.h"
 #include "engine/lock.h"
+#include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 
@@ -199,6 +200,7 @@ static void add_endpoint(struct engine *e, const struct row_endpoint *row)
 	autoerror struct error err = {0};
 	struct network_endpoint *ep;
 	const struct json *doc;
+	size_t at;
 
 	if (!c)
 		return;
@@ -210,7 +212,11 @@ static void add_endpoint(struct engine *e, const struct row_endpoint *row)
 		return;
 	}
 	c->endpoints = xrealloc(c->endpoints, c->endpoint_count + 1, sizeof(*c->endpoints));
-	c->endpoints[c->endpoint_count++] = ep;
+	at = c->endpoint_count++;
+	/* In the order of the links: eth0, eth1, ... */
+	for (; at > 0 && strverscmp(c->endpoints[at - 1]->link, ep->link) > 0; at--)
+		c->endpoints[at] = c->endpoints[at - 1];
+	c->endpoints[at] = ep;
 }
 
 static void add_exec(struct engine *e, const struct row_exec *row)
@@ -597,8 +603,10 @@ int restore_containers(struct engine *e, struct error *err)
 	r = r < 0 ? r : restore_network(&rs, err);
 	for (size_t i = 0; r >= 0 && i < rs.n; i++)
 		judge(&rs, &rs.v[i]);
-	if (r >= 0)
+	if (r >= 0) {
 		clean_unknown_dirs(&rs);
+		resolver_restore(e);
+	}
 	for (size_t i = 0; i < rs.n; i++) {
 		drop_shim(&rs.v[i].f);
 		shim_reply_done(&rs.v[i].f.state);

@@ -432,3 +432,32 @@ int rows_save_network(struct db *db, const struct network *net, struct error *er
 	call.value = doc.s;
 	return db_run(db, save_network_job, &call, DB_NORMAL, err);
 }
+
+static int delete_network_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct id_call *call = data;
+
+	return db_exec(tx, err, "DELETE FROM networks WHERE id = ?", "s", call->id);
+}
+
+int rows_delete_network(struct db *db, const char *id, struct error *err)
+{
+	struct id_call call = {.id = id};
+
+	return db_run(db, delete_network_job, &call, DB_NORMAL, err);
+}
+
+static int save_spec_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct id_call *call = data;
+
+	return db_exec(tx, err, "UPDATE containers SET spec = ? WHERE id = ?", "ss", call->value,
+		       call->id);
+}
+
+int rows_save_spec(struct db *db, const char *id, const char *doc, struct error *err)
+{
+	struct id_call call = {id, doc};
+
+	return db_run(db, save_spec_job, &call, DB_NORMAL, err);
+}

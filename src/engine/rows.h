@@ -77,4 +77,7 @@ int rows_insert_exec(struct db *db, const struct row_exec *x, struct error *err)
 /* [loop] */
 void rows_post_exec(struct db *db, const struct exec *x);
 void rows_post_exec_delete(struct db *db, const struct exec *x);
+int rows_delete_network(struct db *db, const char *id, struct error *err);
+/* The configuration's document (container_spec_write). */
+int rows_save_spec(struct db *db, const char *id, const char *doc, struct error *err);
 int rows_save_network(struct db *db, const struct network *net, struct error *err);

@@ -20,10 +20,12 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/files.h"
 #include "engine/launch.h"
 #include "engine/operation.h"
+#include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 
@@ -41,56 +43,15 @@ struct start {
 	int netns_fd;    /* owned */
 	pid_t pid;
 	int64_t started_at;
+	struct network_resolver resolver;
 	bool linked;
+	struct network_endpoint **endpoints; /* owned: of a start that failed */
+	size_t endpoint_count;
 	struct error *err;
 	int r;
 };
 
 /* ---- network --------------------------------------------------------------------------------- */
-
-static int add_ports(struct start *s, bool with_ipv6, struct error *err)
-{
-	const struct container_spec *spec = s->c->spec;
-	const struct json *exposed = spec->config.exposed_ports;
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < spec->host.binding_count; i++) {
-		const struct config_binding *b = &spec->host.bindings[i];
-		char name[32], ports[32];
-
-		(void)snprintf(name, sizeof(name), "%u/%s", b->container.port, b->container.proto);
-		(void)snprintf(ports, sizeof(ports),
-			       b->host_port_end > b->host_port ? "%u-%u" : "%u", b->host_port,
-			       b->host_port_end);
-		r = ports_add(&s->launch.ports,
-			      &(struct ports_spec){.key = name,
-						   .host_ip = b->host_ip,
-						   .host_port = ports,
-						   .with_ipv6 = with_ipv6},
-			      err);
-	}
-	if (r < 0 || !spec->host.publish_all_ports)
-		return r < 0 ? r : ports_check(&s->launch.ports, err);
-	for (size_t k = 0; k < json_count(exposed); k++) {
-		const char *key = json_key_at(exposed, k);
-		bool bound = false;
-
-		for (size_t i = 0; i < spec->host.binding_count; i++) {
-			const struct config_port *p = &spec->host.bindings[i].container;
-			char name[32];
-
-			(void)snprintf(name, sizeof(name), "%u/%s", p->port, p->proto);
-			bound |= str_eq(name, key);
-		}
-		if (!bound)
-			r = ports_add(&s->launch.ports,
-				      &(struct ports_spec){.key = key, .with_ipv6 = with_ipv6},
-				      err);
-		if (r < 0)
-			return r;
-	}
-	return ports_check(&s->launch.ports, err);
-}
 
 /* Another container's namespace, by the process that lives in it. */
 static int join(struct start *s, const char *ref, const char *kind, char ret[static 64],
@@ -112,44 +73,11 @@ static int join(struct start *s, const char *ref, const char *kind, char ret[sta
 
 static int lease(struct start *s)
 {
-	const struct container_spec *spec = s->c->spec;
-	struct network *net = network_find(s->e->network, spec->host.network_mode);
-	struct network_endpoint_request request = {.container_id = s->c->id};
-	struct network_endpoint *ep;
-	int r;
+	int r = endpoints_lease(s->e, s->c, s->err);
 
-	if (!net)
-		return error_set(s->err, ERROR_NOT_FOUND, 0, "network %s not found",
-				 spec->host.network_mode);
-	request.mac = spec->config.mac_address;
-	for (size_t i = 0; i < spec->endpoint_count; i++) {
-		const struct config_endpoint *want = &spec->endpoints[i];
-
-		if (!str_eq(want->network, spec->host.network_mode))
-			continue;
-		if (!str_empty(want->mac_address))
-			request.mac = want->mac_address;
-		if (!str_empty(want->ipv4) && netaddr_parse(want->ipv4, &request.ipv4) < 0)
-			return error_set(s->err, ERROR_INVALID, 0, "invalid IPv4 address: %s",
-					 want->ipv4);
-		if (!str_empty(want->ipv6) && netaddr_parse(want->ipv6, &request.ipv6) < 0)
-			return error_set(s->err, ERROR_INVALID, 0, "invalid IPv6 address: %s",
-					 want->ipv6);
-	}
-	ep = xnew0(struct network_endpoint);
-	r = network_endpoint_prepare(s->e->network, net, &request, ep, s->err);
-	if (r < 0) {
-		free(ep);
-		return r;
-	}
-	container_drop_endpoints(s->c);
-	s->c->endpoints = xnew0n(struct network_endpoint *, 1);
-	s->c->endpoints[0] = ep;
-	s->c->endpoint_count = 1;
-	/* Without a namespace of its own there is nothing to publish to. */
-	if (netaddr_is_set(&ep->ipv4.addr) || netaddr_is_set(&ep->ipv6.addr))
-		return add_ports(s, netaddr_is_set(&ep->ipv6.addr), s->err);
-	return 0;
+	r = r < 0 ? r : endpoints_ports(s->e, s->c, &s->launch.ports, s->err);
+	s->launch.resolver = r >= 0 && endpoints_have_names(s->e, s->c);
+	return r;
 }
 
 /* ---- stages ---------------------------------------------------------------------------------- */
@@ -215,6 +143,11 @@ static int await_namespaces(struct start *s)
 		s->netns_fd = reply.msg.fds[0];
 		reply.msg.fds[0] = -EBADF;
 	}
+	s->resolver.udp = (uint16_t)json_get_int(json_get(reply.msg.body, "resolver"), "udp");
+	s->resolver.tcp = (uint16_t)json_get_int(json_get(reply.msg.body, "resolver"), "tcp");
+	if (s->launch.resolver && s->resolver.udp == 0)
+		return error_set(s->err, ERROR_INTERNAL, 0,
+				 "the container's resolver could not be started");
 	ports = json_get(reply.msg.body, "ports");
 	json_array_foreach(port, ports) {
 		if (i < s->launch.ports.n)
@@ -227,35 +160,27 @@ static void set_ports_on_loop(void *data)
 {
 	struct start *s = data;
 
-	network_endpoint_set_ports(s->c->endpoints[0], s->launch.ports.v, s->launch.ports.n);
-}
-
-static void network_is_up_on_loop(void *data)
-{
-	((struct engine *)data)->network_is_up = true;
+	endpoints_place_ports(s->c, s->launch.ports.v, s->launch.ports.n);
 }
 
 static int connect_network(struct start *s)
 {
-	const struct network_endpoint *ep = s->c->endpoint_count > 0 ? s->c->endpoints[0] : NULL;
-	int r = 0;
+	int r;
 
-	if (!ep || s->netns_fd < 0)
+	if (s->c->endpoint_count == 0 || s->netns_fd < 0)
 		return 0;
 	engine_call(s->e, set_ports_on_loop, s);
-	if (!s->e->network_is_up) {
-		r = network_up(s->e->network, network_find(s->e->network, ep->network_id), s->err);
-		if (r >= 0)
-			engine_call(s->e, network_is_up_on_loop, s->e);
-	}
 	s->linked = true; /* even when it fails: detach is idempotent */
-	r = r < 0 ? r : network_endpoint_attach(s->e->network, ep, s->netns_fd, s->err);
+	r = endpoints_attach(s->e, s->c, s->netns_fd, s->launch.resolver ? &s->resolver : NULL,
+			     s->err);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_LINKED);
-	if (ep->port_count > 0)
-		r = network_endpoint_publish(s->e->network, ep, s->err);
-	return r;
+	if (s->launch.resolver) {
+		r = resolver_write_container(s->e, s->c, s->err);
+		resolver_update_networks(s->e, s->c->endpoints, s->c->endpoint_count);
+	}
+	return r < 0 ? r : endpoints_publish(s->e, s->c, s->err);
 }
 
 /* The row says running before the shim is told: never the other way round. */
@@ -351,9 +276,9 @@ static void failed_on_loop(void *data)
 	struct start *s = data;
 	struct container *c = s->c;
 
-	for (size_t i = 0; i < c->endpoint_count; i++)
-		network_endpoint_release(s->e->network, c->endpoints[i]);
-	container_drop_endpoints(c);
+	s->endpoints = TAKE_PTR(c->endpoints);
+	s->endpoint_count = c->endpoint_count;
+	c->endpoint_count = 0;
 	c->rt->starting = false;
 	c->rt->starting_at = 0;
 	c->rt->exit_pending = false;
@@ -374,11 +299,17 @@ static void undo(struct start *s)
 	const struct row_update u = {.state = &row, .container_id = c->id, .eps = none};
 
 	launch_abandon(&s->launch);
-	if (s->linked && network_endpoint_detach(s->e->network, c->endpoints[0], &err) < 0) {
-		log_warn("undo network of container '%s': %s", c->id, error_msg(&err));
-		error_done(&err);
-	}
+	if (s->linked)
+		endpoints_detach(s->e, c);
 	engine_call(s->e, failed_on_loop, s);
+	endpoints_release(s->e, s->endpoints, s->endpoint_count);
+	if (s->launch.resolver)
+		resolver_update_networks(s->e, s->endpoints, s->endpoint_count);
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		network_endpoint_done(s->endpoints[i]);
+		free(s->endpoints[i]);
+	}
+	free(s->endpoints);
 	row_state_of(c, &row);
 	if (rows_update(s->e->db, &u, &err) < 0)
 		log_error("record failed start of container '%s': %s", c->id, error_msg(&err));
@@ -419,7 +350,7 @@ static int run_stages(struct start *s)
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_LEASE);
-	r = str_eq(s->files_dir, s->c->state_dir) ? files_write(s->c, s->err) : 0;
+	r = str_eq(s->files_dir, s->c->state_dir) ? files_write(s->e, s->c, s->err) : 0;
 	r = r < 0 ? r : launch_shim(&s->launch, s->err);
 	if (r < 0)
 		return r;

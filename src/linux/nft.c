@@ -353,6 +353,15 @@ void nft_load(struct nft *t, const struct nft_payload *p, uint32_t dreg)
 						   {0, 0}});
 }
 
+void nft_immediate(struct nft *t, uint32_t dreg, const void *value, size_t len)
+{
+	struct expression e = expression(t, "immediate");
+
+	put_u32(t->rule, NFTA_IMMEDIATE_DREG, dreg);
+	put_data(t->rule, NFTA_IMMEDIATE_DATA, value, len);
+	expression_end(t, e);
+}
+
 void nft_cmp(struct nft *t, uint32_t op, uint32_t sreg, const void *value, size_t len)
 {
 	struct expression e = expression(t, "cmp");

@@ -93,6 +93,7 @@ struct nft_payload {
 	uint32_t offset, len; /* bytes */
 };
 void nft_load(struct nft *t, const struct nft_payload *p, uint32_t dreg);
+void nft_immediate(struct nft *t, uint32_t dreg, const void *value, size_t len);
 void nft_cmp(struct nft *t, uint32_t op, uint32_t sreg, const void *value, size_t len);
 void nft_cmp_u32(struct nft *t, uint32_t op, uint32_t sreg, uint32_t value); /* host order */
 void nft_mask_u32(struct nft *t, uint32_t reg, uint32_t mask); /* reg &= mask, host order */

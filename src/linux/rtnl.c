@@ -347,11 +347,12 @@ void rtnl_add_address(struct netlink_batch *b, int link, const struct netaddr_pr
 	netlink_request_tolerate(b, EEXIST);
 }
 
-void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway)
+static void put_default_route(struct netlink_batch *b, uint16_t flags, int link,
+			      const struct netaddr *gateway)
 {
 	char text[NETADDR_SIZE];
 	struct nlmsghdr *nlh =
-		netlink_request(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+		netlink_request(b, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | flags),
 				"add default route by '%s'", netaddr_format(gateway, text));
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
 
@@ -362,7 +363,17 @@ void rtnl_add_default_route(struct netlink_batch *b, int link, const struct neta
 	rtm->rtm_type = RTN_UNICAST;
 	mnl_attr_put(nlh, RTA_GATEWAY, netaddr_len(gateway), gateway->b);
 	mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)link);
+}
+
+void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway)
+{
+	put_default_route(b, NLM_F_EXCL, link, gateway);
 	netlink_request_tolerate(b, EEXIST);
+}
+
+void rtnl_replace_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway)
+{
+	put_default_route(b, NLM_F_REPLACE, link, gateway);
 }
 
 void rtnl_del_neighbour(struct netlink_batch *b, int link, const struct netaddr *a)

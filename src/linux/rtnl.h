@@ -57,6 +57,8 @@ void rtnl_set_port(struct netlink_batch *b, const char *name, const struct rtnl_
 void rtnl_add_address(struct netlink_batch *b, int link, const struct netaddr_prefix *a);
 /* An existing default route is kept. */
 void rtnl_add_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway);
+/* The same, but an existing one of this family gives way. */
+void rtnl_replace_default_route(struct netlink_batch *b, int link, const struct netaddr *gateway);
 void rtnl_del_neighbour(struct netlink_batch *b, int link, const struct netaddr *a);
 
 struct rtnl_address {

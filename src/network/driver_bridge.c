@@ -182,9 +182,9 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 		rtnl_add_address(b, link.index, &local);
 		rtnl_add_address(b, link.index, &ep->ipv6);
 	}
-	if (!ep->internal && netaddr_is_set(&ep->gateway4))
+	if (ep->default4 && netaddr_is_set(&ep->gateway4))
 		rtnl_add_default_route(b, link.index, &ep->gateway4);
-	if (!ep->internal && ipv6 && netaddr_is_set(&ep->gateway6))
+	if (ep->default6 && ipv6 && netaddr_is_set(&ep->gateway6))
 		rtnl_add_default_route(b, link.index, &ep->gateway6);
 	if (ep->rate_tx > 0)
 		rtnl_set_rate(b, link.index, ep->rate_tx, ep->mtu);
@@ -393,9 +393,8 @@ int bridge_remove_stale_links(const struct network_manager *nm, const struct net
 
 		if (nm->entries[i]->net.driver != &network_driver_bridge)
 			continue;
-		ret = rtnl_link_get(nl, nm->entries[i]->net.link, &bridge, err);
-		if (ret < 0)
-			break;
+		if (rtnl_link_get(nl, nm->entries[i]->net.link, &bridge, NULL) < 0)
+			continue; /* it could not be made, and says so elsewhere */
 		s.bridge = bridge.index;
 		ret = rtnl_links(nl, check_link, &s, err);
 		if (ret == 0)

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "linux/nfct.h"
+#include "linux/rtnl.h"
 #include "network/network.h"
 #include "network/network_priv.h"
 #include "network/table.h"
@@ -101,17 +102,22 @@ static int fill(struct network_entry *e, const struct network_endpoint_request *
 	ep->rate_rx = q->rate_rx;
 	ep->rate_tx = q->rate_tx;
 	ep->internal = e->net.internal;
+	ep->gw_priority = q->gw_priority;
 	ep->isolated = !e->net.icc;
 	if (e->pool4) {
-		ep->gateway4 = e->net.ipv4.gateway;
+		if (!ep->internal)
+			ep->gateway4 = e->net.ipv4.gateway;
 		r = lease(e->pool4, &q->ipv4, &ep->ipv4, err);
 	}
 	if (r == 0 && e->pool6) {
-		ep->gateway6 = e->net.ipv6.gateway;
+		if (!ep->internal)
+			ep->gateway6 = e->net.ipv6.gateway;
 		r = lease6(e, q, ep, err);
 	}
 	if (r == 0 && str_empty(q->mac))
 		choose_mac(ep, ep->mac);
+	ep->default4 = netaddr_is_set(&ep->gateway4); /* until there are others */
+	ep->default6 = netaddr_is_set(&ep->gateway6);
 	return r;
 }
 
@@ -131,8 +137,8 @@ int network_endpoint_prepare(struct network_manager *nm, struct network *net,
 	struct network_endpoint ep = {0};
 	int r;
 
-	if (!e)
-		return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", net->id);
+	if (!e || net->busy)
+		return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", net->name);
 	r = check_addresses(e, request, err);
 	if (r < 0)
 		return r;
@@ -169,6 +175,42 @@ void network_endpoint_release(struct network_manager *nm, const struct network_e
 		give_back(e, ep);
 }
 
+/* Does the container rather go out by a than by b? */
+static bool is_better_gateway(const struct network_manager *nm, const struct network_endpoint *a,
+			      const struct network_endpoint *b)
+{
+	const struct network_entry *na = network_entry_find(nm, a->network_id);
+	const struct network_entry *nb = network_entry_find(nm, b->network_id);
+
+	if (a->gw_priority != b->gw_priority)
+		return a->gw_priority > b->gw_priority;
+	return na && nb && strcmp(na->net.name, nb->net.name) < 0;
+}
+
+bool network_endpoints_choose_gateway(const struct network_manager *nm,
+				      struct network_endpoint *const *eps, size_t n)
+{
+	struct network_endpoint *best4 = NULL, *best6 = NULL;
+	bool changed = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (netaddr_is_set(&eps[i]->gateway4) &&
+		    (!best4 || is_better_gateway(nm, eps[i], best4)))
+			best4 = eps[i];
+		if (netaddr_is_set(&eps[i]->gateway6) && netaddr_is_set(&eps[i]->ipv6.addr) &&
+		    (!best6 || is_better_gateway(nm, eps[i], best6)))
+			best6 = eps[i];
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool is4 = eps[i] == best4, is6 = eps[i] == best6;
+
+		changed |= eps[i]->default4 != is4 || eps[i]->default6 != is6;
+		eps[i]->default4 = is4;
+		eps[i]->default6 = is6;
+	}
+	return changed;
+}
+
 /* --- kernel side -------------------------------------------------------------------------- */
 
 int network_endpoint_attach(const struct network_manager *nm, const struct network_endpoint *ep,
@@ -177,6 +219,30 @@ int network_endpoint_attach(const struct network_manager *nm, const struct netwo
 	int r = ep->driver->attach ? ep->driver->attach(nm, ep, netns_fd, err) : 0;
 
 	return r < 0 ? error_wrap(err, r, "attach endpoint '%.12s'", ep->id) : 0;
+}
+
+int network_endpoints_set_gateway(struct network_endpoint *const *eps, size_t n, int netns_fd,
+				  struct error *err)
+{
+	autonetlink struct netlink *nl = NULL;
+	int r = netlink_open_in(netns_fd, &nl, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		autonetlink_batch struct netlink_batch *b = netlink_batch_new();
+		struct rtnl_link link;
+
+		if (!eps[i]->default4 && !eps[i]->default6)
+			continue;
+		r = rtnl_link_get(nl, eps[i]->link, &link, err);
+		if (r < 0)
+			break;
+		if (eps[i]->default4)
+			rtnl_replace_default_route(b, link.index, &eps[i]->gateway4);
+		if (eps[i]->default6)
+			rtnl_replace_default_route(b, link.index, &eps[i]->gateway6);
+		r = netlink_batch_run(nl, b, err);
+	}
+	return r < 0 ? error_wrap(err, r, "set the default route") : 0;
 }
 
 /* A client that has been sending datagrams to the port before is tracked as not redirected, for as

@@ -101,6 +101,13 @@ static int add_extra_host(const struct files_hosts *args, const char *s, struct 
 	return 0;
 }
 
+/* The full name first: it is the canonical one (hosts(5)). */
+static char *own_names(const char *hostname, const char *domainname)
+{
+	return str_empty(domainname) ? xstrdup(hostname)
+				     : xasprintf("%s.%s %s", hostname, domainname, hostname);
+}
+
 int files_hosts(const struct files_hosts *args, struct strbuf *out, struct error *err)
 {
 	strbuf_adds(out, hosts_head);
@@ -110,18 +117,48 @@ int files_hosts(const struct files_hosts *args, struct strbuf *out, struct error
 		if (r < 0)
 			return r;
 	}
+	for (size_t i = 0; i < args->link_count; i++)
+		add_host(out, &args->links[i].addr, args->links[i].names);
 	if (!str_empty(args->hostname)) {
-		autofree char *names = NULL;
+		autofree char *names = own_names(args->hostname, args->domainname);
 
-		/* The full name first: it is the canonical one (hosts(5)). */
-		if (str_empty(args->domainname))
-			names = xstrdup(args->hostname);
-		else
-			names = xasprintf("%s.%s %s", args->hostname, args->domainname,
-					  args->hostname);
-		add_host(out, &args->ipv4, names);
-		add_host(out, &args->ipv6, names);
+		for (size_t i = 0; i < args->addr_count; i++)
+			add_host(out, &args->addrs[i], names);
 	}
+	if (strbuf_error(out) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "make hosts file");
+	return 0;
+}
+
+static bool begins_with(const char *line, size_t len, const struct netaddr *a)
+{
+	char text[NETADDR_SIZE];
+	size_t n;
+
+	if (!netaddr_is_set(a))
+		return false;
+	n = strlen(netaddr_format(a, text));
+	return len > n && memcmp(line, text, n) == 0 && isspace((unsigned char)line[n]);
+}
+
+int files_hosts_edit(const struct files_hosts_edit *args, struct strbuf *out, struct error *err)
+{
+	autofree char *names = own_names(args->hostname ? args->hostname : "", args->domainname);
+
+	for (const char *line = args->text; *line;) {
+		size_t n = strcspn(line, "\n");
+		bool drop = false;
+
+		for (size_t i = 0; i < args->drop_count; i++)
+			drop |= begins_with(line, n, &args->drop[i]);
+		if (!drop) {
+			strbuf_add(out, line, n);
+			strbuf_addc(out, '\n');
+		}
+		line += n + (line[n] == '\n');
+	}
+	for (size_t i = 0; *names && i < args->add_count; i++)
+		add_host(out, &args->add[i], names);
 	if (strbuf_error(out) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "make hosts file");
 	return 0;
@@ -224,22 +261,27 @@ static void add_line(struct strbuf *out, const char *key, const char *const *v, 
 	strbuf_addc(out, '\n');
 }
 
+/* What is left when the host has none that containers reach: public resolvers, as Docker does it,
+ * rather than no names at all. */
+static const struct {
+	const char *server;
+	bool ipv6;
+} fallbacks[] = {
+	{"8.8.8.8", false},
+	{"8.8.4.4", false},
+	{"2001:4860:4860::8888", true},
+	{"2001:4860:4860::8844", true},
+};
+
 static int add_servers(const struct files_resolv *args, const struct resolv *host,
 		       struct strbuf *out, struct error *err)
 {
-	/* What is left when the host has none that containers reach: public resolvers, as Docker
-	 * does it, rather than no names at all. */
-	static const struct {
-		const char *server;
-		bool ipv6;
-	} fallbacks[] = {
-		{"8.8.8.8", false},
-		{"8.8.4.4", false},
-		{"2001:4860:4860::8888", true},
-		{"2001:4860:4860::8844", true},
-	};
 	size_t n = 0;
 
+	if (args->resolver) {
+		strbuf_adds(out, "nameserver 127.0.0.11\n");
+		return 0;
+	}
 	for (size_t i = 0; i < args->dns_count; i++) {
 		struct netaddr a;
 
@@ -262,6 +304,56 @@ static int add_servers(const struct files_resolv *args, const struct resolv *hos
 	return 0;
 }
 
+/* Names of networks may have no dot in them: a resolver that knows them is asked as they are first. */
+static void add_options(const struct files_resolv *args, const struct resolv *host,
+			struct strbuf *out)
+{
+	autostrv struct strv all = {0};
+	bool ndots = false;
+
+	for (size_t i = 0; i < args->option_count; i++)
+		strv_add(&all, args->options[i]);
+	for (size_t i = 0; args->option_count == 0 && i < host->options.n; i++)
+		strv_add(&all, host->options.v[i]);
+	for (size_t i = 0; i < all.n; i++)
+		ndots |= str_has_prefix(all.v[i], "ndots:");
+	if (args->resolver && !ndots)
+		strv_add(&all, "ndots:0");
+	add_line(out, "options", (const char *const *)all.v, all.n);
+}
+
+static bool is_host_only(const char *server)
+{
+	struct netaddr a;
+
+	return netaddr_parse(server, &a) == 0 && netaddr_is_loopback(&a);
+}
+
+int files_resolv_servers(const struct files_resolv *args, struct strbuf *out, struct error *err)
+{
+	__attribute__((cleanup(resolv_done))) struct resolv host = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < args->dns_count; i++)
+		strbuf_addf(out, "server %s\n", args->dns[i]);
+	if (args->dns_count == 0)
+		parse_resolv(args->host, &host);
+	for (size_t i = 0; i < host.servers.n; i++) {
+		bool here = is_host_only(host.servers.v[i]);
+
+		if (!here && !is_usable(host.servers.v[i], args))
+			continue;
+		strbuf_addf(out, "%sserver %s\n", here ? "host-" : "", host.servers.v[i]);
+		n++;
+	}
+	for (size_t i = 0; args->dns_count == 0 && n == 0 && i < ARRAY_SIZE(fallbacks); i++)
+		if (!fallbacks[i].ipv6 || args->ipv6)
+			strbuf_addf(out, "server %s\n", fallbacks[i].server);
+	if (strbuf_error(out) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "list name servers");
+	return 0;
+}
+
 int files_resolv(const struct files_resolv *args, struct strbuf *out, struct error *err)
 {
 	__attribute__((cleanup(resolv_done))) struct resolv host = {0};
@@ -276,10 +368,7 @@ int files_resolv(const struct files_resolv *args, struct strbuf *out, struct err
 		add_line(out, "search", (const char *const *)host.search.v, host.search.n);
 	else if (!no_search)
 		add_line(out, "search", args->search, args->search_count);
-	if (args->option_count > 0)
-		add_line(out, "options", args->options, args->option_count);
-	else
-		add_line(out, "options", (const char *const *)host.options.v, host.options.n);
+	add_options(args, &host, out);
 	if (strbuf_error(out) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "make resolv.conf");
 	return 0;

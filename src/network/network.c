@@ -83,6 +83,7 @@ static void copy_pairs(struct network_pairs *dst, const struct network_pairs *sr
 void network_done(struct network *n)
 {
 	free(n->name);
+	network_pairs_done(&n->aux);
 	network_pairs_done(&n->options);
 	network_pairs_done(&n->labels);
 	*n = (struct network){0};
@@ -212,6 +213,30 @@ static int make_pool(const struct network_subnet *s, struct ipam_pool **ret, str
 	return 0;
 }
 
+/* Addresses that somebody else on the network has. */
+static int reserve_aux(const struct network *net, struct ipam_pool *pool4, struct ipam_pool *pool6,
+		       struct error *err)
+{
+	for (size_t i = 0; i < net->aux.n; i++) {
+		struct ipam_pool *pool;
+		struct netaddr a;
+		int r;
+
+		if (netaddr_parse(net->aux.v[i].value, &a) < 0)
+			return error_set(err, ERROR_INVALID, 0, "invalid auxiliary address '%s'",
+					 net->aux.v[i].value);
+		pool = a.family == AF_INET ? pool4 : pool6;
+		if (!pool)
+			return error_set(err, ERROR_INVALID, 0,
+					 "no subnet for the auxiliary address '%s'",
+					 net->aux.v[i].value);
+		r = ipam_reserve(pool, &a, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int network_entry_add(struct network_manager *nm, struct network *net_take,
 		      struct network_entry **ret, struct error *err)
 {
@@ -222,6 +247,9 @@ int network_entry_add(struct network_manager *nm, struct network *net_take,
 	if (r < 0)
 		return r;
 	r = make_pool(&net_take->ipv6, &pool6, err);
+	if (r < 0)
+		return r;
+	r = reserve_aux(net_take, pool4, pool6, err);
 	if (r < 0)
 		return r;
 	e = xnew0(struct network_entry);
@@ -381,6 +409,9 @@ static int create(struct network_manager *nm, const struct network_request *q, u
 	net.driver = driver;
 	net.created_ns = clock_realtime_ns();
 	net.internal = q->internal;
+	net.attachable = q->attachable;
+	net.host_binding4 = q->host_binding4;
+	copy_pairs(&net.aux, q->aux);
 	copy_pairs(&net.options, q->options);
 	copy_pairs(&net.labels, q->labels);
 	if (driver->has_addresses) {
@@ -413,7 +444,9 @@ int network_create(struct network_manager *nm, const struct network_request *req
 	if (request->enable_ipv6 && !nm->ipv6)
 		return error_set(err, ERROR_INVALID, 0, "IPv6 is disabled on this host");
 	r = create(nm, request, USER_POOL_LEN, ret, err);
-	return r < 0 ? error_wrap(err, r, "create network '%s'", request->name) : 0;
+	if (r >= 0)
+		(*ret)->busy = true;
+	return r;
 }
 
 int network_default_create(struct network_manager *nm, const char *name, struct network **ret,
@@ -439,7 +472,7 @@ int network_default_create(struct network_manager *nm, const char *name, struct 
 	return r < 0 ? error_wrap(err, r, "create network '%s'", name) : 0;
 }
 
-static bool is_default(const struct network *net)
+bool network_is_default(const struct network *net)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(network_default_names); i++)
 		if (strcmp(network_default_names[i], net->name) == 0)
@@ -447,9 +480,21 @@ static bool is_default(const struct network *net)
 	return false;
 }
 
+bool network_has_names(const struct network *net)
+{
+	return net->driver->has_addresses && !network_is_default(net);
+}
+
+size_t network_members(const struct network_manager *nm, const struct network *net)
+{
+	const struct network_entry *e = network_entry_find(nm, net->id);
+
+	return e ? e->member_count : 0;
+}
+
 int network_remove(struct network_manager *nm, struct network *net, struct error *err)
 {
-	if (is_default(net))
+	if (network_is_default(net))
 		return error_set(err, ERROR_FORBIDDEN, 0,
 				 "%s is a pre-defined network and cannot be removed", net->name);
 	for (size_t i = 0; i < nm->n; i++) {

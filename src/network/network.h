@@ -69,8 +69,15 @@ struct network {
 	bool internal;      /* no way out */
 	bool icc;           /* containers may talk to each other */
 	bool masquerade;
+	bool attachable;              /* for inspect */
+	bool busy;                    /* being made or removed: nobody can join; not in the row */
+	struct netaddr host_binding4; /* where ports without a HostIp are published; unset: any */
+	struct network_pairs aux;     /* names and addresses that nobody gets */
 	struct network_pairs options, labels; /* as given, for inspect */
 };
+bool network_is_default(const struct network *n); /* one that always exists */
+/* User-defined: containers find each other by name there. */
+bool network_has_names(const struct network *n);
 void network_done(struct network *n);
 void network_encode(struct json_writer *w, const struct network *n); /* one object */
 int network_decode(const struct json *v, struct network *ret, struct error *err);
@@ -113,10 +120,13 @@ struct network_request {
 	bool internal;
 	bool no_icc;
 	bool no_masquerade;
-	const struct network_pairs *options, *labels; /* copied; may be NULL */
+	bool attachable;
+	struct netaddr host_binding4;
+	const struct network_pairs *aux, *options, *labels; /* copied; may be NULL */
 };
 /* Add a network: checks, chooses subnets clear of the host's routes (read from the kernel) and of
- * the other networks.  In memory only: call network_up on a worker to make it. */
+ * the other networks.  In memory only, and busy: call network_up on a worker to make it, then clear
+ * `busy`. */
 int network_create(struct network_manager *nm, const struct network_request *request,
 		   struct network **ret, struct error *err);
 /* The networks that always exist: "bridge", "host", "none".  Call for each that network_find does
@@ -128,6 +138,9 @@ int network_default_create(struct network_manager *nm, const char *name, struct 
  * it has leases, ERROR_FORBIDDEN for the default ones. */
 int network_remove(struct network_manager *nm, struct network *net, struct error *err);
 
+/* How many endpoints are prepared and not released. */
+size_t network_members(const struct network_manager *nm, const struct network *net);
+
 /* Kernel side of a network: bridge link with addresses, sysctls, nftables table and its sets. */
 int network_up(const struct network_manager *nm, const struct network *net, struct error *err);
 int network_down(const struct network_manager *nm, const struct network *net, struct error *err);
@@ -137,6 +150,7 @@ struct network_endpoint_request {
 	struct netaddr ipv4, ipv6; /* --ip, --ip6; unset: leased */
 	const char *mac;           /* --mac-address; NULL or "": made from the IPv4 address */
 	const char *link;          /* in the container; NULL: "eth0" */
+	int gw_priority;
 	uint64_t rate_rx, rate_tx; /* bytes per second as the container sees it; 0: unlimited */
 };
 
@@ -154,7 +168,9 @@ struct network_endpoint {
 	char link[NETWORK_LINK_SIZE];
 	unsigned mtu;
 	uint64_t rate_rx, rate_tx;
-	bool internal;              /* no default route */
+	bool internal;              /* no gateway */
+	bool default4, default6;    /* the container's default route goes this way */
+	int gw_priority;            /* among those of its container */
 	bool isolated;              /* from the other ports of the bridge: icc is off */
 	struct port_binding *ports; /* owned */
 	size_t port_count;
@@ -178,6 +194,20 @@ void network_endpoint_release(struct network_manager *nm, const struct network_e
  * addresses, routes and limits.  On failure nothing is left. */
 int network_endpoint_attach(const struct network_manager *nm, const struct network_endpoint *ep,
 			    int netns_fd, struct error *err);
+/* A container's endpoints in order of preference as its gateway: the priority, then the name of the
+ * network.  Sets default4 and default6 of each; returns whether that changed anything. */
+bool network_endpoints_choose_gateway(const struct network_manager *nm,
+				      struct network_endpoint *const *eps, size_t n);
+/* Put the default routes of endpoints that are attached already as default4 and default6 say. */
+int network_endpoints_set_gateway(struct network_endpoint *const *eps, size_t n, int netns_fd,
+				  struct error *err);
+/* In the container's namespace: lead what it sends to NETWORK_RESOLVER port 53 to these ports of the
+ * same address, where its resolver listens.  Repeatable. */
+#define NETWORK_RESOLVER "127.0.0.11"
+struct network_resolver {
+	uint16_t udp, tcp; /* ports */
+};
+int network_redirect_resolver(const struct network_resolver *r, int netns_fd, struct error *err);
 /* One nftables transaction for all ports.  ERROR_CONFLICT if another container has one of them. */
 int network_endpoint_publish(const struct network_manager *nm, const struct network_endpoint *ep,
 			     struct error *err);

@@ -59,13 +59,20 @@ int network_repair(const struct network_manager *nm, const struct network_restor
 {
 	int ret = table_rebuild(nm, r, err);
 
-	for (size_t i = 0; ret == 0 && i < nm->n; i++)
-		ret = network_up(nm, &nm->entries[i]->net, err);
+	/* One network that cannot be, for want of its subnet or name, must not keep the others down. */
+	for (size_t i = 0; ret == 0 && i < nm->n; i++) {
+		autoerror struct error bad = {0};
+
+		if (network_up(nm, &nm->entries[i]->net, &bad) < 0)
+			log_error("%s", error_msg(&bad));
+	}
 	for (size_t i = 0; ret == 0 && i < r->ep_count; i++) {
 		const struct network_driver *d = r->eps[i].driver;
 
-		if (r->live[i] && d->repair)
-			ret = d->repair(nm, &r->eps[i], err);
+		autoerror struct error bad = {0};
+
+		if (r->live[i] && d->repair && d->repair(nm, &r->eps[i], &bad) < 0)
+			log_error("endpoint '%.12s': %s", r->eps[i].id, error_msg(&bad));
 	}
 	if (ret == 0)
 		ret = bridge_remove_stale_links(nm, r, err);

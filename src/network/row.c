@@ -51,6 +51,9 @@ void network_encode(struct json_writer *w, const struct network *n)
 	jw_kbool(w, "internal", n->internal);
 	jw_kbool(w, "icc", n->icc);
 	jw_kbool(w, "masquerade", n->masquerade);
+	jw_kbool(w, "attachable", n->attachable);
+	write_address(w, "host_binding4", &n->host_binding4);
+	write_pairs(w, "aux", &n->aux);
 	write_pairs(w, "options", &n->options);
 	write_pairs(w, "labels", &n->labels);
 	jw_object_end(w);
@@ -147,12 +150,16 @@ int network_decode(const struct json *v, struct network *ret, struct error *err)
 	n.internal = json_get_bool(v, "internal");
 	n.icc = json_get_bool(v, "icc");
 	n.masquerade = json_get_bool(v, "masquerade");
+	n.attachable = json_get_bool(v, "attachable");
+	if (json_get(v, "host_binding4")) /* rows of earlier versions have none */
+		read_address(&row, "host_binding4", &n.host_binding4);
 	if (str_empty(json_get_string(v, "name")))
 		row.bad = "name";
 	if (row.bad)
 		return error_set(err, ERROR_INTERNAL, EBADMSG, "read network row: field '%s'",
 				 row.bad);
 	n.name = xstrdup(json_get_string(v, "name"));
+	read_pairs(json_get(v, "aux"), &n.aux);
 	read_pairs(json_get(v, "options"), &n.options);
 	read_pairs(json_get(v, "labels"), &n.labels);
 	*ret = n;
@@ -208,6 +215,9 @@ void network_endpoint_encode(struct json_writer *w, const struct network_endpoin
 	jw_kuint(w, "rate_tx", ep->rate_tx);
 	jw_kbool(w, "internal", ep->internal);
 	jw_kbool(w, "isolated", ep->isolated);
+	jw_kbool(w, "default4", ep->default4);
+	jw_kbool(w, "default6", ep->default6);
+	jw_kint(w, "gw_priority", ep->gw_priority);
 	jw_karray(w, "ports");
 	for (size_t i = 0; i < ep->port_count; i++)
 		write_port(w, &ep->ports[i]);
@@ -249,6 +259,9 @@ int network_endpoint_decode(const struct json *v, struct network_endpoint *ret, 
 	ep.rate_tx = json_uint(json_get(v, "rate_tx"));
 	ep.internal = json_get_bool(v, "internal");
 	ep.isolated = json_get_bool(v, "isolated");
+	ep.default4 = json_get(v, "default4") ? json_get_bool(v, "default4") : !ep.internal;
+	ep.default6 = json_get(v, "default6") ? json_get_bool(v, "default6") : !ep.internal;
+	ep.gw_priority = (int)json_get_int(v, "gw_priority");
 	read_ports(&row, &ep);
 	if (row.bad)
 		return error_set(err, ERROR_INTERNAL, EBADMSG, "read endpoint row: field '%s'",

@@ -99,6 +99,22 @@ int ports_serve(struct ports *p, struct loop *loop, struct error *err)
 	return 0;
 }
 
+int ports_retarget(struct ports *p, const char *ipv4, const char *ipv6, struct error *err)
+{
+	struct netaddr a4 = {0}, a6 = {0};
+
+	if ((!str_empty(ipv4) && netaddr_parse(ipv4, &a4) < 0) ||
+	    (!str_empty(ipv6) && netaddr_parse(ipv6, &a6) < 0))
+		return error_set(err, ERROR_INVALID, 0, "retarget: not an address");
+	for (size_t i = 0; p && i < p->n; i++) {
+		const struct netaddr *to = netaddr_is_set(&a6) ? &a6 : &a4;
+
+		if (p->relays[i] && netaddr_is_set(to))
+			relay_retarget(p->relays[i], to, (uint16_t)p->list[i].container_port);
+	}
+	return 0;
+}
+
 struct ports *ports_free(struct ports *p)
 {
 	if (!p)

@@ -17,5 +17,8 @@ int ports_reserve(const struct shim_config *config, struct ports **ret, struct e
 void ports_write(const struct ports *p, struct json_writer *w);
 /* Serve what comes to [::1] by relays. */
 int ports_serve(struct ports *p, struct loop *loop, struct error *err);
+/* The container's addresses have changed: relays lead there from the next connection on.  NULL or "":
+ * the family has none any more. */
+int ports_retarget(struct ports *p, const char *ipv4, const char *ipv6, struct error *err);
 struct ports *ports_free(struct ports *p);
 DEFINE_CLEANUP(struct ports, ports_free);

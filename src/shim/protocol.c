@@ -47,6 +47,7 @@ static const struct json_field config_fields[] = {
 	JSON_FIELD(struct shim_config, "Tty", JSON_DECODE_BOOL, tty, 0),
 	JSON_FIELD(struct shim_config, "OpenStdin", JSON_DECODE_BOOL, open_stdin, 0),
 	JSON_FIELD(struct shim_config, "StdinOnce", JSON_DECODE_BOOL, stdin_once, 0),
+	JSON_FIELD(struct shim_config, "Resolver", JSON_DECODE_BOOL, resolver, 0),
 	JSON_FIELD(struct shim_config, "AutoRemove", JSON_DECODE_BOOL, auto_remove, 0),
 	JSON_FIELD(struct shim_config, "Rows", JSON_DECODE_U32, rows, 0),
 	JSON_FIELD(struct shim_config, "Cols", JSON_DECODE_U32, cols, 0),
@@ -180,6 +181,7 @@ void shim_config_write(struct json_writer *w, const struct shim_config *c)
 	jw_kbool(w, "Tty", c->tty);
 	jw_kbool(w, "OpenStdin", c->open_stdin);
 	jw_kbool(w, "StdinOnce", c->stdin_once);
+	jw_kbool(w, "Resolver", c->resolver);
 	jw_kbool(w, "AutoRemove", c->auto_remove);
 	jw_kuint(w, "Rows", c->rows);
 	jw_kuint(w, "Cols", c->cols);

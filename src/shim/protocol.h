@@ -28,8 +28,8 @@
  *     the lock knows that no shim of that container is left.  It never reaches the container.
  *
  * Events:
- *   namespaces {"pid":N,"ports":[{port as in the configuration, HostPort filled in}]}  + fd: network namespace
- *              (an owned one, or the joined one; no fd when it is the host's)
+ *   namespaces {"pid":N,"ports":[{port as in the configuration, HostPort filled in}],"resolver":{"udp":N,"tcp":N}}  + fd: network namespace
+ *              (an owned one, or the joined one; no fd when it is the host's); resolver: its ports of 127.0.0.11, if there is one
  *   created    {"pid":N}
  *   failed     {"error":{}}         errnum as for start: most programs that cannot be executed are known here
  *   oom        {}
@@ -55,9 +55,33 @@
  *   exec_resize {"id","h","w"}
  *   pause, resume                         freezer
  *   netns      -> {} + fd
+ *   resolver   -> {"resolver":{"udp":N,"tcp":N}}     start it, unless it is there: a network with names was joined
+ *   retarget   {"ipv4":"...","ipv6":"..."}            the container's addresses for what is relayed; "" or absent: none
  *   rootfs     {"recursive":bool} -> {} + fd of a detached clone of the root mount (open_tree), with the mounts
  *              below it (volumes) if recursive
  *   release    {"removed":bool}           after exit: answer what waits, unlink the socket, exit
+ *
+ * Names of networks, by which a container's resolver answers:
+ *
+ * They are text, replaced as a whole by rename(2), and read anew for every question: a shim keeps
+ * nothing of them, and when vesseld is away it goes on by the last ones.
+ *
+ * <exec root>/names/<network id>: a line "network NAME", then one for each endpoint, its addresses
+ * ("-" for none) and names, the first of which is the container's:
+ *
+ *     network backend
+ *     10.213.4.2 fd12::2 web www 0123456789ab
+ *
+ * <exec root>/containers/<id>/resolver: which of them one container sees, its links (an alias on a
+ * network for a name there), and who answers for all else, asked from the container's namespace
+ * ("server") or from the host's ("host-server"):
+ *
+ *     network <network id>
+ *     link <network id> database db-1
+ *     server 192.0.2.1
+ *     host-server 127.0.0.53
+ *
+ * Names are in lower case.
  */
 #pragma once
 
@@ -77,8 +101,10 @@
 #define SHIM_INIT_FD    5 /* optional O_PATH fd of vessel-init */
 #define SHIM_LOCK_FD    6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */
 
-#define SHIM_SOCKET_NAME "shim.sock" /* in RuntimeDir */
-#define SHIM_LOCK_NAME   "lock"      /* in RuntimeDir */
+#define SHIM_SOCKET_NAME   "shim.sock" /* in RuntimeDir */
+#define SHIM_LOCK_NAME     "lock"      /* in RuntimeDir */
+#define SHIM_NAMES_DIR     "names"     /* in the exec root */
+#define SHIM_RESOLVER_NAME "resolver"  /* in RuntimeDir */
 #define SHIM_EXIT_NAME \
 	"exit.json" /* in StateDir: {"ExitCode":N,"OOMKilled":bool,"StartedAt":ns,"FinishedAt":ns} */
 
@@ -116,6 +142,7 @@ struct shim_config {
 	bool tty;                   /* "Tty" */
 	bool open_stdin;            /* "OpenStdin" */
 	bool stdin_once;            /* "StdinOnce" */
+	bool resolver;              /* "Resolver": on a network with names */
 	bool auto_remove; /* "AutoRemove": the container goes at its exit; exit.json need not survive a power loss */
 	uint32_t rows, cols; /* "Rows", "Cols": first size of the terminal, 0: unset */
 	struct shim_log log; /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */

@@ -251,6 +251,11 @@ int relay_new(struct loop *loop, int fd, bool udp, const struct netaddr *to, uin
 	return 0;
 }
 
+void relay_retarget(struct relay *r, const struct netaddr *to, uint16_t port)
+{
+	r->to_len = netaddr_sockaddr(to, port, &r->to);
+}
+
 struct relay *relay_free(struct relay *r)
 {
 	if (!r)

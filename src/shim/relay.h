@@ -14,4 +14,5 @@ struct relay;
  * the container's address. */
 int relay_new(struct loop *loop, int fd, bool udp, const struct netaddr *to, uint16_t port,
 	      struct relay **ret, struct error *err);
+void relay_retarget(struct relay *r, const struct netaddr *to, uint16_t port);
 struct relay *relay_free(struct relay *r); /* ends all connections; accepts NULL */

@@ -261,6 +261,26 @@ static int op_netns(struct request *rq, struct error *err)
 	return rq->fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "netns") : 0;
 }
 
+static int op_resolver(struct request *rq, struct error *err)
+{
+	int fd = runtime_netns_fd(rq->s->container);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+				 "resolver: the container has no network namespace of its own");
+	r = shim_start_resolver(rq->s, fd, err);
+	if (r >= 0)
+		shim_resolver_write(rq->s, rq->w);
+	return r;
+}
+
+static int op_retarget(struct request *rq, struct error *err)
+{
+	return ports_retarget(rq->s->ports, json_get_string(rq->m->body, "ipv4"),
+			      json_get_string(rq->m->body, "ipv6"), err);
+}
+
 /* open_tree(2) clones only what is in the caller's mount namespace, so we visit the container's.
  * Nothing of it is used but its root; our own root and directory come back by fd. */
 static int op_rootfs(struct request *rq, struct error *err)
@@ -336,6 +356,8 @@ static const struct {
 	{"pause", op_pause, IN(RUNNING)},
 	{"resume", op_resume, IN(PAUSED)},
 	{"netns", op_netns, IN(CREATED) | ALIVE},
+	{"resolver", op_resolver, IN(CREATED) | ALIVE},
+	{"retarget", op_retarget, IN(CREATED) | ALIVE},
 	{"rootfs", op_rootfs, IN(CREATED) | ALIVE},
 	{"release", op_release, IN(EXITED)},
 };

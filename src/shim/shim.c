@@ -123,6 +123,7 @@ void shim_undo(struct shim *s)
 {
 	autoerror struct error err = {0};
 
+	s->resolver = resolver_free(s->resolver);
 	s->state = LIFECYCLE_LEAVING;
 	s->exit_status = 1;
 	if (s->pid > 0 && s->container) {
@@ -230,6 +231,7 @@ static void container_exited(struct shim *s, int code)
 
 	s->exit_code = code;
 	s->finished_at = clock_realtime_ns();
+	s->resolver = resolver_free(s->resolver); /* it keeps the network namespace */
 	check_oom(s);
 	stop_watching_oom(s);
 	if (runtime_delete(s->container, &err) < 0)
@@ -309,16 +311,41 @@ static void daemon_gone(void *data, bool first)
 		shim_answer_waiters_in_time(s);
 }
 
+int shim_start_resolver(struct shim *s, int netns_fd, struct error *err)
+{
+	const struct resolver_args args = {.loop = s->loop,
+					   .scratch = s->scratch,
+					   .netns_fd = netns_fd,
+					   .runtime_dir_fd = s->runtime_dir_fd};
+
+	return s->resolver ? 0 : resolver_new(&args, &s->resolver, err);
+}
+
+void shim_resolver_write(const struct shim *s, struct json_writer *w)
+{
+	if (!s->resolver)
+		return;
+	jw_kobject(w, "resolver");
+	jw_kuint(w, "udp", resolver_udp_port(s->resolver));
+	jw_kuint(w, "tcp", resolver_tcp_port(s->resolver));
+	jw_object_end(w);
+}
+
 static void on_namespaces(void *data, pid_t pid, int netns_fd)
 {
 	struct shim *s = data;
 	autostrbuf struct strbuf out = STRBUF_INIT(SHIM_MESSAGE_MAX);
+	autoerror struct error err = {0};
 	struct json_writer w;
 
 	s->pid = pid;
 	shim_event_begin(&w, &out, "namespaces");
 	jw_kint(&w, "pid", pid);
 	ports_write(s->ports, &w);
+	/* Without one the daemon gives the start up; it cannot be done from within here. */
+	if (s->want_resolver && netns_fd >= 0 && shim_start_resolver(s, netns_fd, &err) < 0)
+		log_error("%s", error_msg(&err));
+	shim_resolver_write(s, &w);
 	jw_object_end(&w);
 	conns_send(s->conns, &out, &netns_fd, netns_fd >= 0 ? 1 : 0);
 }
@@ -543,20 +570,20 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 static int set_up(struct shim *s, const struct shim_config *c, struct error *err)
 {
 	struct shim_log log = c->log;
-	autoclose int runtime_dir = -EBADF;
 	int r;
 
+	s->want_resolver = c->resolver;
 	s->open_stdin = c->open_stdin;
 	s->auto_remove = c->auto_remove;
 	s->detach_keys = xstrdup(c->detach_keys);
 	s->cgroup = c->cgroup ? xstrdup(c->cgroup) : NULL;
 	r = move_to_cgroup(c->cgroup, err);
 	if (r >= 0)
-		r = open_directory(c->runtime_dir, &runtime_dir, err);
+		r = open_directory(c->runtime_dir, &s->runtime_dir_fd, err);
 	if (r >= 0)
 		r = open_directory(c->state_dir, &s->state_dir_fd, err);
 	if (r >= 0)
-		r = conns_listen(s->conns, runtime_dir, err);
+		r = conns_listen(s->conns, s->runtime_dir_fd, err);
 	if (r >= 0)
 		r = ports_reserve(c, &s->ports, err);
 	if (r >= 0)
@@ -616,6 +643,7 @@ static int adopt_descriptors(struct shim *s, struct error *err)
 static void shim_done(struct shim *s)
 {
 	shim_execs_free(s);
+	s->resolver = resolver_free(s->resolver);
 	s->streams = streams_free(s->streams);
 	s->container = runtime_free(s->container);
 	waiters_done(&s->waiters);
@@ -629,6 +657,7 @@ static void shim_done(struct shim *s)
 	free(s->cgroup);
 	fd_close(&s->oom_fd);
 	fd_close(&s->state_dir_fd);
+	fd_close(&s->runtime_dir_fd);
 	fd_close(&s->lock_fd);
 }
 
@@ -655,7 +684,10 @@ static void announce_created(struct shim *s)
 
 int shim_run(void)
 {
-	struct shim s = {.state_dir_fd = -EBADF, .lock_fd = -EBADF, .oom_fd = -EBADF};
+	struct shim s = {.state_dir_fd = -EBADF,
+			 .runtime_dir_fd = -EBADF,
+			 .lock_fd = -EBADF,
+			 .oom_fd = -EBADF};
 	autoerror struct error err = {0};
 
 	log_set_name("vessel-shim");

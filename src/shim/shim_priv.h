@@ -14,6 +14,7 @@
 #include "shim/lifecycle.h"
 #include "shim/logfile.h"
 #include "shim/ports.h"
+#include "shim/resolver.h"
 #include "shim/scratch.h"
 #include "shim/streams.h"
 #include "shim/waiter.h"
@@ -25,11 +26,13 @@ struct shim {
 	enum lifecycle_state state;
 	int exit_status; /* of this process */
 	struct loop *loop;
-	int state_dir_fd, lock_fd; /* owned */
+	int state_dir_fd, runtime_dir_fd, lock_fd; /* owned */
 	struct scratch *scratch;
 	struct logfile *log;
 	struct streams *streams;
 	struct ports *ports;
+	bool want_resolver;
+	struct resolver *resolver; /* NULL: none */
 	struct conns *conns;
 	struct waiters waiters;
 	struct loop_source *child_src, *oom_src, *answer_timer;
@@ -60,6 +63,9 @@ void shim_undo(struct shim *s);
 /* Give up ports, socket and lock, and end when the last client has its output. */
 void shim_leave(struct shim *s);
 void shim_leave_if_idle(void *data);
+/* Start the resolver, unless it is there. */
+int shim_start_resolver(struct shim *s, int netns_fd, struct error *err);
+void shim_resolver_write(const struct shim *s, struct json_writer *w); /* "resolver":{...} */
 /* An event's message: begin, add members, send. */
 void shim_event_begin(struct json_writer *w, struct strbuf *out, const char *name);
 void shim_event_send(struct shim *s, struct json_writer *w);

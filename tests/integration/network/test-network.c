@@ -855,6 +855,7 @@ static void networks_are_isolated_from_each_other(void **state)
 	(void)state;
 	must(network_create(f.nm, &q, &other, err));
 	must(network_up(f.nm, other, err));
+	other->busy = false;
 	must(network_endpoint_prepare(f.nm, other, &eq, &ep, err));
 	must(network_endpoint_attach(f.nm, &ep, ns, err));
 	publish(0, "203.0.113.1", PORTBIND_UDP, 5300, 53);
@@ -882,6 +883,7 @@ static void ports_without_icc_do_not_see_each_other(void **state)
 	(void)state;
 	must(network_create(f.nm, &q, &net, err));
 	must(network_up(f.nm, net, err));
+	net->busy = false;
 	for (size_t i = 0; i < 2; i++) {
 		ns[i] = new_namespace(true);
 		must(network_endpoint_prepare(f.nm, net, &eq, &ep[i], err));

@@ -30,10 +30,11 @@ static void hosts_names_the_container_and_extras(void **state)
 	static const char *const extra[] = {"db:10.9.9.9", "six=[fd00::9]", "seven:fd00::7",
 					    "host.docker.internal:host-gateway"};
 	autostrbuf struct strbuf out = STRBUF_INIT(FILES_MAX);
+	const struct netaddr addrs[] = {addr("10.213.0.2"), addr("fd00::2")};
 	const struct files_hosts args = {.hostname = "web",
 					 .domainname = "example.org",
-					 .ipv4 = addr("10.213.0.2"),
-					 .ipv6 = addr("fd00::2"),
+					 .addrs = addrs,
+					 .addr_count = ARRAY_SIZE(addrs),
 					 .extra = extra,
 					 .extra_count = ARRAY_SIZE(extra),
 					 .host_gateway4 = addr("10.213.0.1")};

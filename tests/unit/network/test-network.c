@@ -198,6 +198,11 @@ static void networks_are_checked_when_made(void **state)
 	assert_int_equal(netaddr_prefix_parse("10.78.0.0/24", &q.ipv4.subnet), 0);
 	assert_int_equal(network_create(nm, &q, &other, NULL), 0);
 	assert_true(str_has_prefix(other->link, "br-"));
+	/* Until it is made nobody can join. */
+	assert_true(network_endpoint_prepare(
+			    nm, other, &(struct network_endpoint_request){.container_id = CID}, &ep,
+			    NULL) < 0);
+	other->busy = false;
 	assert_int_equal(network_endpoint_prepare(
 				 nm, other, &(struct network_endpoint_request){.container_id = CID},
 				 &ep, NULL),
@@ -208,6 +213,34 @@ static void networks_are_checked_when_made(void **state)
 	network_endpoint_release(nm, &ep);
 	assert_int_equal(network_remove(nm, other, NULL), 0);
 	assert_int_equal(network_count(nm), 1);
+}
+
+/* The way out: by priority, then by the network's name; never through an internal network. */
+static void one_endpoint_is_the_gateway(void **state)
+{
+	static const char *const names[] = {"zoo", "inside", "ant", "mid"};
+	struct network *net, *nets[ARRAY_SIZE(names)];
+	autonetwork_manager struct network_manager *nm = manager(&net);
+	struct network_endpoint eps[ARRAY_SIZE(names)], *list[ARRAY_SIZE(names)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct network_request q = {.name = names[i], .internal = i == 1};
+		struct network_endpoint_request ask = {.container_id = CID, .gw_priority = i == 1};
+
+		assert_int_equal(network_create(nm, &q, &nets[i], NULL), 0);
+		nets[i]->busy = false;
+		assert_int_equal(network_endpoint_prepare(nm, nets[i], &ask, &eps[i], NULL), 0);
+		list[i] = &eps[i];
+	}
+	assert_true(network_endpoints_choose_gateway(nm, list, ARRAY_SIZE(names)));
+	assert_true(!eps[0].default4 && !eps[1].default4 && eps[2].default4 && !eps[3].default4);
+	assert_false(network_endpoints_choose_gateway(nm, list, ARRAY_SIZE(names)));
+	eps[3].gw_priority = 1;
+	assert_true(network_endpoints_choose_gateway(nm, list, ARRAY_SIZE(names)));
+	assert_true(!eps[0].default4 && !eps[1].default4 && !eps[2].default4 && eps[3].default4);
+	(void)network_endpoints_choose_gateway(nm, list + 1, 1);
+	assert_false(eps[1].default4);
 }
 
 static const struct json *through_json(struct arena *a, const struct network *net,
@@ -248,6 +281,7 @@ static void rows_keep_everything(void **state)
 	assert_int_equal(netaddr_prefix_parse("10.78.0.128/25", &q.ipv4.range), 0);
 	q.ipv4.gateway = addr("10.78.0.200");
 	assert_int_equal(network_create(nm, &q, &full, NULL), 0);
+	full->busy = false;
 	assert_int_equal(network_decode(through_json(a, full, NULL), &net2, NULL), 0);
 	assert_string_equal(net2.id, full->id);
 	assert_string_equal(net2.name, "full");
@@ -333,6 +367,7 @@ int main(void)
 		cmocka_unit_test(endpoints_get_what_they_ask_for),
 		cmocka_unit_test(bad_requests_are_refused_and_lease_nothing),
 		cmocka_unit_test(networks_are_checked_when_made),
+		cmocka_unit_test(one_endpoint_is_the_gateway),
 		cmocka_unit_test(rows_keep_everything),
 		cmocka_unit_test(damaged_rows_are_refused),
 		cmocka_unit_test(bad_configuration_is_refused),
