@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -206,6 +207,17 @@ static void at_call(struct process *p)
 	p->calls++;
 }
 
+/* The one that waits to become COMMAND may be seized while it is still being executed itself. */
+static bool is_ourselves(pid_t pid)
+{
+	struct stat own, other;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
 static void at_stop(struct process *p, int status)
 {
 	int signo = WSTOPSIG(status), event = status >> 16;
@@ -220,7 +232,7 @@ static void at_stop(struct process *p, int status)
 		resume(p, 0);
 		return;
 	case PTRACE_EVENT_EXEC:
-		p->started = true;
+		p->started = !is_ourselves(p->pid);
 		if (index_of(p) == 0) {
 			resume(p, 0);
 		} else {
