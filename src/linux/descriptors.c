@@ -10,6 +10,15 @@
 #include "linux/procfs.h"
 #include "linux/sys.h"
 
+unsigned descriptors_inherited(void)
+{
+	unsigned n = 0;
+
+	while (n < DESCRIPTORS_INHERITED_MAX && fcntl((int)(3 + n), F_GETFD) >= 0)
+		n++;
+	return n;
+}
+
 typedef int (*descriptor_fn)(int fd, const int *keep, size_t n);
 
 static int mark(int fd, const int *keep, size_t n)

@@ -355,6 +355,10 @@ int process_set_user(struct setup *s, struct error *err)
 		if (errno != EPERM || user->additional_gid_count)
 			return error_set(err, ERROR_INTERNAL, errno, "set supplementary groups");
 	}
+	/* (uid_t)-1 would leave it as it is: root. */
+	if (user->uid == (uid_t)-1 || user->gid == (gid_t)-1)
+		return error_set(err, ERROR_INVALID, 0, "user %u:%u: there is no such id",
+				 user->uid, user->gid);
 	if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
 		return error_set(err, ERROR_INVALID, errno, "set gid %u", user->gid);
 	if (syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)

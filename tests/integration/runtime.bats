@@ -165,7 +165,7 @@ wait_stopped() {
 }
 
 @test "options that are not there say so" {
-	for option in --systemd-cgroup --rootless=true; do
+	for option in --systemd-cgroup; do
 		run runtime "$option" state "$ID"
 		[ "$status" -ne 0 ]
 		[[ "$output" == *"not implemented"* ]]

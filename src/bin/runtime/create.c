@@ -113,8 +113,10 @@ static int fill_args(struct creation *cr, struct error *err)
 	const struct options *o = cr->o;
 	unsigned preserve = options_count(o, OPT_PRESERVE_FDS) + pass_listen_fds(&cr->bundle);
 
-	if (preserve > FDS_MAX)
-		return error_set(err, ERROR_INVALID, 0, "--preserve-fds: %u is too many", preserve);
+	int r = options_check_fds(o, preserve, err);
+
+	if (r < 0)
+		return r;
 	cr->args = (struct runtime_create_args){
 		.id = o->args[0],
 		.spec = &cr->bundle.spec,

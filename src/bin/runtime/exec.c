@@ -13,8 +13,6 @@
 #include "runtime/runtime.h"
 #include "runtime/state.h"
 
-#define FDS_MAX 1024 /* descriptors that can be passed on */
-
 /* -- what to run --------------------------------------------------------------------------- */
 
 static int read_process(struct arena *a, const char *path, struct oci_process *ret,
@@ -251,9 +249,8 @@ int command_exec(const struct options *o, int *ret_code, struct error *err)
 		r = make_process(&b, o, &process, err);
 	if (r == 0)
 		r = handover_check(o, process.terminal, options_has(o, OPT_DETACH), err);
-	if (r == 0 && args.preserve_fds > FDS_MAX)
-		r = error_set(err, ERROR_INVALID, 0, "--preserve-fds: %u is too many",
-			      args.preserve_fds);
+	if (r == 0)
+		r = options_check_fds(o, args.preserve_fds, err);
 	if (r == 0)
 		r = sub_cgroups(b.arena, o, &args, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "bin/runtime/commands.h"
 #include "bin/runtime/report.h"
+#include "linux/descriptors.h"
 #include "linux/rootless.h"
 #include "linux/self.h"
 #include "oci/runtime_spec.h"
@@ -121,7 +122,11 @@ static int run(struct options *o, char *argv[], int *ret_code, struct error *err
 		if (r < 0)
 			return r;
 	}
-	r = c->run(o, ret_code, err);
+	/* What is passed on to the container is unmarked again; nothing else of our caller's reaches it,
+	 * hooks, or the programs that we run. */
+	r = descriptors_cloexec(-EBADF, 3, err);
+	if (r == 0)
+		r = c->run(o, ret_code, err);
 	return r < 0 && c->failed ? error_wrap(err, r, "%s", c->failed) : r;
 }
 
@@ -137,11 +142,13 @@ static int usage_error(const struct options *o, const struct error *err)
 
 int main(int argc, char *argv[])
 {
+	unsigned inherited = descriptors_inherited(); /* before anything of ours is open */
 	autooptions struct options o = {0};
 	autoerror struct error err = {0};
 	int code = 0, r;
 
 	r = options_parse(&o, argc, argv, &err);
+	o.inherited_fds = inherited;
 	report_init(&o);
 	if (r < 0)
 		return usage_error(&o, &err);

@@ -336,6 +336,15 @@ unsigned options_count(const struct options *o, enum option_id id)
 	return n;
 }
 
+int options_check_fds(const struct options *o, unsigned n, struct error *err)
+{
+	if (n <= o->inherited_fds)
+		return 0;
+	return error_set(err, ERROR_INVALID, 0,
+			 "--preserve-fds: %u are to be passed on, but descriptor %u is not open", n,
+			 3 + o->inherited_fds);
+}
+
 const char *options_name(enum option_id id)
 {
 	return rows[id].name;

@@ -109,6 +109,7 @@ struct options {
 	size_t given_count;
 	char **args; /* owned, borrowed strings, NULL-terminated: what is not an option */
 	size_t arg_count;
+	unsigned inherited_fds; /* how many from 3 on our caller has given us */
 };
 
 /* argv[0..argc) is the whole command line.  Without a command o->command is NULL.  ERROR_INVALID with
@@ -121,6 +122,8 @@ bool options_has(const struct options *o, enum option_id id);
 /* The next value of a repeatable option from *pos (0 at first) on, or NULL. */
 const char *options_next(const struct options *o, enum option_id id, size_t *pos);
 unsigned options_count(const struct options *o, enum option_id id); /* of a number; 0 if absent */
+/* `n` descriptors from 3 on can be passed on: our caller has given them to us, they are not ours. */
+int options_check_fds(const struct options *o, unsigned n, struct error *err);
 /* The option's name without dashes. */
 const char *options_name(enum option_id id);
 

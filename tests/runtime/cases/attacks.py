@@ -158,6 +158,35 @@ def join_unseen_userns(box):
     join_rounds(box, "user", "pid")
 
 
+def exec_rounds(box, *options):
+    found = watched(box)
+    for _ in range(max(20, ROUNDS // 10)):
+        box.exec("exit", "0", options=options)
+    saw_nothing(found)
+
+
+@test("CVE-2016-9962: a process that is executed in a container cannot be looked into or traced on its way in")
+def exec_unseen(box):
+    exec_rounds(box)
+
+
+@test("CVE-2016-9962: ... with less capabilities than those who look")
+def exec_unseen_capable(box):
+    for kind in ("bounding", "effective", "permitted"):
+        box.process["capabilities"][kind] = box.process["capabilities"][kind] + ["CAP_NET_ADMIN"]
+    box.write()
+    exec_rounds(box, "--user", "0")
+
+
+@test("CVE-2016-9962: ... nor by the root of its user namespace")
+def exec_unseen_userns(box):
+    box.user_namespace()
+    for kind in ("bounding", "effective", "permitted"):
+        box.process["capabilities"][kind] = box.process["capabilities"][kind] + ["CAP_SYS_PTRACE"]
+    box.file("found", "", 0o666)
+    exec_rounds(box)
+
+
 # -- the runtime's own binary ------------------------------------------------------------------
 
 def digest(path):
@@ -178,6 +207,22 @@ def own_runtime(box):
     return path
 
 
+def read_log_until_grabbed(running, log, found):
+    try:
+        # It hangs at its log, a FIFO, until that is read: time to get hold of it.  Or it was refused.
+        end = time.monotonic() + LIMIT_S
+        while running.poll() is None and "grabbed" not in open(found).read() and time.monotonic() < end:
+            time.sleep(0.01)
+        log = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+        running.wait(LIMIT_S)
+        os.close(log)
+    finally:
+        running.kill()
+        running.wait()
+    if "grabbed" in open(found).read():
+        wait_for(found, "written")
+
+
 def overwrite(box, args):
     """One container's program is the runtime itself; a process of another, in the same pid namespace, writes over it."""
     box.start("grab", "/found")
@@ -194,19 +239,7 @@ def overwrite(box, args):
     other.write()
     running = subprocess.Popen(other.command("run", "--bundle", other.dir, other.id),
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        # It hangs at its log, a FIFO, until that is read: time to get hold of it.  Or it was refused.
-        end = time.monotonic() + LIMIT_S
-        while running.poll() is None and "grabbed" not in open(found).read() and time.monotonic() < end:
-            time.sleep(0.01)
-        log = os.open(os.path.join(other.rootfs, "log"), os.O_RDONLY | os.O_NONBLOCK)
-        running.wait(LIMIT_S)
-        os.close(log)
-    finally:
-        running.kill()
-        running.wait()
-    if "grabbed" in open(found).read():
-        wait_for(found, "written")
+    read_log_until_grabbed(running, os.path.join(other.rootfs, "log"), found)
     equal(digest(program), before, "the runtime's binary")
     expect("written yes" not in open(found).read(), "it could be written: " + open(found).read())
     other.run("exit", "0")
@@ -220,6 +253,23 @@ def overwrite_exe(box):
 @test("CVE-2019-5736: ... nor when it is a script's interpreter")
 def overwrite_interpreter(box):
     overwrite(box, ["/script"])
+
+
+@test("CVE-2019-5736: ... nor when it is executed in a container that waits for it")
+def overwrite_exec(box):
+    program = own_runtime(box)
+    before = digest(program)
+    box.start("grab", "/found")
+    found = os.path.join(box.rootfs, "found")
+    wait_for(found, "watching")
+    os.mkfifo(os.path.join(box.rootfs, "log"))
+    box.file("script", "#!/proc/self/exe --log=/log\n", 0o755)
+    running = subprocess.Popen(box.command("exec", box.id, "/script"), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    read_log_until_grabbed(running, os.path.join(box.rootfs, "log"), found)
+    equal(digest(program), before, "the runtime's binary")
+    expect("written yes" not in open(found).read(), "it could be written: " + open(found).read())
+    equal(box.exec("exit", "3", check=False).code, 3, "exit code of the next exec")
 
 
 # -- /proc and /sys ----------------------------------------------------------------------------
@@ -427,6 +477,53 @@ def file_by_descriptor(box):
         expect(SECRET not in result.out, "read by descriptor %d" % number)
 
 
+@test("CVE-2024-21626: exec: a working directory or a program by an open descriptor is refused, or inside")
+def exec_by_descriptor(box):
+    host = outside(box)
+    secret = UP + os.path.join(host, "secret")
+    program = os.path.join(box.dir, "program")
+    shutil.copy(box.suite.payload, program)
+    box.start("pause")
+    for number in DESCRIPTORS:
+        path = "/proc/self/fd/%d" % number
+        result = box.exec("read", secret, secret.replace("../", "", 12), options=("--cwd", path), check=False)
+        expect(SECRET not in result.out, "working directory '%s' is outside" % path)
+        result = box.exec("%s/%s%s" % (path, UP, program), "report", check=False)
+        expect(result.code != 0, "a program was executed by descriptor %d" % number)
+
+
+def noted(path):
+    return [line.strip() for line in open(path) if line.startswith("open ")]
+
+
+@test("what the caller has open reaches neither the container nor hooks")
+def caller_descriptors(box):
+    log = os.path.join(box.dir, "descriptors")
+    hook = {"path": box.suite.payload, "args": ["payload", "descriptors", log]}
+    box.config["hooks"] = {kind: [hook] for kind in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
+    directory = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    box.at_end.append(lambda: os.close(directory))
+    report = box.report("fds", pass_fds=(directory,))
+    equal([fd for fd in report["fds"] if int(fd) > 2], [], "descriptors of process 1")
+    equal(open(log).read().count("watching"), 5, "hooks that were run")
+    equal(noted(log), [], "descriptors of the hooks")
+    box.config["hooks"] = {}
+    box.start("pause", pass_fds=(directory,))
+    report = box.exec("report", "fds", pass_fds=(directory,)).json()
+    equal([fd for fd in report["fds"] if int(fd) > 2], [], "descriptors of an exec")
+
+
+@test("--preserve-fds passes nothing of the runtime's own where the caller has nothing open")
+def preserved_nothing(box):
+    result = box.run("report", "fds", options=("--preserve-fds", "12"), check=False)
+    if result.code == 0:
+        equal([fd for fd in result.json()["fds"] if int(fd) > 2], [], "descriptors of process 1")
+    box.start("pause")
+    result = box.exec("report", "fds", options=("--preserve-fds", "12"), check=False)
+    if result.code == 0:
+        equal([fd for fd in result.json()["fds"] if int(fd) > 2], [], "descriptors of an exec")
+
+
 # -- masks, devices, the console ---------------------------------------------------------------
 
 def shared_dev(box):
@@ -585,3 +682,24 @@ def inheritable(box):
     no_inheritable(box.run("report", "status"))
     box.process["user"] = {"uid": 1000, "gid": 1000}
     no_inheritable(box.run("report", "status"))
+
+
+@test("CVE-2022-29162: ... in an exec, with capabilities added")
+def inheritable_exec(box):
+    box.start("pause")
+    no_inheritable(box.exec("report", "status"))
+    no_inheritable(box.exec("report", "status", options=("--cap", "CAP_NET_RAW")))
+    result = box.exec("report", "status", options=("--cap", "CAP_NET_RAW", "--user", "1000"))
+    equal(int(result.json()["status"]["CapInh"], 16), 0, "inheritable capabilities of a user's exec")
+
+
+@test("CVE-2026-30892: a user that is not wholly a number is refused")
+def exec_user(box):
+    box.start("pause")
+    for user in ("1000x", "1000:1001y", "0x0", "-1", "4294967296", "4294967295", "1000 ", ":", "1000:", "1e3", "+1"):
+        result = box.exec("report", "ids", options=("--user", user), check=False)
+        expect(result.code != 0, "--user '%s' ran as %s" % (user, result.out))
+    box.runtime("delete", "--force", box.id, check=True)
+    for ids in ((4294967295, 0), (0, 4294967295)):
+        box.process["user"] = {"uid": ids[0], "gid": ids[1]}
+        box.fails("4294967295", "exit", "0")

@@ -67,6 +67,28 @@ static int word_mounts(int argc, char **argv)
 	return fd < 0 || write(fd, text, strlen(text)) < 0;
 }
 
+/* descriptors FILE: note what we have open, beside standard streams; a hook's work. */
+static int word_descriptors(int argc, char **argv)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	open_found(argc > 1 ? argv[1] : "/found");
+	while (d && (entry = readdir(d))) {
+		char target[PATH_MAX];
+		long fd = strtol(entry->d_name, NULL, 10);
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
+
+		if (n < 0 || fd <= STDERR_FILENO || fd == dirfd(d) || fd == found_fd)
+			continue;
+		target[n] = '\0';
+		found("open", entry->d_name, target);
+	}
+	if (d)
+		(void)closedir(d);
+	return 0;
+}
+
 /* -- looking into processes that are on their way in ----------------------------------------- */
 
 static bool is_our_program(const char *exe)
@@ -230,9 +252,6 @@ static int word_grab(int argc, char **argv)
 }
 
 const struct payload_command attack_commands[] = {
-	{"exchange", word_exchange},
-	{"mounts", word_mounts},
-	{"watch", word_watch},
-	{"grab", word_grab},
-	{NULL, NULL},
+	{"exchange", word_exchange}, {"mounts", word_mounts}, {"descriptors", word_descriptors},
+	{"watch", word_watch},       {"grab", word_grab},     {NULL, NULL},
 };
