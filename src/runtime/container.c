@@ -513,7 +513,10 @@ static void prefer_account(int sync_fd, struct error *err)
 static int roll_back(struct creation *cr, int r, struct error *err)
 {
 	struct runtime_container *c = cr->c;
+	autoerror struct error netns_err = {0};
 
+	if (cr->netns && c->pid > 0 && take_netns(cr, &netns_err) < 0)
+		r = error_move(err, &netns_err, r); /* that is why the process got no further */
 	launch_kill(c->pid, c->pidfd);
 	if (c->pid > 0 && err) {
 		prefer_account(c->sync_fd, err);

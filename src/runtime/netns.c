@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,6 +23,19 @@ struct netns_maker {
 	int fd;        /* the thread's result: owned, or -errno */
 };
 
+/* A process that is gone already has said why, on the same socket.  One that is there must not wait
+ * for ever for what does not come, nor its creator for it: both see the end of the socket. */
+static void hand_over(struct netns_maker *m)
+{
+	int r = m->fd < 0 ? m->fd : sync_send(m->sync_fd, SYNC_NETNS, m->fd);
+
+	if (r >= 0 || r == -EPIPE || r == -ECONNRESET)
+		return;
+	fd_close(&m->fd);
+	m->fd = r;
+	(void)shutdown(m->sync_fd, SHUT_RDWR);
+}
+
 /* unshare(2) moves the calling thread alone. */
 static void *make(void *data)
 {
@@ -34,9 +48,8 @@ static void *make(void *data)
 	}
 	while (sem_wait(&m->process) < 0)
 		continue; /* EINTR */
-	/* A process that is gone already has said why, on the same socket. */
-	if (m->fd >= 0 && m->sync_fd >= 0)
-		(void)sync_send(m->sync_fd, SYNC_NETNS, m->fd);
+	if (m->sync_fd >= 0)
+		hand_over(m);
 	return NULL;
 }
 

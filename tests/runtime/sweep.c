@@ -84,6 +84,8 @@ static const long never[] = {
 	SYS_mremap,
 	SYS_mprotect,
 	SYS_madvise,
+	/* between threads: the C library repeats it */
+	SYS_futex,
 	/* of one's own child: only EINTR, which is another kind of test */
 	SYS_wait4,
 	SYS_waitid,
