@@ -67,7 +67,7 @@ int root_clean_path(const char *path, char *ret, size_t size)
 	return 0;
 }
 
-/* Open the longest existing part of `path` (which is clean); *ret_rest points behind it. */
+/* Open the longest existing part of `path` (which is clean), a directory; *ret_rest points behind it. */
 static int open_existing(int root_fd, char *path, unsigned flags, char **ret_rest)
 {
 	char *end = path + strlen(path);
@@ -77,7 +77,7 @@ static int open_existing(int root_fd, char *path, unsigned flags, char **ret_res
 		int fd;
 
 		*cut = '\0';
-		fd = root_open(root_fd, cut == path ? "." : path, O_PATH, flags);
+		fd = root_open(root_fd, cut == path ? "." : path, O_PATH | O_DIRECTORY, flags);
 		*cut = saved;
 		if (fd != -ENOENT) {
 			*ret_rest = *cut == '/' ? cut + 1 : cut;
@@ -116,7 +116,6 @@ static int mkdir_below(int dir_fd, char *rest, mode_t mode)
 int root_mkdir_p(int root_fd, const char *path, mode_t mode, unsigned flags, struct error *err)
 {
 	char clean[PATH_MAX], *rest = NULL;
-	struct stat st;
 	int fd = root_clean_path(path, clean, sizeof(clean));
 
 	if (fd == 0)
@@ -126,11 +125,6 @@ int root_mkdir_p(int root_fd, const char *path, mode_t mode, unsigned flags, str
 	if (fd < 0)
 		return error_set(err, ERROR_INVALID, -fd, "create directory '%s' in the container",
 				 path);
-	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		fd_close(&fd);
-		return error_set(err, ERROR_INVALID, ENOTDIR, "directory '%s' in the container",
-				 path);
-	}
 	return fd;
 }
 

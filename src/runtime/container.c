@@ -332,8 +332,6 @@ static int prepare(struct creation *cr, struct error *err)
 	if (r == 0)
 		r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
-		r = rootfs_check_label(&cr->plan, err);
-	if (r == 0)
 		r = rootfs_prepare_idmapped(s, cr->arena, err);
 	if (r == 0)
 		r = prepare_mapped_root(cr, err);

@@ -97,9 +97,10 @@ static int tmpfs_options(const struct plan_mount *m, int at_fd, const char **all
 	size_t n = own.count;
 	struct stat st;
 
-	if (fstat(at_fd, &st) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "inspect '/%s'", m->destination);
 	if (n < MOUNT_OPTIONS_MAX && !mount_options_has_fs_option(&own, "mode=")) {
+		if (fstat(at_fd, &st) < 0)
+			return error_set(err, ERROR_INTERNAL, errno, "inspect '/%s'",
+					 m->destination);
 		(void)snprintf(mode, MODE_OPTION_SIZE, "mode=%04o", st.st_mode & 07777);
 		if (n > 0)
 			memcpy(all, own.all, n * sizeof(*all));
@@ -133,19 +134,6 @@ static int new_tmpfs(struct setup *s, const struct plan_mount *m, int at_fd, str
 	if (r == 0)
 		r = mount_apply(fd, &m->options, err);
 	return r < 0 ? r : TAKE_FD(fd);
-}
-
-#define SELINUX_MAGIC_ 0xf97cff8cU
-
-int rootfs_check_label(const struct plan *plan, struct error *err)
-{
-	struct statfs fs;
-
-	if (!plan->label ||
-	    (statfs("/sys/fs/selinux", &fs) == 0 && (unsigned)fs.f_type == SELINUX_MAGIC_))
-		return 0;
-	return error_set(err, ERROR_UNAVAILABLE, 0,
-			 "linux.mountLabel: SELinux is not enabled on this host");
 }
 
 /* Message queues know no context= option; the label is the root directory's. */

@@ -192,9 +192,6 @@ int rootfs_enter(struct setup *s, struct error *err);
  * container's root may not make one. */
 int rootfs_new_file_system(struct setup *s, const struct plan_mount *m, struct error *err);
 
-/* Whether the host can label files as linux.mountLabel wants. */
-int rootfs_check_label(const struct plan *plan, struct error *err);
-
 /* rootfs_idmap.c, on the caller's side: make the mounts whose owners are mapped, for which it takes
  * more rights than root in a user namespace has.  Fills s->mount_fds. */
 int rootfs_prepare_idmapped(struct setup *s, struct arena *a, struct error *err);
