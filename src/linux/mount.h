@@ -39,6 +39,8 @@ struct mount_options {
 /* ERROR_INVALID for too many.  What is not known here belongs to the file system. */
 int mount_options_parse(const char *const *options, size_t count, struct mount_options *ret,
 			struct error *err);
+/* The name of the i-th option that is known here; NULL past the last. */
+const char *mount_option_name(size_t i);
 /* True if any option is for the file system. */
 bool mount_options_has_fs(const struct mount_options *options);
 /* True if an option for the file system starts with `prefix` ("size="). */

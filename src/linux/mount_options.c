@@ -88,6 +88,11 @@ const struct mount_option *mount_option_find(const char *name)
 	return NULL;
 }
 
+const char *mount_option_name(size_t i)
+{
+	return i < ARRAY_SIZE(option_table) ? option_table[i].name : NULL;
+}
+
 bool mount_propagation_parse(const char *name, uint64_t *ret, bool *ret_recursive)
 {
 	const struct mount_option *o = name ? mount_option_find(name) : NULL;

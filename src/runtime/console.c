@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <termios.h>
 
 #include "linux/root.h"
 #include "linux/sys.h"
@@ -50,6 +51,15 @@ static int open_pair(struct setup *s, int dir_fd, const char *path, struct error
 	tty = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (tty < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open the terminal");
+	if (s->plain_newlines) {
+		struct termios t;
+
+		if (tcgetattr(tty, &t) < 0)
+			return error_set(err, ERROR_INTERNAL, errno, "inspect the terminal");
+		t.c_oflag &= ~(tcflag_t)ONLCR;
+		if (tcsetattr(tty, TCSANOW, &t) < 0)
+			return error_set(err, ERROR_INTERNAL, errno, "set the terminal up");
+	}
 	if (size->height || size->width) {
 		struct winsize ws = {.ws_row = size->height, .ws_col = size->width};
 

@@ -302,6 +302,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .bundle_fd = args->bundle_fd,
 			    .listen_fd = c->listen_fd,
 			    .preserve_fds = args->preserve_fds,
+			    .plain_newlines = args->plain_newlines,
 			    .no_new_keyring = args->no_new_keyring,
 			    .no_pivot = args->no_pivot,
 			    .target_pidfd = -EBADF,

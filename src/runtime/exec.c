@@ -179,6 +179,7 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 		.bundle_fd = -EBADF,
 		.listen_fd = -EBADF,
 		.preserve_fds = args->preserve_fds,
+		.plain_newlines = args->plain_newlines,
 		.no_new_keyring = c->no_new_keyring,
 		.target_pid = c->pid,
 		.target_pidfd = c->pidfd,

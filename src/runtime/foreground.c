@@ -54,23 +54,23 @@ struct terminal {
 	bool is_raw;
 };
 
+bool foreground_size(uint16_t *ret_rows, uint16_t *ret_columns)
+{
+	struct winsize size;
+
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+		return false;
+	*ret_rows = size.ws_row;
+	*ret_columns = size.ws_col;
+	return true;
+}
+
 static void copy_size(int console_fd)
 {
 	struct winsize size;
 
 	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
 		(void)ioctl(console_fd, TIOCSWINSZ, &size);
-}
-
-/* Line ends are translated once: by our terminal if we have one, and not at all into a file. */
-static void no_carriage_returns(int console_fd)
-{
-	struct termios t;
-
-	if (tcgetattr(console_fd, &t) == 0) {
-		t.c_oflag &= ~(tcflag_t)ONLCR;
-		(void)tcsetattr(console_fd, TCSANOW, &t); /* cosmetic */
-	}
 }
 
 static void terminal_init(struct terminal *t, int console_fd)
@@ -85,7 +85,6 @@ static void terminal_init(struct terminal *t, int console_fd)
 	t->out.to = STDOUT_FILENO;
 	t->in.start = t->in.end = t->out.start = t->out.end = 0;
 	(void)fd_set_nonblock(console_fd, true);
-	no_carriage_returns(console_fd);
 	if (tcgetattr(STDIN_FILENO, &t->saved) == 0) {
 		struct termios raw = t->saved;
 

@@ -52,7 +52,9 @@ struct runtime_create_args {
 	/* The container's stdin, stdout, stderr, borrowed; -1: /dev/null.  Ignored with
 	 * spec->process.terminal: take the pty's master with runtime_console_take() instead. */
 	int stdio[3];
-	const char *cgroup_place;      /* NULL: runtime_cgroup_place() without systemd */
+	const char *cgroup_place; /* NULL: runtime_cgroup_place() without systemd */
+	/* The terminal does not turn "\n" into "\r\n": another one, or a file, is behind it. */
+	bool plain_newlines;
 	bool no_pivot;                 /* move the root's mount to / instead of pivot_root(2) */
 	bool no_new_keyring;           /* keep the caller's session keyring */
 	unsigned preserve_fds;         /* fds 3 ... 3+n-1 of the caller are passed on as they are */
@@ -106,8 +108,9 @@ struct runtime_exec_args {
 	const struct oci_process *process; /* borrowed for the call */
 	int stdio[3];                      /* as in runtime_create_args */
 	unsigned preserve_fds;
-	bool no_seccomp;    /* do not load the container's seccomp filter (privileged exec) */
-	bool ignore_paused; /* also in a frozen cgroup: returns when it has been thawed */
+	bool no_seccomp;     /* do not load the container's seccomp filter (privileged exec) */
+	bool plain_newlines; /* as in runtime_create_args */
+	bool ignore_paused;  /* also in a frozen cgroup: returns when it has been thawed */
 	/* Cgroups below the container's that exist already; empty: the container's own. */
 	const struct runtime_exec_cgroup *cgroups;
 	size_t cgroup_count;

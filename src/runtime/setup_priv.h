@@ -111,6 +111,7 @@ struct setup {
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
 	bool no_pivot;       /* MS_MOVE and chroot instead of pivot_root */
 	int *mount_fds; /* of the arena, or NULL: idmapped mounts, one for each of the plan's */
+	bool plain_newlines; /* of the terminal */
 	bool no_new_keyring; /* keep the caller's session keyring */
 	bool has_apparmor;
 

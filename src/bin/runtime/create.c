@@ -133,6 +133,16 @@ static int fill_args(struct creation *cr, struct error *err)
 	return 0;
 }
 
+/* Our terminal, if we have one, is at the other end of the container's. */
+static void stay_at_terminal(struct creation *cr)
+{
+	struct oci_process *p = &cr->bundle.spec.process;
+
+	cr->args.plain_newlines = true;
+	if (p->terminal)
+		(void)foreground_size(&p->console_size.height, &p->console_size.width);
+}
+
 static int creation_begin(struct creation *cr, bool detach, struct error *err)
 {
 	const struct options *o = cr->o;
@@ -148,7 +158,11 @@ static int creation_begin(struct creation *cr, bool detach, struct error *err)
 		r = bundle_seccomp_cache(o, &cr->bundle, &cr->seccomp_cache, err);
 	if (r == 0)
 		r = describe(o, cr->state, &cr->bundle, err);
-	return r == 0 ? fill_args(cr, err) : r;
+	if (r == 0)
+		r = fill_args(cr, err);
+	if (r == 0 && !detach)
+		stay_at_terminal(cr);
+	return r;
 }
 
 /* What must be on record once process 1 exists. */

@@ -251,6 +251,10 @@ int command_exec(const struct options *o, int *ret_code, struct error *err)
 		r = handover_check(o, process.terminal, options_has(o, OPT_DETACH), err);
 	if (r == 0)
 		r = options_check_fds(o, args.preserve_fds, err);
+	if (r == 0 && process.terminal && !options_has(o, OPT_DETACH)) {
+		args.plain_newlines = true;
+		(void)foreground_size(&process.console_size.height, &process.console_size.width);
+	}
 	if (r == 0)
 		r = sub_cgroups(b.arena, o, &args, err);
 	if (r == 0)

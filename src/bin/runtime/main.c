@@ -23,15 +23,19 @@ static int command_help(const struct options *o, int *ret_code, struct error *er
 const struct command commands[] = {
 	{"create", command_create, 1, 1, "<container-id>", "create a container", .executes = true, .failed = "create failed", .error_code = EXIT_ERROR},
 	{"delete", command_delete, 1, 1, "<container-id>", "delete what a container holds, often one that was detached from", .error_code = EXIT_ERROR},
+	{"events", command_events, 1, 1, "<container-id>", "print OOM kills and statistics", .error_code = EXIT_ERROR},
 	{"exec", command_exec, 1, ~0U, "<container-id> <command> [arguments...]", "run another program in a container", .executes = true, .ends_options = true, .failed = "exec failed", .error_code = EXIT_EXEC_FAILURE},
+	{"features", command_features, 0, 0, "", "print what this runtime can do", .error_code = EXIT_ERROR},
 	{"kill", command_kill, 1, 2, "<container-id> [signal]", "send a signal (default: SIGTERM) to a container's process 1", .error_code = EXIT_ERROR},
 	{"list", command_list, 0, 0, "", "list the containers below --root", .error_code = EXIT_ERROR},
 	{"pause", command_pause, 1, 1, "<container-id>", "suspend all processes of a container", .error_code = EXIT_ERROR},
 	{"ps", command_ps, 1, ~0U, "<container-id> [ps options]", "list the processes of a container", .ends_options = true, .error_code = EXIT_ERROR},
 	{"resume", command_resume, 1, 1, "<container-id>", "let a paused container go on", .error_code = EXIT_ERROR},
 	{"run", command_run, 1, 1, "<container-id>", "create and start a container", .executes = true, .failed = "run failed", .error_code = EXIT_ERROR},
+	{"spec", command_spec, 0, 0, "", "make a config.json to start from", .error_code = EXIT_ERROR},
 	{"start", command_start, 1, 1, "<container-id>", "start the program of a created container", .error_code = EXIT_ERROR},
 	{"state", command_state, 1, 1, "<container-id>", "print the state of a container", .error_code = EXIT_ERROR},
+	{"update", command_update, 1, 1, "<container-id>", "change the limits of a container", .error_code = EXIT_ERROR},
 };
 /* clang-format on */
 const size_t command_count = ARRAY_SIZE(commands);
@@ -80,14 +84,11 @@ static int set_rootless(const char *word, struct error *err)
 
 static int check_globals(const struct options *o, struct error *err)
 {
-	const char *format = o->value[OPT_LOG_FORMAT], *rootless = o->value[OPT_ROOTLESS];
+	const char *format = o->value[OPT_LOG_FORMAT];
 
 	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid log-format: %s", format);
-	if (options_has(o, OPT_SYSTEMD_CGROUP))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "--systemd-cgroup is not implemented");
-	return set_rootless(rootless, err);
+	return set_rootless(o->value[OPT_ROOTLESS], err);
 }
 
 /* Nothing is made when --root names the place: whoever did that has one. */

@@ -82,6 +82,8 @@ static const struct option_row rows[OPT_COUNT] = {
 	[OPT_IGNORE_PAUSED] = {"ignore-paused", 0, KIND_FLAG, "exec ",
 			       "also in a paused container: it runs once that is resumed"},
 
+	[OPT_ROOTLESS_SPEC] = {"rootless", 0, KIND_FLAG, "spec ", "for an ordinary user"},
+
 	[OPT_INTERVAL] = {"interval", 0, KIND_VALUE, "events ", "time between statistics (5s)"},
 	[OPT_STATS] = {"stats", 0, KIND_FLAG, "events ", "print the statistics once"},
 

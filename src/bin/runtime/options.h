@@ -53,6 +53,8 @@ enum option_id {
 	OPT_CAP,
 	OPT_CGROUP,
 	OPT_IGNORE_PAUSED,
+	/* spec */
+	OPT_ROOTLESS_SPEC,
 	/* events */
 	OPT_INTERVAL,
 	OPT_STATS,
