@@ -5,6 +5,7 @@ exec root in a directory of its own on tmpfs.  Standard library only.
 """
 
 import contextlib
+import hashlib
 import http.client
 import io
 import json
@@ -93,6 +94,22 @@ def busybox_tar():
     text("www/cgi-bin/say", "#!/bin/sh\n: >/tmp/say\n"
          "printf 'Content-Type: text/plain\\r\\n\\r\\nsaying\\n'\n", 0o755)
     tar.close()
+    return out.getvalue()
+
+
+def image_archive(layer, name):
+    """A `docker save` archive of an image with one layer."""
+    digest = hashlib.sha256(layer).hexdigest()
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+                         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + digest]}}).encode()
+    config_name = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [digest + "/layer.tar"]}]).encode()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path, data in ((config_name, config), ("manifest.json", manifest), (digest + "/layer.tar", layer)):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
     return out.getvalue()
 
 
