@@ -431,8 +431,8 @@ static int check_devices(const struct json_objects *devices, struct error *err)
 		const struct oci_device *dev = oci_at(devices, struct oci_device, i);
 
 		if (dev->path[0] != '/' || dev->type == 'a')
-			return error_set(err, ERROR_INVALID, 0, "linux.devices[%zu].%s: bad value",
-					 i, dev->type == 'a' ? "type" : "path");
+			return error_set(err, ERROR_INVALID, 0, "linux.devices[%zu]: bad %s", i,
+					 dev->type == 'a' ? "type" : "path");
 		if (dev->major < 0 || dev->minor < 0 || dev->major > 0xfff || dev->minor > 0xfffff)
 			return error_set(err, ERROR_INVALID, 0,
 					 "linux.devices[%zu]: bad device number", i);

@@ -24,10 +24,10 @@
 #include "linux/rlimits.h"
 #include "linux/rootless.h"
 #include "linux/self.h"
-#include "linux/selinux.h"
 #include "linux/sys.h"
 #include "runtime/idmap_priv.h"
 #include "runtime/launch_priv.h"
+#include "runtime/netdevices_priv.h"
 #include "runtime/netns.h"
 #include "runtime/rootless_priv.h"
 #include "runtime/setup_priv.h"
@@ -105,9 +105,6 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 	if (spec->linux_.intel_rdt)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "linux.intelRdt is not implemented");
-	if (spec->linux_.net_devices.n)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "linux.netDevices is not implemented");
 	if (spec->linux_.net_devices.n && !spec->linux_.namespaces[OCI_NAMESPACE_NETWORK].present)
 		return error_set(
 			err, ERROR_INVALID, 0,
@@ -118,9 +115,6 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 static int check_labels(const struct oci_spec *spec, struct setup *s, struct error *err)
 {
 	s->has_apparmor = !str_empty(spec->process.apparmor_profile) && apparmor_is_enabled();
-	if (!str_empty(spec->linux_.mount_label) && !selinux_is_enabled())
-		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "linux.mountLabel: SELinux is not available");
 	return process_check_labels(&spec->process, err);
 }
 
@@ -132,9 +126,16 @@ struct creation {
 	struct arena *arena;         /* owned */
 	struct plan plan;
 	struct setup setup;
+	struct netdevices_moved net_devices;
 	int child_sync_fd;         /* owned until clone3 */
 	struct netns_maker *netns; /* owned; NULL: clone3 makes it, or nobody */
 };
+
+/* One of its own or one given by path; -EBADF: the runtime's. */
+static int container_netns(const struct creation *cr)
+{
+	return cr->c->netns_fd >= 0 ? cr->c->netns_fd : cr->setup.join_fds[OCI_NAMESPACE_NETWORK];
+}
 
 static void creation_done(struct creation *cr)
 {
@@ -147,6 +148,7 @@ static void creation_done(struct creation *cr)
 	fd_close(&cr->setup.prepared_root_fd);
 	rootfs_close_idmapped(&cr->setup);
 	fd_close(&cr->child_sync_fd);
+	free(cr->net_devices.names);
 	(void)arena_free(cr->arena);
 }
 
@@ -472,7 +474,8 @@ static int launch(struct creation *cr, struct error *err)
 	if (cr->netns) {
 		netns_maker_hand_to(cr->netns, c->sync_fd);
 		/* The network is configured while we go on. */
-		r = args->on_namespaces ? take_netns(cr, err) : 0;
+		r = args->on_namespaces || args->spec->linux_.net_devices.n ? take_netns(cr, err)
+									    : 0;
 		if (r < 0)
 			return r;
 	} else if (cr->setup.clone_flags & CLONE_NEWNET) {
@@ -481,6 +484,10 @@ static int launch(struct creation *cr, struct error *err)
 			return error_set(err, ERROR_INTERNAL, -c->netns_fd,
 					 "open the network namespace");
 	}
+	r = netdevices_move(&args->spec->linux_.net_devices, cr->setup.proc_fd, container_netns(cr),
+			    &cr->net_devices, err);
+	if (r < 0)
+		return r;
 	if (args->on_namespaces)
 		args->on_namespaces(args->data, c->pid, c->netns_fd);
 	r = write_maps(cr, err);
@@ -522,6 +529,8 @@ static int roll_back(struct creation *cr, int r, struct error *err)
 		r = err->errnum > 0 ? -err->errnum : -EIO;
 	}
 	c->pid = 0;
+	netdevices_give_back(&cr->args->spec->linux_.net_devices, cr->setup.proc_fd,
+			     container_netns(cr), &cr->net_devices);
 	if (c->cgroup)
 		(void)cgroup_destroy(c->cgroup, NULL); /* the first error is the one to tell */
 	return r;

@@ -140,11 +140,11 @@ int process_check_labels(const struct oci_process *p, struct error *err)
 {
 	if (!str_empty(p->selinux_label) && !selinux_is_enabled())
 		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "process.selinuxLabel: SELinux is not available");
+				 "process.selinuxLabel: SELinux is not enabled");
 	if (!str_empty(p->apparmor_profile) && strcmp(p->apparmor_profile, "unconfined") != 0 &&
 	    !apparmor_is_enabled())
 		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "process.apparmorProfile: AppArmor is not available");
+				 "process.apparmorProfile: AppArmor is not enabled");
 	return 0;
 }
 
