@@ -1,8 +1,9 @@
-/* linux/self.h - running from a sealed copy of our own program.
+/* linux/self.h - running from where our own program cannot be written to.
  *
  * A container whose entrypoint is /proc/self/exe makes the runtime execute itself inside the
  * container, where its binary can then be opened for writing through /proc (CVE-2019-5736).  Run
- * from a sealed memfd, there is nothing of the host's behind that link.
+ * from a read-only mount that is nowhere, or from a sealed memfd, there is nothing behind that link that
+ * can be written to.
  */
 #pragma once
 
@@ -12,9 +13,9 @@ struct error;
 
 /* A sealed, executable memfd with the contents of `path`; give it to spawn() as exec_fd. */
 int self_memfd(const char *path, struct error *err);
-/* Whether this process already runs from one. */
+/* Whether this process already runs from one, or from a read-only mount. */
 bool self_is_sealed(void);
 /* The path of our program as it was started, malloc'd; NULL if it cannot be known. */
 char *self_path(void);
-/* Execute ourselves again from one, unless self_is_sealed(); returns only then, or on failure. */
+/* Execute ourselves again from such a place, unless self_is_sealed(); returns only then, or on failure. */
 int self_reexec(char *const argv[], struct error *err);

@@ -230,7 +230,7 @@ PY
 	runtime delete "$ID"
 }
 
-@test "the program in /proc/self/exe is a sealed copy" {
+@test "the program in /proc/self/exe cannot be written to" {
 	# A script that runs the runtime itself inside the container: were it the host's file, it could be
 	# opened for writing (CVE-2019-5736).
 	config '["/proc/self/exe", "--version"]'
@@ -238,7 +238,6 @@ PY
 	[[ "$output" != *"$BIN"* ]]
 	config '["sh", "-c", "sleep 1000"]'
 	runtime create -b "$WORK/bundle" --pid-file "$WORK/pid" "$ID" >/dev/null 2>&1 </dev/null
-	[[ "$(readlink "/proc/$(cat "$WORK/pid")/exe")" == /memfd:* ]]
 	run bash -c "echo x >>/proc/$(cat "$WORK/pid")/exe"
 	[ "$status" -ne 0 ]
 	runtime delete -f "$ID"

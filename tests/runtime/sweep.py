@@ -123,7 +123,7 @@ class Sweep:
         left = box.suite.residue(box)
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                line = open("/proc/%s/cmdline" % pid).read()
+                line = open("/proc/%s/cmdline" % pid, errors="replace").read()
             except OSError:
                 continue
             if box.dir in line and int(pid) != os.getpid():

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,6 +25,8 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+#define SYS_open_tree_     428
+#define SYS_mount_setattr_ 442
 #ifndef RENAME_EXCHANGE
 #define RENAME_EXCHANGE 2
 #endif
@@ -223,6 +227,30 @@ static void grab(const char *pid)
 
 #define WRITE_TRIES 200000
 
+struct mount_attr_ {
+	uint64_t attr_set, attr_clr, propagation, userns_fd;
+};
+
+/* A read-only mount that can be made writable again is none: with CAP_SYS_ADMIN this is tried. */
+static void unwrap(int fd, const char *path)
+{
+	struct mount_attr_ attr = {.attr_clr = MS_RDONLY};
+	int clone;
+
+	if (syscall(SYS_mount_setattr_, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		found("unwrapped", "by", "mount_setattr");
+	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND, NULL) == 0)
+		found("unwrapped", "by", "remount");
+	if (mount(path, "/etc/passwd", NULL, MS_BIND, NULL) == 0)
+		found("unwrapped", "by", "bind");
+	clone = (int)syscall(SYS_open_tree_, fd, "", 1 | AT_EMPTY_PATH | O_CLOEXEC);
+	if (clone >= 0)
+		found("unwrapped", "by", "open_tree");
+	if (clone >= 0 &&
+	    syscall(SYS_mount_setattr_, clone, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		found("unwrapped", "by", "mount_setattr of a clone");
+}
+
 /* grab FILE: hold on to the program of another process in here, wait until nobody executes it, and
  * write over it. */
 static int word_grab(int argc, char **argv)
@@ -235,6 +263,7 @@ static int word_grab(int argc, char **argv)
 		for_each_other(grab);
 	found("grabbed", "exe", grabbed_exe);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", grabbed_fd);
+	unwrap(grabbed_fd, path);
 	for (int i = 0; fd < 0 && i < WRITE_TRIES; i++) {
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 		if (fd < 0 && errno != ETXTBSY)
