@@ -194,6 +194,8 @@ static void write_runtime(const struct engine *e, bool v2, struct json_writer *w
 	jw_string(w, "name=seccomp,profile=builtin");
 	if (engine_has_selinux(e))
 		jw_string(w, "name=selinux");
+	if (engine_is_remapped(e))
+		jw_string(w, "name=userns");
 	if (v2)
 		jw_string(w, "name=cgroupns");
 	jw_array_end(w);

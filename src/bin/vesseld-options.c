@@ -35,6 +35,7 @@ static const struct flag flag_table[] = {
 	ROW("tlscert", 0, FLAG_STRING, tls_cert, "Path to TLS certificate file"),
 	ROW("tlskey", 0, FLAG_STRING, tls_key, "Path to TLS key file"),
 	ROW("tlsverify", 0, FLAG_BOOL, tls_verify, "Use TLS and verify the remote"),
+	ROW("userns-remap", 0, FLAG_STRING, userns_remap, "User/Group setting for user namespaces"),
 	ROW("validate", 0, FLAG_BOOL, validate, "Validate daemon configuration and exit"),
 	ROW("version", 'v', FLAG_BOOL, version, "Print version information and quit"),
 	{0},
@@ -69,6 +70,8 @@ static const struct {
 	{"tlscert", KEY_STRING, offsetof(struct vesseld_options, tls_cert), "tlscert"},
 	{"tlskey", KEY_STRING, offsetof(struct vesseld_options, tls_key), "tlskey"},
 	{"tlsverify", KEY_BOOL, offsetof(struct vesseld_options, tls_verify), "tlsverify"},
+	{"userns-remap", KEY_STRING, offsetof(struct vesseld_options, userns_remap),
+	 "userns-remap"},
 };
 
 static const struct {

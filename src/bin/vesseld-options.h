@@ -14,7 +14,7 @@
 struct vesseld_options {
 	struct strv hosts; /* owned; empty: the default socket */
 	const char *data_root, *exec_root, *pidfile, *config_file, *log_level, *group;
-	const char *bridge, *bip, *cgroup_parent;
+	const char *bridge, *bip, *cgroup_parent, *userns_remap;
 	const char *tls_ca, *tls_cert, *tls_key;
 	struct strv log_opt_flags;   /* owned: --log-opt k=v */
 	const struct json *log_opts; /* object or NULL; lives in `arena` */

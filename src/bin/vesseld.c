@@ -211,6 +211,7 @@ static int open_engine(struct daemon *d, struct error *err)
 		.cgroup_parent = o->cgroup_parent,
 		.bridge = o->bridge,
 		.bip = o->bip,
+		.userns_remap = o->userns_remap,
 		.ipv6 = o->ipv6,
 		.selinux = o->selinux,
 		.default_log_opts = o->log_opts,

@@ -23,19 +23,12 @@ static int invalid(struct error *err, const char *what)
 static const struct {
 	const char *object, *name; /* object NULL: the top */
 } not_there_yet[] = {
-	{"HostConfig", "VolumesFrom"},
-	{"HostConfig", "VolumeDriver"},
-	{"HostConfig", "Links"},
-	{"HostConfig", "StorageOpt"},
-	{"HostConfig", "DeviceRequests"},
-	{"HostConfig", "UsernsMode"},
-	{"HostConfig", "Cgroup"},
-	{"HostConfig", "KernelMemory"},
-	{"HostConfig", "KernelMemoryTCP"},
-	{"HostConfig", "CpuCount"},
-	{"HostConfig", "CpuPercent"},
-	{"HostConfig", "IOMaximumIOps"},
-	{"HostConfig", "IOMaximumBandwidth"},
+	{"HostConfig", "VolumesFrom"},    {"HostConfig", "VolumeDriver"},
+	{"HostConfig", "Links"},          {"HostConfig", "StorageOpt"},
+	{"HostConfig", "DeviceRequests"}, {"HostConfig", "Cgroup"},
+	{"HostConfig", "KernelMemory"},   {"HostConfig", "KernelMemoryTCP"},
+	{"HostConfig", "CpuCount"},       {"HostConfig", "CpuPercent"},
+	{"HostConfig", "IOMaximumIOps"},  {"HostConfig", "IOMaximumBandwidth"},
 };
 
 static bool is_zero(const struct json *v)
@@ -63,9 +56,7 @@ static int refuse_not_there_yet(const struct json *body, struct error *err)
 		const char *object = not_there_yet[i].object, *name = not_there_yet[i].name;
 		const struct json *v = json_get(object ? json_get(body, object) : body, name);
 
-		/* The host's user namespace is the only one there is so far. */
-		if (!is_zero(v) &&
-		    !(strcmp(name, "UsernsMode") == 0 && str_eq(json_string(v), "host")))
+		if (!is_zero(v))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s%s%s is not implemented",
 					 object ? object : "", object ? "." : "", name);
 	}
@@ -603,6 +594,9 @@ static int validate_host(const struct container_spec *s, struct error *err)
 		r = validate_devices(h, err);
 	if (r < 0)
 		return r;
+	if (!str_empty(h->userns_mode) && strcmp(h->userns_mode, "host") != 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid user namespace mode: %s",
+				 h->userns_mode);
 	if (*h->isolation && strcmp(h->isolation, "default") != 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid isolation '%s' on linux",
 				 h->isolation);

@@ -146,6 +146,8 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	container_fill_defaults(c);
 	check.spec = c->spec;
 	engine_call(e, check_references_on_loop, &check);
+	if (check.r >= 0)
+		check.r = remap_check(&e->remap, c->spec, err);
 	if (check.r >= 0 && str_eq(c->spec->host.network_mode, "bridge"))
 		firewall_warn(e, &ret->warnings);
 	if (check.r >= 0)

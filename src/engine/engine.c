@@ -233,6 +233,22 @@ static void copy_args(struct engine *e, const struct engine_args *args)
 	e->data_fd = e->exec_fd = e->lock_fd = e->helpers.shim_fd = -EBADF;
 }
 
+static int open_remap(struct engine *e, struct error *err)
+{
+	autoclose int etc_fd = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (str_empty(e->args.userns_remap))
+		return 0;
+	if (etc_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open /etc");
+	return remap_open(e->args.userns_remap, etc_fd, &e->remap, err);
+}
+
+bool engine_is_remapped(const struct engine *e)
+{
+	return e->remap.uids.n > 0;
+}
+
 int engine_open(const struct engine_args *args, struct engine **ret, struct error *err)
 {
 	struct engine *e = xnew0(struct engine);
@@ -251,6 +267,7 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	r = r < 0 ? r : open_network(e, err);
 	if (r >= 0 && cgroup_layout_detect(&e->cgroups, &warning) < 0)
 		log_warn("containers cannot be limited: %s", error_msg(&warning));
+	r = r < 0 ? r : open_remap(e, err);
 	r = r < 0 ? r : security_open(e, err);
 	r = r < 0 ? r : restore_containers(e, err);
 	if (r < 0) {
@@ -297,6 +314,7 @@ struct engine *engine_close(struct engine *e)
 	(void)pthread_mutex_destroy(&e->releases.lock);
 	(void)pthread_cond_destroy(&e->releases.changed);
 	(void)pthread_mutex_destroy(&e->names_lock);
+	remap_done(&e->remap);
 	free(e);
 	return NULL;
 }

@@ -36,6 +36,7 @@ struct engine_args {
 	const char *cgroup_parent; /* "/docker" unless configured */
 	const char *bridge;        /* "vessel0" */
 	const char *bip;           /* CIDR of the default bridge, or NULL: pick one that is free */
+	const char *userns_remap;  /* as dockerd's --userns-remap; NULL: none */
 	bool ipv6;                 /* addresses of both families on the default bridge */
 	bool selinux;              /* label containers, if the kernel runs SELinux */
 	const struct json *default_log_opts; /* object or NULL */
@@ -52,6 +53,7 @@ struct store *engine_store(struct engine *e);
 struct network_manager *engine_network(struct engine *e);
 struct event_log *engine_events(struct engine *e);
 const struct engine_args *engine_get_args(const struct engine *e);
+bool engine_is_remapped(const struct engine *e); /* there is a --userns-remap */
 
 /* Containers -------------------------------------------------------------------------------- */
 

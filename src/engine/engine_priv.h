@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/pool.h"
 #include "engine/engine.h"
+#include "engine/remap.h"
 #include "linux/cgroup.h"
 #include "network/network.h"
 #include "store/db.h"
@@ -99,6 +100,7 @@ struct engine {
 	struct cgroup_layout *cgroups;
 	struct engine_helpers helpers;
 	struct engine_security security; /* constant after engine_open */
+	struct remap remap;              /* constant after engine_open */
 	bool network_is_up;
 	struct unlink_job *unlinks; /* owned; engine/exit.c: links to be deleted soon */
 	struct loop_source *unlink_timer;

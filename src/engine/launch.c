@@ -124,11 +124,22 @@ static void write_ports(const struct launch *l, struct json_writer *w)
 	jw_array_end(w);
 }
 
+static const struct remap *remap_of(const struct launch *l)
+{
+	const struct remap *remap = &l->engine->remap;
+
+	if (!remap_applies(remap, l->container->spec))
+		return NULL;
+	return l->userns_pid ? &l->joined : remap;
+}
+
 static int generate_spec(const struct launch *l, struct strbuf *out, struct error *err)
 {
 	static const char *const names[] = {"hosts", "resolv.conf", "hostname"};
 	static const char *const targets[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
 	const struct container *c = l->container;
+	const struct remap *remap = remap_of(l);
+	autofree char *userns = xasprintf("/proc/%d/ns/user", (int)l->userns_pid);
 	autostrv struct strv dirs = {0};
 	autovolumes struct volume_binds volumes = {0};
 	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
@@ -138,6 +149,8 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 		.init_path = l->engine->helpers.init_path,
 		.netns_path = l->netns_path,
 		.pidns_path = l->pidns_path,
+		.remap = remap,
+		.userns_path = remap == &l->joined ? userns : NULL,
 		.apparmor = security_apparmor_of(l->engine, c),
 		.labels = security_labels_of(l->engine, c),
 	};
@@ -221,6 +234,10 @@ static int write_config(const struct launch *l, const char *runtime_dir, struct 
 	jw_array_end(&w);
 	jw_kstring(&w, "Upper", l->snap.upper);
 	jw_kstring(&w, "Work", l->snap.work);
+	if (remap_of(l) == &l->joined) {
+		remap_write(&l->joined.uids, "UidMappings", &w);
+		remap_write(&l->joined.gids, "GidMappings", &w);
+	}
 	jw_kbool(&w, "Tty", config->tty);
 	jw_kbool(&w, "OpenStdin", config->open_stdin);
 	jw_kbool(&w, "StdinOnce", config->stdin_once);
@@ -327,6 +344,8 @@ int launch_shim(struct launch *l, struct error *err)
 	if (l->lock_fd < 0)
 		return l->lock_fd;
 	r = store_snapshot_get(l->engine->store, l->container->id, &l->snap, err);
+	/* the daemon may be remapping since it was created */
+	r = r < 0 ? r : remap_check(&l->engine->remap, l->container->spec, err);
 	r = r < 0 ? r : security_prepare(l->engine, l->container, l->files_dir, err);
 	r = r < 0 ? r : write_config(l, dir, &config, err);
 	if (r < 0)
@@ -380,6 +399,7 @@ void launch_done(struct launch *l)
 {
 	store_snapshot_done(&l->snap);
 	port_bindings_done(&l->ports);
+	remap_done(&l->joined);
 	fd_close(&l->lock_fd);
 	fd_close(&l->pidfd);
 	l->shim = shim_client_unref(l->shim);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/container.h"
+#include "engine/remap.h"
 #include "network/ports.h"
 #include "store/store.h"
 
@@ -18,6 +19,8 @@ struct launch {
 	struct engine *engine;
 	struct container *container;
 	const char *netns_path, *pidns_path; /* of a container that is joined, or NULL */
+	pid_t userns_pid;      /* its process 1, if that is in a user namespace of its own, or 0 */
+	struct remap joined;   /* owned: the mappings there */
 	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
 	struct port_bindings ports; /* what the shim is to reserve; then what it got */

@@ -116,7 +116,8 @@ static void note_propagation(struct mounts *list, const char *p)
 		list->propagation = "slave";
 }
 
-static int add_binds(const struct container_spec *s, struct mounts *list, struct error *err)
+static int add_binds(const struct container_spec *s, struct mounts *list, const char *writable,
+		     struct error *err)
 {
 	autoarena struct arena *a = arena_new();
 
@@ -141,14 +142,15 @@ static int add_binds(const struct container_spec *s, struct mounts *list, struct
 						  b.source);
 		}
 		m = add(list, b.target, NULL, b.source, "rbind");
-		add_options(m, b.read_only ? "ro,rro" : "rw");
+		add_options(m, b.read_only ? "ro,rro" : writable);
 		strv_add(&m->options, str_empty(b.propagation) ? "rprivate" : b.propagation);
 		note_propagation(list, b.propagation);
 	}
 	return 0;
 }
 
-static int add_bind_mount(const struct config_mount *c, struct mounts *list, struct error *err)
+static int add_bind_mount(const struct config_mount *c, struct mounts *list, const char *writable,
+			  struct error *err)
 {
 	const char *propagation = json_get_string(c->bind_options, "Propagation");
 	bool recursive = !json_get_bool(c->bind_options, "NonRecursive");
@@ -166,7 +168,7 @@ static int add_bind_mount(const struct config_mount *c, struct mounts *list, str
 	}
 	m = add(list, c->target, NULL, c->source, recursive ? "rbind" : "bind");
 	if (!c->read_only)
-		strv_add(&m->options, "rw");
+		add_options(m, writable);
 	else
 		add_options(m, recursive && !json_get_bool(c->bind_options, "ReadOnlyNonRecursive")
 				       ? "ro,rro"
@@ -200,7 +202,8 @@ static void add_tmpfs_mount(const struct config_mount *c, struct mounts *list)
 	}
 }
 
-static int add_mounts(const struct host_config *h, struct mounts *list, struct error *err)
+static int add_mounts(const struct host_config *h, struct mounts *list, const char *writable,
+		      struct error *err)
 {
 	const struct config_mount *v = h->mounts.v;
 
@@ -208,7 +211,7 @@ static int add_mounts(const struct host_config *h, struct mounts *list, struct e
 		int r = 0;
 
 		if (str_eq(v[i].type, "bind"))
-			r = add_bind_mount(&v[i], list, err);
+			r = add_bind_mount(&v[i], list, writable, err);
 		else if (str_eq(v[i].type, "tmpfs"))
 			add_tmpfs_mount(&v[i], list);
 		else
@@ -269,6 +272,8 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 		     const char **ret_propagation, struct error *err)
 {
 	const struct container_spec *s = args->container->spec;
+	/* In a user namespace nothing is made writable: what the host has read-only is locked. */
+	const char *writable = args->remap ? "" : "rw";
 	struct mounts list = {0};
 	size_t first;
 	int r;
@@ -276,12 +281,13 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 	add_defaults(&s->host, &list);
 	first = list.n;
 	for (size_t i = 0; i < args->bind_count; i++)
-		add(&list, args->binds[i].destination, NULL, args->binds[i].source,
-		    args->binds[i].read_only ? "rbind,ro,rprivate" : "rbind,rw,rprivate");
+		add_options(add(&list, args->binds[i].destination, NULL, args->binds[i].source,
+				args->binds[i].read_only ? "rbind,ro,rprivate" : "rbind,rprivate"),
+			    args->remap ? "idmap" : "rw");
 	if (s->host.init && *s->host.init && args->init_path)
 		add(&list, "/sbin/docker-init", NULL, args->init_path, "bind,ro,rprivate");
-	r = add_binds(s, &list, err);
-	r = r < 0 ? r : add_mounts(&s->host, &list, err);
+	r = add_binds(s, &list, writable, err);
+	r = r < 0 ? r : add_mounts(&s->host, &list, writable, err);
 	if (r >= 0) {
 		sort_from(&list, first);
 		write_list(&list, w);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/oci_spec_priv.h"
+#include "engine/remap.h"
 #include "engine/seccomp_profile.h"
 
 #define OCI_VERSION "1.2.0"
@@ -34,7 +35,13 @@ static void write_namespaces(const struct oci_spec_args *args, struct json_write
 		write_namespace(w, "uts", NULL);
 	if (str_eq(h->cgroupns_mode, "private"))
 		write_namespace(w, "cgroup", NULL);
+	if (args->remap)
+		write_namespace(w, "user", args->userns_path);
 	jw_array_end(w);
+	if (args->remap && !args->userns_path) {
+		remap_write(&args->remap->uids, "uidMappings", w);
+		remap_write(&args->remap->gids, "gidMappings", w);
+	}
 }
 
 static void write_paths(struct json_writer *w, const char *key, const struct json_strings *list)
@@ -55,21 +62,23 @@ static bool is_sysctl_set(const struct host_config *h, const char *key)
 	return false;
 }
 
+#define UNPRIVILEGED_PORTS "net.ipv4.ip_unprivileged_port_start"
+#define PING_GROUPS        "net.ipv4.ping_group_range"
+
 static void write_sysctls(const struct oci_spec_args *args, struct json_writer *w)
 {
-	/* Docker's since 20.10: in a network namespace of its own, ports below 1024 and ping are for
-	 * everyone. */
-	static const char *const own_netns[][2] = {
-		{"net.ipv4.ip_unprivileged_port_start", "0"},
-		{"net.ipv4.ping_group_range", "0 2147483647"},
-	};
 	const struct host_config *h = &args->container->spec->host;
+	bool own_netns = !args->netns_path && !str_eq(h->network_mode, "host");
 
 	jw_kobject(w, "sysctl");
-	if (!args->netns_path && !str_eq(h->network_mode, "host"))
-		for (size_t i = 0; i < ARRAY_SIZE(own_netns); i++)
-			if (!is_sysctl_set(h, own_netns[i][0]))
-				jw_kstring(w, own_netns[i][0], own_netns[i][1]);
+	/* Docker's since 20.10: in a network namespace of its own, ports below 1024 and ping are for
+	 * everyone. */
+	if (own_netns && !is_sysctl_set(h, UNPRIVILEGED_PORTS))
+		jw_kstring(w, UNPRIVILEGED_PORTS, "0");
+	if (own_netns && !is_sysctl_set(h, PING_GROUPS)) {
+		jw_key(w, PING_GROUPS); /* both ends must be groups of the user namespace */
+		jw_stringf(w, "0 %u", args->remap ? args->remap->gids.v[0].size - 1 : INT32_MAX);
+	}
 	for (size_t i = 0; i < h->sysctls.n; i++)
 		jw_kstring(w, h->sysctls.keys[i], h->sysctls.values[i]);
 	jw_object_end(w);

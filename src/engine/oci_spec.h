@@ -12,6 +12,8 @@
 #include "engine/container.h"
 #include "engine/rootfs_file.h"
 
+struct remap;
+
 struct oci_bind { /* a mount that the engine itself adds: /etc/hosts, a volume */
 	const char *source, *destination; /* absolute */
 	bool read_only;
@@ -24,6 +26,8 @@ struct oci_spec_args {
 	const char *init_path;       /* vessel-init on the host, or NULL */
 	const char *netns_path;      /* network namespace to join; NULL: a new one, or the host's */
 	const char *pidns_path;      /* the same for --pid container: */
+	const struct remap *remap;   /* of a container in a user namespace, else NULL */
+	const char *userns_path;     /* with remap: the one to join; NULL: a new one */
 	const char *apparmor;        /* profile of the process, or NULL */
 	const struct labels *labels; /* SELinux' or NULL */
 	const struct oci_bind *binds;

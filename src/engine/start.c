@@ -71,6 +71,19 @@ static int join(struct start *s, const char *ref, const char *kind, char ret[sta
 	return 0;
 }
 
+/* What is joined belongs to a user namespace: in that one its rights count (Docker does so, too). */
+static int join_user(struct start *s, const struct container *other)
+{
+	pid_t pid = (pid_t)other->state.pid;
+	int r = 0;
+
+	if (remap_applies(&s->e->remap, s->c->spec))
+		r = remap_of_process(pid, &s->launch.joined, s->err);
+	if (r >= 0 && s->launch.joined.uids.n > 0)
+		s->launch.userns_pid = pid;
+	return r;
+}
+
 static int lease(struct start *s)
 {
 	int r = endpoints_lease(s->e, s->c, s->err);
@@ -114,6 +127,8 @@ static void begin_on_loop(void *data)
 	s->r = netns_of ? join(s, netns_of, "network namespace", s->netns_path, &other) : lease(s);
 	if (s->r >= 0 && pidns_of)
 		s->r = join(s, pidns_of, "PID namespace", s->pidns_path, &other_pid);
+	if (s->r >= 0 && (other || other_pid))
+		s->r = join_user(s, other ? other : other_pid);
 	s->files_dir = xstrdup(other ? other->state_dir : s->c->state_dir);
 	s->launch.files_dir = s->files_dir;
 	s->launch.netns_path = s->netns_path[0] ? s->netns_path : NULL;

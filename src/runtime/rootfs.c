@@ -26,7 +26,10 @@ int rootfs_reopen_bundle(struct setup *s, struct error *err)
 	ssize_t n;
 	int fd;
 
-	s->place_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* not by ".", which must be open to us */
+	s->place_fd = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLOEXEC);
+	if (s->place_fd < 0 && errno == ENOSYS)
+		s->place_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s->place_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open the root's place");
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", s->bundle_fd);

@@ -9,6 +9,7 @@
 
 #include "base/detach.h"
 #include "base/file.h"
+#include "oci/runtime_spec.h"
 
 static const struct json_field log_fields[] = {
 	JSON_FIELD(struct shim_log, "Type", JSON_DECODE_STRING, type, JSON_REQUIRED),
@@ -31,6 +32,14 @@ static const struct json_field port_fields[] = {
 	{0},
 };
 
+static const struct json_field mapping_fields[] = {
+	JSON_FIELD(struct oci_id_mapping, "containerID", JSON_DECODE_U32, container_id,
+		   JSON_REQUIRED),
+	JSON_FIELD(struct oci_id_mapping, "hostID", JSON_DECODE_U32, host_id, JSON_REQUIRED),
+	JSON_FIELD(struct oci_id_mapping, "size", JSON_DECODE_U32, size, JSON_REQUIRED),
+	{0},
+};
+
 static const struct json_field config_fields[] = {
 	JSON_FIELD(struct shim_config, "Id", JSON_DECODE_STRING, id, JSON_REQUIRED | JSON_NONEMPTY),
 	JSON_FIELD(struct shim_config, "RuntimeDir", JSON_DECODE_STRING, runtime_dir,
@@ -44,6 +53,10 @@ static const struct json_field config_fields[] = {
 	JSON_FIELD(struct shim_config, "Lower", JSON_DECODE_STRINGS, lower, 0),
 	JSON_FIELD(struct shim_config, "Upper", JSON_DECODE_STRING, upper, 0),
 	JSON_FIELD(struct shim_config, "Work", JSON_DECODE_STRING, work, 0),
+	JSON_FIELD_PTR(struct shim_config, "UidMappings", JSON_DECODE_OBJECTS, uid_mappings,
+		       mapping_fields, struct oci_id_mapping, 0),
+	JSON_FIELD_PTR(struct shim_config, "GidMappings", JSON_DECODE_OBJECTS, gid_mappings,
+		       mapping_fields, struct oci_id_mapping, 0),
 	JSON_FIELD(struct shim_config, "Tty", JSON_DECODE_BOOL, tty, 0),
 	JSON_FIELD(struct shim_config, "OpenStdin", JSON_DECODE_BOOL, open_stdin, 0),
 	JSON_FIELD(struct shim_config, "StdinOnce", JSON_DECODE_BOOL, stdin_once, 0),
@@ -160,6 +173,23 @@ static void write_log(struct json_writer *w, const struct shim_log *log)
 	jw_object_end(w);
 }
 
+static void write_mappings(struct json_writer *w, const char *key, const struct json_objects *list)
+{
+	const struct oci_id_mapping *m = list->v;
+
+	if (list->n == 0)
+		return;
+	jw_karray(w, key);
+	for (size_t i = 0; i < list->n; i++) {
+		jw_object(w);
+		jw_kuint(w, "containerID", m[i].container_id);
+		jw_kuint(w, "hostID", m[i].host_id);
+		jw_kuint(w, "size", m[i].size);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
 void shim_config_write(struct json_writer *w, const struct shim_config *c)
 {
 	const struct shim_port *ports = c->ports.v;
@@ -178,6 +208,8 @@ void shim_config_write(struct json_writer *w, const struct shim_config *c)
 	jw_array_end(w);
 	write_optional(w, "Upper", c->upper);
 	write_optional(w, "Work", c->work);
+	write_mappings(w, "UidMappings", &c->uid_mappings);
+	write_mappings(w, "GidMappings", &c->gid_mappings);
 	jw_kbool(w, "Tty", c->tty);
 	jw_kbool(w, "OpenStdin", c->open_stdin);
 	jw_kbool(w, "StdinOnce", c->stdin_once);

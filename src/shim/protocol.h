@@ -139,10 +139,13 @@ struct shim_config {
 	const struct json *spec;    /* "Spec": OCI runtime-spec config */
 	struct json_strings lower;  /* "Lower": overlay layers, top first; empty: Spec.root.path */
 	const char *upper, *work;   /* "Upper", "Work" */
-	bool tty;                   /* "Tty" */
-	bool open_stdin;            /* "OpenStdin" */
-	bool stdin_once;            /* "StdinOnce" */
-	bool resolver;              /* "Resolver": on a network with names */
+	/* "UidMappings", "GidMappings": how the layers' owners are shown when Spec joins a user
+	 * namespace by path; struct oci_id_mapping */
+	struct json_objects uid_mappings, gid_mappings;
+	bool tty;        /* "Tty" */
+	bool open_stdin; /* "OpenStdin" */
+	bool stdin_once; /* "StdinOnce" */
+	bool resolver;   /* "Resolver": on a network with names */
 	bool auto_remove; /* "AutoRemove": the container goes at its exit; exit.json need not survive a power loss */
 	uint32_t rows, cols; /* "Rows", "Cols": first size of the terminal, 0: unset */
 	struct shim_log log; /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */

@@ -535,7 +535,13 @@ static int watch_container(struct shim *s, const struct shim_config *c, struct e
 static int create_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
 	struct runtime_rootfs rootfs = {
-		.lower = c->lower.v, .lower_count = c->lower.n, .upper = c->upper, .work = c->work};
+		.lower = c->lower.v,
+		.lower_count = c->lower.n,
+		.upper = c->upper,
+		.work = c->work,
+		.uid_mappings = c->uid_mappings.n > 0 ? &c->uid_mappings : NULL,
+		.gid_mappings = c->gid_mappings.n > 0 ? &c->gid_mappings : NULL,
+	};
 	struct runtime_create_args args = {
 		.id = c->id,
 		.spec = &s->spec,

@@ -371,7 +371,7 @@ static const struct refusal refusals[] = {
 	{HOST("\"PidMode\":\"mine\""), ERROR_INVALID, "invalid PID mode: mine"},
 	{HOST("\"IpcMode\":\"mine\""), ERROR_INVALID, "invalid IPC mode: mine"},
 	{HOST("\"CgroupnsMode\":\"mine\""), ERROR_INVALID, "invalid cgroup namespace mode: mine"},
-	{HOST("\"UsernsMode\":\"private\""), ERROR_NOT_IMPLEMENTED, "HostConfig.UsernsMode"},
+	{HOST("\"UsernsMode\":\"private\""), ERROR_INVALID, "user namespace mode: private"},
 	{HOST("\"VolumesFrom\":[\"x\"]"), ERROR_NOT_IMPLEMENTED, "HostConfig.VolumesFrom"},
 	{HOST("\"DeviceRequests\":[{\"Count\":-1}]"), ERROR_NOT_IMPLEMENTED,
 	 "HostConfig.DeviceRequests"},
