@@ -28,7 +28,7 @@ int rootfs_reopen_bundle(struct setup *s, struct error *err)
 
 	/* not by ".", which must be open to us */
 	s->place_fd = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLOEXEC);
-	if (s->place_fd < 0 && errno == ENOSYS)
+	if (s->place_fd < 0) /* not there, or not for us */
 		s->place_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s->place_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open the root's place");
