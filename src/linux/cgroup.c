@@ -424,6 +424,19 @@ int cgroup_create_rest(struct cgroup *cg, struct error *err)
 	return 0;
 }
 
+int cgroup_adopt(struct cgroup *cg, struct error *err)
+{
+	for (size_t i = 0; i < cg->layout->count; i++) {
+		const struct hierarchy *h = &cg->layout->hierarchies[i];
+		int r = cg->dir_fds[i] >= 0 ? 0
+					    : create_stepwise(h, cg->path, &cg->dir_fds[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int cgroup_create(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		  struct error *err)
 {
@@ -469,6 +482,7 @@ int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup 
 	}
 	if (!found && !l->optional)
 		return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup '%s'", cg->path);
+	cg->started = true;
 	*ret = TAKE_PTR(cg);
 	return 0;
 }
@@ -767,7 +781,7 @@ int cgroup_destroy(struct cgroup *cg, struct error *err)
 {
 	int r = 0;
 
-	if (cg->driver != CGROUP_DRIVER_FS) {
+	if (cg->driver != CGROUP_DRIVER_FS && cg->started) {
 		/* systemd removes what it made; it would wait for processes that ignore SIGTERM. */
 		(void)cgroup_kill(cg, SIGKILL, NULL); /* nobody there */
 		r = cgroup_systemd_stop(cg, err);

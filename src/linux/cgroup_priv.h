@@ -27,6 +27,7 @@ enum cgroup_driver { CGROUP_DRIVER_FS, CGROUP_DRIVER_SYSTEMD, CGROUP_DRIVER_SYST
 struct cgroup {
 	const struct cgroup_layout *layout; /* borrowed */
 	enum cgroup_driver driver;
+	bool started; /* a unit: it is ours to stop */
 	char *path;   /* owned, "/docker/x" */
 	int *dir_fds; /* owned: one a hierarchy, -EBADF where it does not exist */
 };
@@ -40,6 +41,8 @@ int cgroup_v2_dir(const struct cgroup *cg);
 int cgroup_write(int dir_fd, const char *file, const char *value, struct error *err);
 int cgroup_writef(int dir_fd, const char *file, struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Open the directories, and make those that are missing in v1. */
+int cgroup_adopt(struct cgroup *cg, struct error *err);
 /* One hierarchy that knows all processes; -EBADF if it is nowhere. */
 int cgroup_process_dir(const struct cgroup *cg);
 /* A file with one number; "max" is UINT64_MAX.  false if it is not there. */
@@ -102,6 +105,16 @@ void cgroup_add_io_entry(struct cgroup_stats *s, enum cgroup_io_table table,
 int cgroup_systemd_update(const struct cgroup *cg, const struct cgroup_resources *res,
 			  struct error *err);
 int cgroup_systemd_stop(const struct cgroup *cg, struct error *err);
+
+/* cgroup_unit.c: properties for linux/systemd_bus.h, each an element of the array being written. */
+struct json_writer;
+struct cgroup_unit_property;
+void cgroup_unit_string(struct json_writer *w, const char *name, const char *value);
+void cgroup_unit_bool(struct json_writer *w, const char *name, bool value);
+int cgroup_unit_limits(struct json_writer *w, const struct cgroup *cg,
+		       const struct cgroup_resources *res, struct error *err);
+int cgroup_unit_property(struct json_writer *w, const struct cgroup_unit_property *p,
+			 struct error *err);
 
 int cgroup_v1_freeze(const struct cgroup *cg, bool frozen, struct error *err);
 int cgroup_v2_freeze(const struct cgroup *cg, bool frozen, struct error *err);

@@ -75,7 +75,13 @@ static int apply_kernel(const struct cgroup_target *t, struct error *err)
 	const int64_t *kernel = t->res->memory_kernel;
 	autoerror struct error e = {0};
 	int r = put_bytes(t, "memory.kernel", "memory.kmem.limit_in_bytes", kernel, &e);
+	uint64_t taken = 0;
 
+	/* Some kernels refuse it, some take it and do nothing. */
+	if (r == 0 && kernel && *kernel > 0 &&
+	    cgroup_read_u64(t->fd, "memory.kmem.limit_in_bytes", &taken) &&
+	    taken > (uint64_t)*kernel)
+		r = -LINUX_ENOTSUPP;
 	if (r == -LINUX_ENOTSUPP || r == -ENOENT)
 		r = *kernel < 0 ? 0
 				: cgroup_no_limit(&e, "memory.kernel",
@@ -208,23 +214,22 @@ static int apply_realtime(const struct cgroup_target *t, struct error *err)
 int cgroup_v1_cpu(const struct cgroup_target *t, struct error *err)
 {
 	const int64_t *idle = t->res->cpu_idle;
-	bool was_idle_first = idle && *idle == 0;
+	uint64_t now = 0;
 	int r = 0;
 
-	/* While it is idle the kernel refuses shares: idle is left first, and entered last. */
-	if (was_idle_first) {
-		uint64_t now = 0;
-
-		if (cgroup_read_u64(t->fd, "cpu.idle", &now) && now != 0)
-			r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "0");
-	}
-	if (r == 0)
+	/* While it is idle it has no shares, and the kernel refuses some: idle is left first, and
+	 * entered last. */
+	if (idle)
+		(void)cgroup_read_u64(t->fd, "cpu.idle", &now);
+	if (idle && *idle == 0 && now != 0)
+		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "0");
+	if (r == 0 && !(idle && *idle == 1 && now == 1))
 		r = apply_shares(t, err);
 	if (r == 0)
 		r = apply_bandwidth(t, err);
 	if (r == 0)
 		r = apply_realtime(t, err);
-	if (r == 0 && idle && !was_idle_first)
+	if (r == 0 && idle && *idle != 0)
 		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "%" PRId64, *idle);
 	return r;
 }

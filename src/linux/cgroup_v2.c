@@ -176,10 +176,13 @@ int cgroup_v2_cpu(const struct cgroup_target *t, struct error *err)
 		return cgroup_no_limit(err, "cpu.realtimeRuntime", "cgroup v2 has no such limit");
 	if (res->cpu_rt_period && *res->cpu_rt_period)
 		return cgroup_no_limit(err, "cpu.realtimePeriod", "cgroup v2 has no such limit");
-	/* While it is idle the kernel refuses a weight: idle is left first, and entered last. */
-	if (idle && *idle == 0 && cgroup_read_u64(t->fd, "cpu.idle", &now) && now != 0)
+	/* While it is idle it has no weight, and the kernel refuses one: idle is left first, and entered
+	 * last. */
+	if (idle)
+		(void)cgroup_read_u64(t->fd, "cpu.idle", &now);
+	if (idle && *idle == 0 && now != 0)
 		r = cgroup_put(t, "cpu.idle", "cpu.idle", err, "0");
-	if (r == 0 && res->cpu_shares && *res->cpu_shares)
+	if (r == 0 && res->cpu_shares && *res->cpu_shares && !(idle && *idle == 1 && now == 1))
 		r = cgroup_put(t, "cpu.shares", "cpu.weight", err, "%u",
 			       cgroup_v2_weight(*res->cpu_shares));
 	if (r == 0)

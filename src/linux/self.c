@@ -98,6 +98,24 @@ char *self_path(void)
 	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
 }
 
+char *self_helper(const char *name)
+{
+	static const char *const places[] = {"", "../libexec/vessel/"};
+	autofree char *self = self_path();
+	char *slash = self ? strrchr(self, '/') : NULL;
+
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		autofree char *path = xasprintf("%s/%s%s", self, places[i], name);
+
+		if (access(path, X_OK) == 0)
+			return TAKE_PTR(path);
+	}
+	return NULL;
+}
+
 int self_reexec(char *const argv[], struct error *err)
 {
 	autofree char *path = NULL;

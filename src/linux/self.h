@@ -17,5 +17,8 @@ int self_memfd(const char *path, struct error *err);
 bool self_is_sealed(void);
 /* The path of our program as it was started, malloc'd; NULL if it cannot be known. */
 char *self_path(void);
+/* A program of ours that only others start: beside our own, else where `make install` puts those, in
+ * ../libexec/vessel from there; malloc'd, NULL if it is in neither. */
+char *self_helper(const char *name);
 /* Execute ourselves again from such a place, unless self_is_sealed(); returns only then, or on failure. */
 int self_reexec(char *const argv[], struct error *err);

@@ -203,7 +203,7 @@ static int finish_cgroup(struct creation *cr, struct error *err)
 	}
 	if (r == 0 && !cr->setup.joins_cgroup)
 		r = cgroup_attach(c->cgroup, c->pid, err);
-	return r;
+	return r < 0 ? r : resources_delegate(c, err);
 }
 
 /* Beside our own program, else where `make install` puts it; malloc'd, NULL if we do not know who we

@@ -3,12 +3,12 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/str.h"
 #include "linux/cgroup.h"
 #include "linux/cgroup_systemd.h"
+#include "linux/rootless.h"
 #include "runtime/setup_priv.h"
 
 /* What every container may use whatever its rules say: its pseudo-devices and terminals; and making
@@ -236,7 +236,7 @@ int runtime_cgroup_place(const struct oci_spec *spec, const char *id, bool syste
 	int r;
 
 	if (systemd)
-		return cgroup_systemd_place(path, id, geteuid() != 0, ret, err);
+		return cgroup_systemd_place(path, id, rootless_is(), ret, err);
 	if (!str_empty(path) && path[0] == '/') {
 		*ret = clean_path("", path);
 		return 0;
@@ -264,4 +264,38 @@ int resources_start_unit(struct runtime_container *c, const struct cgroup_resour
 			properties[args.property_count++] = (struct cgroup_unit_property){
 				map->keys[i] + strlen(PROPERTY_ANNOTATION), map->values[i]};
 	return cgroup_systemd_start(c->cgroup, &args, err);
+}
+
+static bool mounts_cgroup_writable(const struct oci_spec *spec)
+{
+	for (size_t i = 0; i < spec->mounts.n; i++) {
+		const struct oci_mount *m = oci_at(&spec->mounts, struct oci_mount, i);
+		bool readonly = false;
+
+		if (!str_eq(m->type, "cgroup") && !str_eq(m->type, "cgroup2"))
+			continue;
+		for (size_t j = 0; j < m->options.n; j++)
+			readonly = readonly || strcmp(m->options.v[j], "ro") == 0;
+		if (!readonly)
+			return true;
+	}
+	return false;
+}
+
+int resources_delegate(struct runtime_container *c, struct error *err)
+{
+	const struct oci_linux *l = &c->spec->linux_;
+	const struct oci_namespace *cgroup = &l->namespaces[OCI_NAMESPACE_CGROUP];
+	const struct oci_namespace *user = &l->namespaces[OCI_NAMESPACE_USER];
+
+	if (!user->present || user->path || !cgroup->present || cgroup->path ||
+	    cgroup_layout_mode(c->cgroups) != CGROUP_MODE_V2 || !mounts_cgroup_writable(c->spec))
+		return 0;
+	for (size_t i = 0; i < l->uid_mappings.n; i++) {
+		const struct oci_id_mapping *m = oci_at(&l->uid_mappings, struct oci_id_mapping, i);
+
+		if (m->container_id == 0 && !rootless_is()) /* else it is his own already */
+			return cgroup_delegate(c->cgroup, m->host_id, err);
+	}
+	return 0;
 }

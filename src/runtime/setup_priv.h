@@ -216,6 +216,8 @@ void resources_convert(struct arena *a, const struct oci_resources *res,
 		       const struct oci_linux *linux_or_null, struct cgroup_resources *ret);
 
 struct runtime_container;
+/* Give the unified cgroup to root of a new user namespace, where he can see and write it. */
+int resources_delegate(struct runtime_container *c, struct error *err);
 /* Let systemd make the cgroup, with process 1 in it, and the annotations' properties. */
 int resources_start_unit(struct runtime_container *c, const struct cgroup_resources *res,
 			 struct error *err);

@@ -22,6 +22,7 @@ def rootless(box, **env):
     """Make the box the user's own, with a single mapping, as `spec --rootless` would have it."""
     box.popen = {"user": UID, "group": GID, "extra_groups": [], "env": {"PATH": "/usr/bin:/bin", **env}}
     box.root = os.path.join(box.dir, "state")
+    box.global_options = []  # no systemd of his own is running
     box.without_namespace("network")
     box.namespace("user")
     box.linux["uidMappings"] = [mapping(0, UID)]
