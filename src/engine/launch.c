@@ -1,6 +1,7 @@
 /* engine/launch.c - one shim, from its configuration to its first connection. */
 #include "engine/launch.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -130,7 +131,20 @@ static const struct remap *remap_of(const struct launch *l)
 
 	if (!remap_applies(remap, l->container->spec))
 		return NULL;
-	return l->userns_pid ? &l->joined : remap;
+	return l->join_fds[SHIM_JOIN_USER] >= 0 ? &l->joined : remap;
+}
+
+/* How the spec names what the shim inherits. */
+static const char *joined_path(const struct launch *l, enum shim_join which)
+{
+	static const char *const paths[] = {
+		[SHIM_JOIN_NET] = "/proc/self/fd/7",
+		[SHIM_JOIN_PID] = "/proc/self/fd/8",
+		[SHIM_JOIN_USER] = "/proc/self/fd/9",
+	};
+	static_assert(SHIM_JOIN_FD == 7 && ARRAY_SIZE(paths) == SHIM_JOIN_COUNT, "their numbers");
+
+	return l->join_fds[which] >= 0 ? paths[which] : NULL;
 }
 
 static int generate_spec(const struct launch *l, struct strbuf *out, struct error *err)
@@ -139,7 +153,6 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 	static const char *const targets[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
 	const struct container *c = l->container;
 	const struct remap *remap = remap_of(l);
-	autofree char *userns = xasprintf("/proc/%d/ns/user", (int)l->userns_pid);
 	autostrv struct strv dirs = {0};
 	autovolumes struct volume_binds volumes = {0};
 	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
@@ -147,10 +160,10 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 		.container = c,
 		.cgroup_parent = l->engine->cgroup_parent,
 		.init_path = l->engine->helpers.init_path,
-		.netns_path = l->netns_path,
-		.pidns_path = l->pidns_path,
+		.netns_path = joined_path(l, SHIM_JOIN_NET),
+		.pidns_path = joined_path(l, SHIM_JOIN_PID),
 		.remap = remap,
-		.userns_path = remap == &l->joined ? userns : NULL,
+		.userns_path = joined_path(l, SHIM_JOIN_USER),
 		.apparmor = security_apparmor_of(l->engine, c),
 		.labels = security_labels_of(l->engine, c),
 	};
@@ -293,20 +306,23 @@ static void run_on_loop(void *data)
 static int spawn_shim(struct launch *l, int config_fd, int control_fd, struct error *err)
 {
 	const char *const argv[] = {"vessel-shim", l->container->id, NULL};
-	const struct spawn_fd fds[] = {
+	struct spawn_fd fds[4 + SHIM_JOIN_COUNT] = {
 		{STDERR_FILENO, STDERR_FILENO},
 		{config_fd, SHIM_CONFIG_FD},
 		{control_fd, SHIM_CONTROL_FD},
 		{l->lock_fd, SHIM_LOCK_FD},
 	};
-	const struct spawn_args args = {
+	struct spawn_args args = {
 		.exec_fd = l->engine->helpers.shim_fd,
 		.argv = argv,
 		.fds = fds,
-		.fd_count = ARRAY_SIZE(fds),
+		.fd_count = 4,
 		.new_session = true,
 	};
 
+	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
+		if (l->join_fds[i] >= 0)
+			fds[args.fd_count++] = (struct spawn_fd){l->join_fds[i], SHIM_JOIN_FD + i};
 	return spawn(&args, &l->pid, &l->pidfd, err);
 }
 
@@ -402,5 +418,7 @@ void launch_done(struct launch *l)
 	remap_done(&l->joined);
 	fd_close(&l->lock_fd);
 	fd_close(&l->pidfd);
+	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
+		fd_close(&l->join_fds[i]);
 	l->shim = shim_client_unref(l->shim);
 }

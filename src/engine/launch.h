@@ -10,6 +10,7 @@
 #include "engine/container.h"
 #include "engine/remap.h"
 #include "network/ports.h"
+#include "shim/protocol.h"
 #include "store/store.h"
 
 struct engine;
@@ -18,9 +19,9 @@ struct shim_client;
 struct launch {
 	struct engine *engine;
 	struct container *container;
-	const char *netns_path, *pidns_path; /* of a container that is joined, or NULL */
-	pid_t userns_pid;      /* its process 1, if that is in a user namespace of its own, or 0 */
-	struct remap joined;   /* owned: the mappings there */
+	int join_fds
+		[SHIM_JOIN_COUNT]; /* owned: namespaces of a container that is joined, or -EBADF */
+	struct remap joined;       /* owned: the mappings of the user namespace there */
 	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
 	struct port_bindings ports; /* what the shim is to reserve; then what it got */
@@ -31,9 +32,13 @@ struct launch {
 	int pidfd;                /* owned: the shim */
 	struct shim_client *shim; /* owned reference; also in the container's runtime */
 };
-#define LAUNCH_INIT(e, c)                                                           \
-	{                                                                           \
-		.engine = (e), .container = (c), .lock_fd = -EBADF, .pidfd = -EBADF \
+#define LAUNCH_INIT(e, c)                                                                          \
+	{                                                                                          \
+		.engine = (e), .container = (c), .lock_fd = -EBADF, .pidfd = -EBADF, .join_fds = { \
+			-EBADF,                                                                    \
+			-EBADF,                                                                    \
+			-EBADF                                                                     \
+		}                                                                                  \
 	}
 
 /* Lock the runtime directory, build the configuration, spawn, connect, run. */

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/crash.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/endpoint.h"
@@ -33,12 +34,12 @@
 #define EXIT_NOT_FOUND      127
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_START_FAILED   128
+#define PROC_CGROUP_MAX     ((size_t)64 << 10)
 
 struct start {
 	struct launch launch;
 	struct engine *e;
 	struct container *c;
-	char netns_path[64], pidns_path[64];
 	char *files_dir; /* owned */
 	int netns_fd;    /* owned */
 	pid_t pid;
@@ -53,22 +54,48 @@ struct start {
 
 /* ---- network --------------------------------------------------------------------------------- */
 
-/* Another container's namespace, by the process that lives in it. */
-static int join(struct start *s, const char *ref, const char *kind, char ret[static 64],
+/* A namespace of the process that is a container's process 1.  The directory's descriptor stays with
+ * the process that has the pid now; that this is still the container's, its cgroup says. */
+static int open_namespace(const struct start *s, const struct container *c, const char *name)
+{
+	autofree char *path = xasprintf("/proc/%d", (int)c->state.pid), *cgroups = NULL;
+	autoclose int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (dir < 0 || file_read(dir, "cgroup", PROC_CGROUP_MAX, &cgroups, NULL, NULL) < 0 ||
+	    (s->e->cgroups && !strstr(cgroups, c->id)))
+		return -ESRCH;
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}
+
+static int keep_namespace(struct start *s, const struct container *other, enum shim_join which,
+			  const char *what)
+{
+	static const char *const names[] = {[SHIM_JOIN_NET] = "ns/net",
+					    [SHIM_JOIN_PID] = "ns/pid",
+					    [SHIM_JOIN_USER] = "ns/user"};
+	int fd = container_is_active(other) ? open_namespace(s, other, names[which]) : -ESRCH;
+
+	if (fd < 0)
+		return error_set(s->err, ERROR_CONFLICT, 0,
+				 "cannot join %s of a non running container: %s", what, other->id);
+	s->launch.join_fds[which] = fd;
+	return 0;
+}
+
+/* Another container's namespace. */
+static int join(struct start *s, const char *ref, const char *what, enum shim_join which,
 		struct container **ret_other)
 {
 	struct container *other;
 	int r = roster_find(s->e, ref, &other, s->err);
 
-	if (r < 0)
-		return r;
-	if (!container_is_active(other))
-		return error_set(s->err, ERROR_CONFLICT, 0,
-				 "cannot join %s of a non running container: %s", kind, other->id);
-	(void)snprintf(ret, 64, "/proc/%d/ns/%s", (int)other->state.pid,
-		       str_eq(kind, "network namespace") ? "net" : "pid");
-	*ret_other = other;
-	return 0;
+	if (r >= 0)
+		r = keep_namespace(s, other, which, what);
+	if (r >= 0)
+		*ret_other = other;
+	return r;
 }
 
 /* What is joined belongs to a user namespace: in that one its rights count (Docker does so, too). */
@@ -79,8 +106,9 @@ static int join_user(struct start *s, const struct container *other)
 
 	if (remap_applies(&s->e->remap, s->c->spec))
 		r = remap_of_process(pid, &s->launch.joined, s->err);
+	/* This comes last: that the process is still the container's makes the mappings right, too. */
 	if (r >= 0 && s->launch.joined.uids.n > 0)
-		s->launch.userns_pid = pid;
+		r = keep_namespace(s, other, SHIM_JOIN_USER, "user namespace");
 	return r;
 }
 
@@ -124,15 +152,13 @@ static void begin_on_loop(void *data)
 	rt->starting = true;
 	rt->shim_lost = false;
 	rt->exit_pending = false;
-	s->r = netns_of ? join(s, netns_of, "network namespace", s->netns_path, &other) : lease(s);
+	s->r = netns_of ? join(s, netns_of, "network namespace", SHIM_JOIN_NET, &other) : lease(s);
 	if (s->r >= 0 && pidns_of)
-		s->r = join(s, pidns_of, "PID namespace", s->pidns_path, &other_pid);
+		s->r = join(s, pidns_of, "PID namespace", SHIM_JOIN_PID, &other_pid);
 	if (s->r >= 0 && (other || other_pid))
 		s->r = join_user(s, other ? other : other_pid);
 	s->files_dir = xstrdup(other ? other->state_dir : s->c->state_dir);
 	s->launch.files_dir = s->files_dir;
-	s->launch.netns_path = s->netns_path[0] ? s->netns_path : NULL;
-	s->launch.pidns_path = s->pidns_path[0] ? s->pidns_path : NULL;
 }
 
 static int record_lease(struct start *s)

@@ -100,6 +100,11 @@
 #define SHIM_CONTROL_FD 4 /* first connection */
 #define SHIM_INIT_FD    5 /* optional O_PATH fd of vessel-init */
 #define SHIM_LOCK_FD    6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */
+#define SHIM_JOIN_FD    7 /* and what follows: enum shim_join */
+
+/* Optional namespaces of another container, which the spec names by /proc/self/fd/N: a pid could be
+ * another process's by then. */
+enum shim_join { SHIM_JOIN_NET, SHIM_JOIN_PID, SHIM_JOIN_USER, SHIM_JOIN_COUNT };
 
 #define SHIM_SOCKET_NAME   "shim.sock" /* in RuntimeDir */
 #define SHIM_LOCK_NAME     "lock"      /* in RuntimeDir */

@@ -27,6 +27,7 @@
 #include "linux/cgroup.h"
 #include "shim/shim_priv.h"
 
+#define SHIM_OOM_SCORE    "-999"
 #define CONFIG_MAX        ((size_t)16 << 20)
 #define JOIN_DELAY_MS     50
 #define ANSWER_TIMEOUT_MS 10000 /* waiters get their answer without a daemon */
@@ -532,6 +533,13 @@ static int watch_container(struct shim *s, const struct shim_config *c, struct e
 	return r;
 }
 
+/* Once the container has them, or is not to be. */
+static void close_joined(struct shim *s)
+{
+	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
+		fd_close(&s->join_fds[i]);
+}
+
 static int create_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
 	struct runtime_rootfs rootfs = {
@@ -565,6 +573,7 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 	memcpy(args.stdio, theirs, sizeof(theirs));
 	r = runtime_create(&args, &s->container, err);
 	shim_close_all(theirs, 3);
+	close_joined(s);
 	if (r < 0) {
 		s->pid = 0;
 		return r;
@@ -636,14 +645,27 @@ static int open_loop(struct shim *s, struct error *err)
 
 static int adopt_descriptors(struct shim *s, struct error *err)
 {
-	for (int fd = SHIM_CONFIG_FD; fd <= SHIM_LOCK_FD; fd++)
+	for (int fd = SHIM_CONFIG_FD; fd < SHIM_JOIN_FD + SHIM_JOIN_COUNT; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd <= SHIM_CONTROL_FD)
 			return error_set(err, ERROR_INVALID, errno,
 					 "vesseld starts this program, with descriptor %d open",
 					 fd);
 	(void)close(SHIM_INIT_FD); /* init is bind-mounted by its path */
 	s->lock_fd = fcntl(SHIM_LOCK_FD, F_GETFD) < 0 ? -EBADF : SHIM_LOCK_FD;
+	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
+		s->join_fds[i] = fcntl(SHIM_JOIN_FD + i, F_GETFD) < 0 ? -EBADF : SHIM_JOIN_FD + i;
 	return 0;
+}
+
+/* Of all that is killed when memory runs out, the container's processes come first: its exit must be
+ * told.  They do not inherit this, for the configuration always has a score.  Without CAP_SYS_RESOURCE
+ * it stays as it is. */
+static void leave_to_others(void)
+{
+	autoclose int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, SHIM_OOM_SCORE, strlen(SHIM_OOM_SCORE));
 }
 
 static void shim_done(struct shim *s)
@@ -662,6 +684,7 @@ static void shim_done(struct shim *s)
 	free(s->detach_keys);
 	free(s->cgroup);
 	fd_close(&s->oom_fd);
+	close_joined(s);
 	fd_close(&s->state_dir_fd);
 	fd_close(&s->runtime_dir_fd);
 	fd_close(&s->lock_fd);
@@ -693,12 +716,14 @@ int shim_run(void)
 	struct shim s = {.state_dir_fd = -EBADF,
 			 .runtime_dir_fd = -EBADF,
 			 .lock_fd = -EBADF,
+			 .join_fds = {-EBADF, -EBADF, -EBADF},
 			 .oom_fd = -EBADF};
 	autoerror struct error err = {0};
 
 	log_set_name("vessel-shim");
 	(void)prctl(PR_SET_NAME, "vessel-shim", 0, 0, 0);
 	disarm_signals();
+	leave_to_others();
 	if (adopt_descriptors(&s, &err) < 0 || open_loop(&s, &err) < 0 ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
 		log_error("not started as a shim: %s", error_msg(&err));

@@ -27,6 +27,8 @@ struct shim {
 	int exit_status; /* of this process */
 	struct loop *loop;
 	int state_dir_fd, runtime_dir_fd, lock_fd; /* owned */
+	int join_fds
+		[SHIM_JOIN_COUNT]; /* owned: namespaces of another container, until ours has joined */
 	struct scratch *scratch;
 	struct logfile *log;
 	struct streams *streams;

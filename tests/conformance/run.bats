@@ -189,3 +189,26 @@ teardown_file() { engine_down; }
 	[ "$status" -eq 125 ]
 	[ -z "$(docker ps -aq)" ]
 }
+
+@test "namespaces of another container, and of none that has ended" {
+	docker run -d --name joined busybox sleep 1000
+	pid=$(docker inspect -f '{{.State.Pid}}' joined)
+	[ "$(docker run --rm --pid container:joined busybox readlink /proc/self/ns/pid)" = "$(readlink "/proc/$pid/ns/pid")" ]
+	[ "$(docker run --rm --network container:joined busybox readlink /proc/self/ns/net)" = "$(readlink "/proc/$pid/ns/net")" ]
+	docker kill joined
+	run -125 docker run --rm --pid container:joined busybox true
+	[[ $output == *"non running container"* ]]
+	docker rm -f joined
+}
+
+@test "the kernel kills containers before shims when memory runs out" {
+	docker run -d --name scored busybox sleep 1000
+	pid=$(docker inspect -f '{{.State.Pid}}' scored)
+	if bash -c 'echo -999 >/proc/self/oom_score_adj' 2>/dev/null; then # else nobody may
+		[ "$(cat "/proc/$(awk '{print $4}' "/proc/$pid/stat")/oom_score_adj")" = -999 ]
+	fi
+	[ "$(cat "/proc/$pid/oom_score_adj")" = 0 ]
+	[ "$(docker exec scored cat /proc/self/oom_score_adj)" = 0 ]
+	[ "$(docker run --rm --oom-score-adj 300 busybox cat /proc/self/oom_score_adj)" = 300 ]
+	docker rm -f scored
+}
