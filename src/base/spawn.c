@@ -159,7 +159,9 @@ int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct 
 	if (ret_pidfd) { /* nobody else reaps it, so the number is still the child's */
 		long fd = syscall(SYS_pidfd_open, pid, 0);
 
-		if (fd < 0) {
+		if (fd < 0 && errno == ENOSYS)
+			fd = -EBADF;
+		else if (fd < 0) {
 			r = error_set(err, ERROR_INTERNAL, errno, "open pidfd of '%s'", name);
 			(void)kill(pid, SIGKILL);
 			reap(pid, NULL);

@@ -25,7 +25,8 @@ struct spawn_args {
 	bool new_session; /* setsid */
 };
 
-/* *ret_pidfd may be NULL if not wanted; the caller owns it and reaps the child. */
+/* *ret_pidfd may be NULL if not wanted; the caller owns it and reaps the child.  -EBADF where the
+ * kernel has no pidfd_open(2) (before Linux 5.3). */
 int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err);
 
 /* Spawn, feed nothing, collect stdout (at most max_output bytes, else -E2BIG), wait; *ret_status is

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "linux/cgroup_priv.h"
+#include "linux/pidfd.h"
 #include "linux/rootless.h"
 #include "linux/sys.h"
 
@@ -763,13 +764,12 @@ static int wait_processes(const struct cgroup *cg)
 	if (fd >= 0 && cgroup_pids(cg, &pids, &n, NULL) < 0)
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
-		autoclose int pidfd = sys_pidfd_open(pids[i], 0);
-		struct pollfd p = {.fd = pidfd, .events = POLLIN};
+		autoclose int pidfd = pidfd_of(pids[i]);
 
 		if (pidfd < 0)
 			continue;
-		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* born since cgroup_kill */
-		if (poll(&p, 1, DESTROY_TIMEOUT_MS) == 0)
+		(void)pidfd_signal(pidfd, SIGKILL); /* born since cgroup_kill */
+		if (pidfd_wait(pidfd, DESTROY_TIMEOUT_MS) == 0)
 			return -ETIMEDOUT;
 	}
 	if (cgroup_v2_dir(cg) >= 0)

@@ -55,10 +55,9 @@ bool mount_is_legacy(void);
 /* True if mount_new() will need a staging place for these options even so: fsconfig(2) takes no
  * value longer than 255 bytes. */
 bool mount_options_need_stage(const struct mount_options *options);
-/* Prepare the staging place of this process, once, in its own mount namespace: a tmpfs over the
- * directory dirfd/path, whose mount is not shared.  Returns an fd (borrowed): what is attached onto
- * it is seen at that path, and the place stays usable below. */
-int mount_stage(int dirfd, const char *path, struct error *err);
+/* Prepare the staging place of this process, once, in its own mount namespace: a tmpfs over a directory
+ * of the host's procfs that nobody misses. */
+int mount_stage(struct error *err);
 
 /* A detached mount of a new file system instance; `source` may be NULL.  Returns the fd. */
 int mount_new(const char *fstype, const char *source, const struct mount_options *options,

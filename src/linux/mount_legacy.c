@@ -42,30 +42,30 @@ bool legacy_has_stage(void)
 	return stage_fd >= 0;
 }
 
-int mount_stage(int dirfd, const char *path, struct error *err)
+/* Everybody may enter it, whoever root in a user namespace is on the host; no volume is there. */
+#define STAGE_PATH "/proc/fs"
+
+int mount_stage(struct error *err)
 {
-	autoclose int below = openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC), top = -EBADF;
-	char link[FD_PATH_SIZE];
-	struct stat a, b;
+	autoclose int fd = -EBADF;
 	struct statfs fs;
 
-	if (below < 0 || fstat(below, &a) < 0)
-		return error_set(err, ERROR_INVALID, errno, "open '%s'", path);
-	if (mount("stage", mount_fd_path(below, link), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  "mode=700") < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "mount a tmpfs at '%s'", path);
-	top = openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0 || fstat(top, &b) < 0 || fstatfs(top, &fs) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open the tmpfs at '%s'", path);
-	if (fs.f_type != TMPFS_MAGIC_ || a.st_dev == b.st_dev)
-		return error_set(err, ERROR_INTERNAL, ESTALE, "open the tmpfs at '%s'", path);
+	/* Nothing of it may be seen outside. */
+	if (mount(NULL, "/proc", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make /proc private");
+	if (mount("stage", STAGE_PATH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700") < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "mount a tmpfs at " STAGE_PATH);
+	fd = open(STAGE_PATH, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open the tmpfs at " STAGE_PATH);
+	if (fs.f_type != TMPFS_MAGIC_)
+		return error_set(err, ERROR_INTERNAL, ESTALE, "open the tmpfs at " STAGE_PATH);
 	/* A recursive bind of what is around it leaves it out. */
-	if (mount(NULL, mount_fd_path(top, link), NULL, MS_UNBINDABLE, NULL) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "make the tmpfs at '%s' unbindable",
-				 path);
+	if (mount(NULL, STAGE_PATH, NULL, MS_UNBINDABLE, NULL) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make " STAGE_PATH " unbindable");
 	fd_close(&stage_fd);
-	stage_fd = TAKE_FD(top);
-	return stage_fd;
+	stage_fd = TAKE_FD(fd);
+	return 0;
 }
 
 /* An empty directory or file of the stage, for one mount. */
@@ -79,8 +79,8 @@ static int place_make(struct place *p, bool directory, struct error *err)
 	static unsigned count;
 
 	if (stage_fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE, ENOSYS,
-				 "mount without fsopen(2) and open_tree(2)");
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "the kernel has no fsopen(2) and open_tree(2) (Linux 5.2)");
 	(void)snprintf(p->name, sizeof(p->name), "%u", count++);
 	if ((directory ? mkdirat(stage_fd, p->name, 0700)
 		       : mknodat(stage_fd, p->name, S_IFREG | 0600, 0)) < 0)

@@ -20,6 +20,7 @@
 #include "linux/cgroup.h"
 #include "linux/cgroup_systemd.h"
 #include "linux/ns.h"
+#include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
 #include "linux/rootless.h"
@@ -710,23 +711,21 @@ int runtime_start(struct runtime_container *c, struct error *err)
 
 static bool has_exited(const struct runtime_container *c)
 {
-	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-
-	return c->pidfd < 0 || poll(&p, 1, 0) != 0;
+	return c->pidfd < 0 || pidfd_wait(c->pidfd, 0) != 0;
 }
 
 int runtime_kill(struct runtime_container *c, int signo, bool all, struct error *err)
 {
+	int r;
+
 	if (all && c->cgroup)
 		return cgroup_kill(c->cgroup, signo, err);
-	if (has_exited(c))
+	r = has_exited(c) ? -ESRCH : pidfd_signal(c->pidfd, signo);
+	if (r == -ESRCH)
 		return error_set(err, ERROR_CONFLICT, 0, "container not running");
-	if (sys_pidfd_send_signal(c->pidfd, signo) < 0) {
-		if (errno == ESRCH)
-			return error_set(err, ERROR_CONFLICT, 0, "container not running");
-		return error_set(err, errno == EINVAL ? ERROR_INVALID : ERROR_INTERNAL, errno,
+	if (r < 0)
+		return error_set(err, r == -EINVAL ? ERROR_INVALID : ERROR_INTERNAL, -r,
 				 "send signal %d to container '%s'", signo, c->id);
-	}
 	/* v1: a frozen process does not even die. */
 	if (signo == SIGKILL && c->cgroup) {
 		bool frozen = false;
@@ -773,10 +772,8 @@ int runtime_delete(struct runtime_container *c, struct error *err)
 
 	fd_close(&c->sync_fd); /* one that still waits for the word exits */
 	if (!has_exited(c)) {
-		struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-
 		(void)runtime_kill(c, SIGKILL, false, NULL); /* ESRCH is fine */
-		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+		(void)pidfd_wait(c->pidfd, EXIT_TIMEOUT_MS);
 	}
 	if (c->cgroup) {
 		r = cgroup_destroy(c->cgroup, err);

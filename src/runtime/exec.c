@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "linux/apparmor.h"
 #include "linux/cgroup.h"
+#include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/scheduling.h"
 #include "runtime/launch_priv.h"
@@ -24,9 +25,7 @@
 
 static bool is_running(const struct runtime_container *c)
 {
-	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-
-	return c->pid > 0 && c->pidfd >= 0 && c->sync_fd < 0 && poll(&p, 1, 0) == 0;
+	return c->pid > 0 && c->pidfd >= 0 && c->sync_fd < 0 && pidfd_wait(c->pidfd, 0) == 0;
 }
 
 /* From when it joins, the container's processes may stop it or make it wait: its root owns the

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/spawn.h"
 #include "base/str.h"
-#include "linux/sys.h"
+#include "linux/pidfd.h"
 #include "runtime/setup_priv.h"
 
 #define STATE_MAX ((size_t)1 << 20)
@@ -39,6 +39,23 @@ char *runtime_state_json(const struct oci_spec *spec, const char *id, const char
 	return strbuf_take(&out);
 }
 
+#define CHILD_POLL_MS 5 /* before Linux 5.3 nobody tells with a time limit */
+
+/* pidfd_wait() for a child; /proc may be another pid namespace's here, so a pid is no name in it. */
+static int wait_hook(pid_t pid, int pidfd, int timeout_ms)
+{
+	if (pidfd >= 0)
+		return pidfd_wait(pidfd, timeout_ms);
+	for (int left = timeout_ms; timeout_ms < 0 || left > 0; left -= CHILD_POLL_MS) {
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
+			return 1;
+		(void)poll(NULL, 0, CHILD_POLL_MS);
+	}
+	return 0;
+}
+
 static int hook_run(const struct oci_hook *hook, int state_fd, struct error *err)
 {
 	static const char *const no_env[] = {NULL};
@@ -53,18 +70,15 @@ static int hook_run(const struct oci_hook *hook, int state_fd, struct error *err
 		.fd_count = 1,
 	};
 	autoclose int pidfd = -EBADF;
-	struct pollfd p = {.events = POLLIN};
 	siginfo_t info = {0};
 	pid_t pid;
 	int r = spawn(&args, &pid, &pidfd, err);
 
 	if (r < 0)
 		return r;
-	p.fd = pidfd;
-	while ((r = poll(&p, 1, hook->timeout ? *hook->timeout * 1000 : -1)) < 0 && errno == EINTR)
-		;
+	r = wait_hook(pid, pidfd, hook->timeout ? *hook->timeout * 1000 : -1);
 	if (r == 0)
-		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* it may have just exited */
+		(void)kill(pid, SIGKILL); /* our child, and not reaped yet */
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
 		;
 	if (r == 0)

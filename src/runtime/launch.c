@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "linux/clone.h"
 #include "linux/ns.h"
+#include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
 #include "linux/sys.h"
@@ -30,6 +31,7 @@ static int enter_pid_namespace(struct setup *s, struct pid_namespace *pidns, str
 {
 	int fd = s->join_fds[OCI_NAMESPACE_PID];
 	bool exec = s->target_pidfd >= 0 && s->target_flags & CLONE_NEWPID;
+	int r;
 
 	pidns->own_fd = -EBADF;
 	if (fd < 0 && !exec)
@@ -37,8 +39,11 @@ static int enter_pid_namespace(struct setup *s, struct pid_namespace *pidns, str
 	pidns->own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (pidns->own_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open our own pid namespace");
-	if (setns(exec ? s->target_pidfd : fd, CLONE_NEWPID) < 0)
-		return error_set(err, errno == ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, errno,
+	r = exec                          ? pidfd_join(s->target_pidfd, CLONE_NEWPID)
+	    : setns(fd, CLONE_NEWPID) < 0 ? -errno
+					  : 0;
+	if (r < 0)
+		return error_set(err, r == -ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, -r,
 				 "join the pid namespace");
 	return 0;
 }
@@ -108,9 +113,10 @@ static int join_between(struct setup *s, struct error *err)
 	int r;
 
 	if (s->target_pidfd >= 0) {
-		if (setns(s->target_pidfd, (int)target) < 0)
-			return error_set(err, errno == ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL,
-					 errno, "join the container's user namespace");
+		r = pidfd_join(s->target_pidfd, target);
+		if (r < 0)
+			return error_set(err, r == -ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, -r,
+					 "join the container's user namespace");
 		s->target_flags &= ~target;
 		return 0;
 	}
@@ -218,10 +224,10 @@ static int clone_by_kind(struct setup *s, const struct stage *stages, size_t n, 
 	r = clone_through_between(s, stages, n, cgroup_fd, &ret->pid, err);
 	if (r < 0)
 		return r;
-	ret->pidfd = sys_pidfd_open(ret->pid, 0);
+	ret->pidfd = pidfd_of(ret->pid);
 	if (ret->pidfd >= 0)
 		return 0;
-	r = error_set(err, ERROR_INTERNAL, errno, "open the process");
+	r = error_set(err, ERROR_INTERNAL, -ret->pidfd, "open the process");
 	launch_kill(ret->pid, ret->pidfd);
 	return r;
 }
@@ -311,11 +317,12 @@ int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgro
 void launch_kill(pid_t pid, int pidfd)
 {
 	siginfo_t info;
+	int r;
 
 	if (pid <= 0)
 		return;
 	/* Our child, and nobody has reaped it: the number is good too. */
-	if (pidfd < 0 || (sys_pidfd_send_signal(pidfd, SIGKILL) < 0 && errno != ESRCH))
+	if (pidfd < 0 || (r = pidfd_signal(pidfd, SIGKILL), r < 0 && r != -ESRCH))
 		(void)kill(pid, SIGKILL); /* it may be gone */
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
 		;

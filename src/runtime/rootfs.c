@@ -104,80 +104,49 @@ static int make_parent_private(struct setup *s, int at_fd, struct error *err)
 	}
 }
 
-/* Where the root hangs until pivot_root(2). */
-struct place {
-	int dirfd;        /* borrowed */
-	const char *path; /* relative to dirfd */
-	int fd;           /* borrowed: the directory itself */
-	int target_fd;    /* borrowed: what to attach onto */
-};
-
-static int place_open(struct setup *s, struct place *p, struct error *err)
+/* Before anything is mounted. */
+static int prepare_place(struct setup *s, struct error *err)
 {
 	int r = make_parent_private(s, s->place_fd, err);
 
-	p->target_fd = p->fd = s->place_fd;
-	if (r < 0 || (!mount_is_legacy() && !s->plan->needs_stage))
-		return r;
-	/* found again by its path, behind the mount that it is */
-	p->target_fd = mount_stage(p->dirfd, p->path, err);
-	return p->target_fd < 0 ? p->target_fd : 0;
+	if (r == 0 && (mount_is_legacy() || s->plan->needs_stage))
+		r = mount_stage(err);
+	return r;
 }
 
-/* The fd of a detached mount is the mount itself: attached, it goes on referring to it. */
-static int attach_root(struct setup *s, int *mount_fd, const struct place *p, struct error *err)
+/* Onto its place until pivot_root(2).  The fd of a detached mount is the mount itself: attached, it
+ * goes on referring to it. */
+static int attach_root(struct setup *s, int *mount_fd, struct error *err)
 {
-	int r = mount_attach(*mount_fd, p->target_fd, "the root file system", err);
+	int r = mount_attach(*mount_fd, s->place_fd, "the root file system", err);
 
 	if (r == 0)
 		s->root_fd = TAKE_FD(*mount_fd);
 	return r;
 }
 
-/* Any directory serves as the place; the topmost layer's own hides nothing that a bind mount could name.
- * As it may be covered by now, it is named by its descriptor. */
-static int mount_overlay_root(struct setup *s, struct error *err)
+static int new_overlay_root(struct setup *s, struct error *err)
 {
-	const struct runtime_rootfs *root = s->rootfs;
-	autofree const char **lower = xnew0n(const char *, root->lower_count);
-	struct mount_overlay overlay = {.lower = lower,
-					.lower_count = root->lower_count,
-					.upper = root->upper,
-					.work = root->work,
-					.label = s->plan->label};
-	struct place place = {.dirfd = AT_FDCWD, .path = runtime_rootfs_place(root)};
-	autoclose int mount_fd = TAKE_FD(s->prepared_root_fd);
-	char link[64];
-	int r = place_open(s, &place, err);
+	const struct mount_overlay overlay = {.lower = s->rootfs->lower,
+					      .lower_count = s->rootfs->lower_count,
+					      .upper = s->rootfs->upper,
+					      .work = s->rootfs->work,
+					      .label = s->plan->label};
 
-	memcpy(lower, root->lower, root->lower_count * sizeof(*lower));
-	if (r == 0 && place.target_fd != place.fd) {
-		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", place.fd);
-		*(root->work ? &overlay.work : &lower[0]) = link;
-	}
-	if (r == 0 && mount_fd < 0) {
-		mount_fd = mount_new_overlay(&overlay, err);
-		r = mount_fd < 0 ? mount_fd : 0;
-	}
-	if (r == 0)
-		r = attach_root(s, &mount_fd, &place, err);
-	return r;
+	return mount_new_overlay(&overlay, err);
 }
 
 int rootfs_mount_root(struct setup *s, struct error *err)
 {
-	struct place place = {.dirfd = s->bundle_fd, .path = s->spec->root.path};
-	autoclose int mount_fd = -EBADF;
-	int r;
+	autoclose int mount_fd = TAKE_FD(s->prepared_root_fd);
+	int r = prepare_place(s, err);
 
-	if (s->rootfs)
-		return mount_overlay_root(s, err);
-	r = place_open(s, &place, err);
-	if (r == 0) {
-		mount_fd = mount_clone(place.fd, "", true, err);
-		r = mount_fd < 0 ? mount_fd : attach_root(s, &mount_fd, &place, err);
-	}
-	return r;
+	if (r < 0)
+		return r;
+	if (mount_fd < 0)
+		mount_fd = s->rootfs ? new_overlay_root(s, err)
+				     : mount_clone(s->place_fd, "", true, err);
+	return mount_fd < 0 ? mount_fd : attach_root(s, &mount_fd, err);
 }
 
 /* -- entering ------------------------------------------------------------------------------ */

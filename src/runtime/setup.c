@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "linux/cgroup.h"
 #include "linux/ns.h"
+#include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/sys.h"
 #include "runtime/launch_priv.h"
@@ -61,8 +62,9 @@ static int stage_join_target(struct setup *s, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (flags && setns(s->target_pidfd, (int)flags) < 0)
-		return error_set(err, errno == ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, errno,
+	r = flags ? pidfd_join(s->target_pidfd, flags) : 0;
+	if (r < 0)
+		return error_set(err, r == -ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, -r,
 				 "join the container's namespaces");
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "linux/cgroup.h"
+#include "linux/pidfd.h"
 #include "linux/rootless.h"
 #include "linux/sys.h"
 #include "oci/runtime_spec.h"
@@ -296,8 +296,8 @@ int state_note_process(struct state *s, pid_t pid, struct error *err)
 /* Opened first, checked then. */
 int state_open_process(const struct state *s)
 {
-	autoclose int pidfd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : (errno = ESRCH, -1);
-	int r = pidfd < 0 ? -errno : process_is_alive(s);
+	autoclose int pidfd = pidfd_of(s->pid);
+	int r = pidfd < 0 ? pidfd : process_is_alive(s);
 
 	return r > 0 ? TAKE_FD(pidfd) : r < 0 ? r : -ESRCH;
 }
@@ -385,7 +385,6 @@ int state_start_container(const struct state *s, struct error *err)
 {
 	autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	autoclose int pidfd = state_open_process(s);
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	struct sockaddr_un address;
 	int r;
 
@@ -404,8 +403,8 @@ int state_start_container(const struct state *s, struct error *err)
 	r = launch_go(sock, err);
 	/* It tells first and exits then, or we do not know: whoever looks next must find it stopped. */
 	if (r < 0) {
-		(void)sys_pidfd_send_signal(pidfd, SIGKILL); /* gone already */
-		(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+		(void)pidfd_signal(pidfd, SIGKILL); /* gone already */
+		(void)pidfd_wait(pidfd, EXIT_TIMEOUT_MS);
 	}
 	return r;
 }
@@ -497,10 +496,11 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 	pidfd = state_open_process(s);
 	if (pidfd < 0)
 		return no_process(pidfd, err);
-	if (sys_pidfd_send_signal(pidfd, signo) < 0)
-		return errno == ESRCH ? no_process(-ESRCH, err)
-				      : error_set(err, ERROR_INTERNAL, errno,
-						  "send signal %d to container '%s'", signo, s->id);
+	r = pidfd_signal(pidfd, signo);
+	if (r < 0)
+		return r == -ESRCH ? no_process(-ESRCH, err)
+				   : error_set(err, ERROR_INTERNAL, -r,
+					       "send signal %d to container '%s'", signo, s->id);
 	/* v1: what is frozen does not even die. */
 	if (signo == SIGKILL && state_open_cgroup(s, &layout, &cg, NULL) == 0 &&
 	    cgroup_is_frozen(cg, &frozen, NULL) == 0 && frozen)
@@ -511,12 +511,11 @@ int state_kill_container(const struct state *s, int signo, bool all, struct erro
 void state_end_process(const struct state *s)
 {
 	autoclose int pidfd = state_open_process(s);
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
 	if (pidfd < 0)
 		return;
 	(void)state_kill_container(s, SIGKILL, false, NULL); /* exited meanwhile */
-	(void)poll(&p, 1, EXIT_TIMEOUT_MS);
+	(void)pidfd_wait(pidfd, EXIT_TIMEOUT_MS);
 }
 
 int state_destroy_container(const struct state *s, struct error *err)

@@ -55,7 +55,7 @@ def choose(only=None, share=None, always=()):
 
 # What Linux has got since 5.2 and the runtime uses where it is.
 NEW_CALLS = ("openat2,clone3,fsopen,fsconfig,fsmount,fspick,open_tree,move_mount,mount_setattr,close_range,"
-             "faccessat2")
+             "faccessat2,pidfd_open,pidfd_send_signal")
 
 
 def without(payload, calls):
@@ -348,8 +348,9 @@ class Suite:
                                   timeout=LIMIT_S, **popen).stdout
         self.host.has.update(json.loads(run(self.payload, "probe")))
         # A filter that somebody who is not root is put behind takes these from him.
-        self.host.has["programs that change the user"] = \
-            "NoNewPrivs:\t0" in run(self.busybox, "cat", "/proc/self/status", user=65534)
+        status = run(self.busybox, "cat", "/proc/self/status", user=65534)
+        self.host.has["programs that change the user"] = "NoNewPrivs:\t0" in status
+        self.host.has["a runtime without a filter around it"] = "Seccomp:\t0" in status
 
     def use_systemd(self):
         """Systemd is the cgroup driver of all cases."""

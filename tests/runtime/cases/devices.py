@@ -98,7 +98,7 @@ def refused(box):
     for pattern, entry in (
             (r"linux\.devices\[0\](\.path)?: bad", device("dev/x", "c", 1, 3)),
             (r"linux\.devices\[0\]\.type", device("/dev/x", "x", 1, 3)),
-            (r"linux\.devices\[0\]: bad (type|device number)", device("/dev/x", "a", 1, 3)),
+            (r"linux\.devices\[0\](\.type)?: bad", device("/dev/x", "a", 1, 3)),
             (r"linux\.devices\[0\]: bad device number", device("/dev/x", "c", -1, 3)),
             (r"linux\.devices\[0\]: bad device number", device("/dev/x", "c", 1, 1 << 20))):
         box.linux["devices"] = [entry]

@@ -140,7 +140,7 @@ def exec_(box):
     expect("no such file" in result.err, result.err)
 
 
-@test("exec with a range of ids, as another user")
+@test("exec with a range of ids, as another user", needs="programs that change the user")
 def exec_range(box):
     grant(box)
     box.start("pause")

@@ -301,7 +301,7 @@ def locked(box):
     box.fails(r"mount '/mnt': .*not permitted")
 
 
-@test("a bundle and a source that the container's root could not reach by their paths")
+@test("a bundle and a source that the container's root could not reach by their paths", needs="the mount API")
 def unreachable(box):
     box.user_namespace()
     secret = os.path.join(box.dir, "secret")
