@@ -207,24 +207,6 @@ static int finish_cgroup(struct creation *cr, struct error *err)
 	return r < 0 ? r : resources_delegate(c, err);
 }
 
-/* Beside our own program, else where `make install` puts it; malloc'd, NULL if we do not know who we
- * are. */
-static char *find_helper(void)
-{
-	autofree char *self = self_path(), *path = NULL;
-	char *slash = self ? strrchr(self, '/') : NULL;
-
-	if (!slash)
-		return NULL;
-	*slash = '\0';
-	path = xasprintf("%s/" SECCOMP_HELPER, self);
-#ifdef VESSEL_LIBEXECDIR
-	if (access(path, X_OK) < 0)
-		return xstrdup(VESSEL_LIBEXECDIR "/" SECCOMP_HELPER);
-#endif
-	return TAKE_PTR(path);
-}
-
 static int load_seccomp(struct runtime_container *c, const char *cache_dir, const char *helper,
 			struct error *err)
 {
@@ -236,7 +218,7 @@ static int load_seccomp(struct runtime_container *c, const char *cache_dir, cons
 	if (json_is_null(profile))
 		return 0;
 	if (!helper) {
-		cache.helper = found = find_helper();
+		cache.helper = found = self_helper(SECCOMP_HELPER);
 		if (!found)
 			return error_set(err, ERROR_UNAVAILABLE, ENOENT, "find " SECCOMP_HELPER);
 	}

@@ -198,7 +198,7 @@ def own_runtime(box):
     directory = os.path.join(box.dir, "programs")
     os.makedirs(directory)
     real = os.path.realpath(box.suite.runtime)
-    for name in (os.path.basename(real), "vessel-seccomp"):
+    for name in (os.path.basename(real), "vessel-seccomp", "vessel-systemd"):
         source = os.path.join(os.path.dirname(real), name)
         if os.path.exists(source):
             shutil.copy(source, directory)

@@ -318,6 +318,113 @@ static void v2_limits_and_statistics(void **state)
 	assert_true(frozen);
 }
 
+/* Controllers split over both versions: each limit in the terms of the one that has it. */
+static void split_controllers(void **state)
+{
+	autotmpdir struct tmpdir dir = tmpdir_new();
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	static const char *const dirs[] = {"cpu", "unified"};
+	const int64_t memory = 1 << 20, pids = 7;
+	const uint64_t shares = 512, swappiness = 10;
+	struct cgroup_resources res = {.memory_limit = &memory, .cpu_shares = &shares};
+	struct cgroup_stats s;
+	struct error err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		assert_int_equal(mkdirat(dir.fd, dirs[i], 0755), 0);
+	assert_int_equal(cgroup_layout_open(dir.fd, &layout, &err), 0);
+	assert_int_equal(cgroup_layout_mode(layout), CGROUP_MODE_HYBRID);
+	assert_int_equal(cgroup_create(layout, "/x", &cg, &err), 0);
+	put(dir.fd, "unified/x/cgroup.controllers", "memory io\n");
+	put(dir.fd, "unified/x/memory.max", "");
+	put(dir.fd, "cpu/x/cpu.shares", "");
+	if (cgroup_apply(cg, &res, &err) < 0)
+		fail_msg("%s", error_msg(&err));
+	check(dir.fd, "unified/x/memory.max", "1048576");
+	check(dir.fd, "cpu/x/cpu.shares", "512");
+	put(dir.fd, "unified/x/memory.current", "77\n");
+	put(dir.fd, "cpu/x/cpu.stat", "nr_throttled 3\n");
+	assert_int_equal(cgroup_stats_read(cg, &s, &err), 0);
+	assert_int_equal(s.memory_usage, 77);
+	assert_int_equal(s.throttled_periods, 3);
+	cgroup_stats_done(&s);
+
+	res = (struct cgroup_resources){.pids_limit = &pids};
+	assert_true(cgroup_apply(cg, &res, &err) < 0);
+	assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+	assert_string_equal(err.msg, "pids.limit: cgroup controller 'pids' is not available");
+	error_done(&err);
+	res = (struct cgroup_resources){.memory_swappiness = &swappiness};
+	assert_true(cgroup_apply(cg, &res, &err) < 0);
+	assert_non_null(strstr(err.msg, "memory.swappiness: "));
+	error_done(&err);
+}
+
+static void v1_all_statistics(void **state)
+{
+	autotmpdir struct tmpdir dir = tmpdir_new();
+	autocgrouplayout struct cgroup_layout *layout = NULL;
+	autocgroup struct cgroup *cg = NULL;
+	struct cgroup_stats s;
+
+	(void)state;
+	make_v1(&dir, &layout, &cg);
+	put(dir.fd, "memory/docker/x/memory.usage_in_bytes", "4096\n");
+	put(dir.fd, "memory/docker/x/memory.stat", "cache 11\nrss 2\n");
+	put(dir.fd, "memory/docker/x/memory.memsw.usage_in_bytes", "5000\n");
+	put(dir.fd, "memory/docker/x/memory.memsw.limit_in_bytes", "9223372036854771712\n");
+	put(dir.fd, "memory/docker/x/memory.oom_control", "oom_kill 4\n");
+	put(dir.fd, "cpuacct/docker/x/cpuacct.usage_percpu", "100 200 \n");
+	put(dir.fd, "cpuacct/docker/x/cpuacct.usage_all", "cpu user system\n0 60 40\n1 150 50\n");
+	put(dir.fd, "cpu/docker/x/cpu.stat", "nr_periods 5\nnr_bursts 2\nburst_time 9\n");
+	put(dir.fd, "cpuset/docker/x/cpuset.cpus", "0-2,5\n");
+	put(dir.fd, "cpuset/docker/x/cpuset.mem_hardwall", "1\n");
+	put(dir.fd, "cpuset/docker/x/cpuset.sched_relax_domain_level", "-1\n");
+	put(dir.fd, "blkio/docker/x/blkio.throttle.io_service_bytes_recursive", "Total 0\n");
+	put(dir.fd, "blkio/docker/x/blkio.bfq.io_service_bytes_recursive",
+	    "8:0 Read 10\n8:0 Discard 3\nTotal 13\n");
+	put(dir.fd, "blkio/docker/x/blkio.sectors_recursive", "8:16 99\n");
+	put(dir.fd, "unified/docker/x/hugetlb.2MB.current", "1\n");
+	put(dir.fd, "unified/docker/x/hugetlb.2MB.rsvd.current", "2097152\n");
+	put(dir.fd, "unified/docker/x/hugetlb.2MB.events", "max 6\n");
+	put(dir.fd, "unified/docker/x/rdma.current", "mlx hca_handle=2 hca_object=30\n");
+	put(dir.fd, "unified/docker/x/rdma.max", "mlx hca_handle=5 hca_object=max\n");
+	put(dir.fd, "unified/docker/x/cpu.pressure",
+	    "some avg10=1.50 avg60=0.25 avg300=0.00 total=123\n"
+	    "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+	assert_int_equal(cgroup_stats_read_all(cg, &s, NULL), 0);
+	assert_int_equal(s.memory_cache, 11);
+	assert_true(s.swap.present && s.swap.limit == UINT64_MAX);
+	assert_int_equal(s.swap.usage, 5000);
+	assert_false(s.kernel.present);
+	assert_int_equal(s.memory_events.oom_kill, 4);
+	assert_int_equal(s.percpu_user_ns[1], 150);
+	assert_int_equal(s.percpu_kernel_ns[0], 40);
+	assert_int_equal(s.burst_ns, 9);
+	assert_int_equal(s.cpuset.cpu_count, 4);
+	assert_int_equal(s.cpuset.cpus[3], 5);
+	assert_int_equal(s.cpuset.mem_hardwall, 1);
+	assert_int_equal(s.cpuset.sched_relax_domain_level, -1);
+	assert_int_equal(s.io_tables[CGROUP_IO_SERVICE_BYTES].n, 2);
+	assert_string_equal(s.io_tables[CGROUP_IO_SERVICE_BYTES].v[1].op, "Discard");
+	assert_int_equal(s.io[0].read_bytes, 10);
+	assert_int_equal(s.io_tables[CGROUP_IO_SECTORS].v[0].value, 99);
+	assert_string_equal(s.io_tables[CGROUP_IO_SECTORS].v[0].op, "");
+	assert_int_equal(s.hugetlb_count, 1);
+	assert_string_equal(s.hugetlb[0].page_size, "2MB");
+	assert_int_equal(s.hugetlb[0].usage, 2097152);
+	assert_int_equal(s.hugetlb[0].failcnt, 6);
+	assert_int_equal(s.rdma_count, 1);
+	assert_int_equal(s.rdma[0].handles_limit, 5);
+	assert_true(s.rdma[0].objects_limit == UINT64_MAX);
+	assert_true(s.cpu_psi.present && !s.io_psi.present);
+	assert_true(s.cpu_psi.some.avg10 > 1.49 && s.cpu_psi.some.avg10 < 1.51);
+	assert_int_equal(s.cpu_psi.full.total_us, 7);
+	cgroup_stats_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +434,8 @@ int main(void)
 		cmocka_unit_test(v1_limits),
 		cmocka_unit_test(v1_statistics),
 		cmocka_unit_test(v2_limits_and_statistics),
+		cmocka_unit_test(split_controllers),
+		cmocka_unit_test(v1_all_statistics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
