@@ -245,13 +245,20 @@ static int stage_ready(struct setup *s, struct error *err)
 	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "report readiness") : 0;
 }
 
+/* Nobody would be told of an error: accept(2) asks to try again for most of them. */
+#define ACCEPT_TRIES 16
+
 static int wait_go(struct setup *s, struct error *err)
 {
-	int fd;
+	int fd = -1;
 
 	if (s->listen_fd >= 0) {
 		/* Whoever created us is gone; whoever starts us connects. */
-		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		for (int i = 0; i < ACCEPT_TRIES; i++) {
+			fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+			if (fd >= 0)
+				break;
+		}
 		if (fd < 0)
 			return error_set(err, ERROR_INTERNAL, errno, "wait for start");
 		fd_close(&s->sync_fd);
