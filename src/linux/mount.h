@@ -97,7 +97,7 @@ struct mount_overlay {
  * without an upper one becomes a read-only bind, unless there are options.  Before Linux 6.7 the
  * work directory's mount must not be shared.  Returns the fd. */
 int mount_new_overlay(const struct mount_overlay *overlay, struct error *err);
-/* The same for a container in a user namespace (Linux 6.13): the layers belong to the host's users
+/* The same for a container in a user namespace (Linux 5.19): the layers belong to the host's users
  * and are shown through userns_fd's id mappings, so that they need not be copied.  Made in the
  * namespaces of the caller, who is root on the host; `upper` and `work` share a parent directory. */
 int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_fd,

@@ -355,10 +355,12 @@ static int clone_idmapped(const char *path, int userns_fd, struct error *err)
 
 static int overlay_set_fd(int fs_fd, const char *key, int fd, struct error *err)
 {
-	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FD, key, NULL, fd) < 0)
-		return error_set(err, ERROR_UNAVAILABLE, errno,
-				 "overlay %s by descriptor (needs Linux 6.13)", key);
-	return 0;
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FD, key, NULL, fd) == 0)
+		return 0;
+	/* what those before Linux 6.13 say */
+	return errno == EINVAL || errno == EBADF
+		       ? -EOPNOTSUPP
+		       : error_set(err, ERROR_INTERNAL, errno, "overlay %s", key);
 }
 
 /* The kernel wants both below one mount: that of their parent.  *ret_parent is to stay open. */
@@ -427,5 +429,5 @@ int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_f
 	fds = new_fds(n);
 	r = overlay_create_idmapped(overlay, userns_fd, fds, err);
 	close_fds(fds, n);
-	return r;
+	return r == -EOPNOTSUPP ? overlay_idmapped_by_path(overlay, userns_fd, err) : r;
 }

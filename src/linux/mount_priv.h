@@ -50,3 +50,6 @@ int legacy_clone(int dirfd, const char *path, bool recursive, struct error *err)
 int legacy_set_attributes(int mount_fd, uint64_t set, uint64_t clear, bool recursive,
 			  struct error *err);
 int legacy_reconfigure(int mount_fd, const struct mount_options *options, struct error *err);
+
+/* mount_overlay_idmap.c: mount_new_overlay_idmapped() for kernels that take layers by path only. */
+int overlay_idmapped_by_path(const struct mount_overlay *overlay, int userns_fd, struct error *err);

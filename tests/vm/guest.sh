@@ -292,6 +292,42 @@ many_layers() {
 	vessel rmi layers
 }
 
+daemon_stop() {
+	kill -TERM "$(cat /tmp/daemon)"
+	until_true fails kill -0 "$(cat /tmp/daemon)"
+}
+
+# On ext4, for tmpfs knows no idmapped mounts before Linux 6.3.
+remapped() {
+	daemon_stop
+	mkdir /ext4
+	truncate -s 134217728 /ext4.img
+	mke2fs -F /ext4.img >/dev/null
+	mount -o loop -t ext4 /ext4.img /ext4
+	echo dockremap:200000:65536 >/etc/subuid
+	echo dockremap:300000:65536 >/etc/subgid
+	vesseld --debug --data-root /ext4 --userns-remap default >>/tmp/vesseld.log 2>&1 &
+	echo $! >/tmp/daemon
+	until_true vessel version
+	vessel import /busybox.tar busybox
+	is "$(vessel run --rm busybox sh -c 'head -n 1 /proc/self/uid_map; stat -c %u:%g /bin/busybox' | xargs)" \
+		"0 200000 65536 0:0"
+	vessel run --name rr busybox sh -c 'echo new >/etc/x; chown 1000:2000 /etc/x; rm -f /www/index.html'
+	vessel start -a rr
+	is "$(find /ext4 -path '*/etc/x' -exec stat -c %u:%g {} +)" 1000:2000
+	vessel load -i /layers.tar
+	is "$(vessel run --rm layers sh -c 'echo more >>/n; cat /n; ls /l | wc -l' | xargs)" "127 more 126"
+	is "$(vessel run --rm --userns host layers sh -c 'cat /n; head -n 1 /proc/self/uid_map' | xargs)" \
+		"127 0 0 4294967295"
+	vessel run -d --name web busybox httpd -f -p 80 -h /www
+	is "$(vessel run --rm --network container:web busybox sh -c 'wget -qO- http://127.0.0.1/; id -u' | xargs)" "hello 0"
+	is "$(vessel exec web head -n 1 /proc/self/uid_map | xargs)" "0 200000 65536"
+	vessel rm -f rr web
+	daemon_stop
+	umount /ext4
+	daemon_start
+}
+
 daemon_killed() {
 	vessel run -d --name on -p 8080:80 busybox sh -c '
 		httpd -p 80 -h /www
@@ -357,6 +393,7 @@ check "pause freezes, unpause thaws, rm -f of a paused container" pause_freezes
 check "bridge, published ports on IPv4 and IPv6, hairpin, container:" bridge_and_ports
 check "exec: environment, exit code, input, user" execs
 check "an image of 127 layers" many_layers
+check "--userns-remap: layers are shown with the container's owners" remapped
 check "the daemon killed: container, port, log and exit code stay" daemon_killed
 check "daemon, shim and process 1 killed: exited, and starts again" crash_unclean
 check "nothing is left" nothing_left

@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What an engine's host has loaded: the kernel's module loader is not part of the test.
 MODULES = ("overlay", "veth", "bridge", "br_netfilter", "nf_tables", "nft_chain_nat", "nft_nat",
            "nft_masq", "nft_redir", "nft_ct", "nft_fib_inet", "nft_reject_inet", "crc32c_generic",
-           "dummy numdummies=0")
+           "dummy numdummies=0", "loop", "ext4")
 # Of Python's library, what no test of the runtime imports.
 PYTHON_WITHOUT = ("config-*", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip",
                   "distutils", "pydoc_data", "asyncio", "email", "xml", "unittest", "http", "html", "venv",
