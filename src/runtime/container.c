@@ -25,6 +25,7 @@
 #include "linux/rlimits.h"
 #include "linux/rootless.h"
 #include "linux/self.h"
+#include "linux/selinux.h"
 #include "linux/sys.h"
 #include "runtime/idmap_priv.h"
 #include "runtime/launch_priv.h"
@@ -116,6 +117,9 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 static int check_labels(const struct oci_spec *spec, struct setup *s, struct error *err)
 {
 	s->has_apparmor = !str_empty(spec->process.apparmor_profile) && apparmor_is_enabled();
+	if (!str_empty(spec->linux_.mount_label) && !selinux_is_enabled())
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "linux.mountLabel: SELinux is not enabled");
 	return process_check_labels(&spec->process, err);
 }
 
