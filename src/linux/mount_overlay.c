@@ -339,17 +339,9 @@ int mount_new_overlay_options(const struct mount_options *options, struct error 
 
 static int clone_idmapped(const char *path, int userns_fd, struct error *err)
 {
-	autoclose int fd = -EBADF;
-	int r;
+	autoclose int fd = mount_clone(AT_FDCWD, path, false, err);
+	int r = fd < 0 ? fd : mount_set_idmap(fd, userns_fd, false, path, err);
 
-	if (mount_is_legacy()) /* and there is no stage in the caller's namespaces */
-		return error_set(
-			err, ERROR_UNAVAILABLE, 0,
-			"map the owners of '%s': the kernel has no mount_setattr(2) (Linux "
-			"5.12)",
-			path);
-	fd = mount_clone(AT_FDCWD, path, false, err);
-	r = fd < 0 ? fd : mount_set_idmap(fd, userns_fd, false, path, err);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -418,6 +410,11 @@ int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_f
 	autofree int *fds = NULL;
 	int r;
 
+	if (mount_is_legacy()) /* and there is no stage in the caller's namespaces */
+		return error_set(
+			err, ERROR_UNAVAILABLE, 0,
+			"map the owners of layers: the kernel has no mount_setattr(2) (Linux "
+			"5.12)");
 	if (overlay->lower_count == 0 || !overlay->upper != !overlay->work)
 		return error_set(err, ERROR_INVALID, 0, "overlay without layers");
 	if (overlay->lower_count == 1 && !overlay->upper) {

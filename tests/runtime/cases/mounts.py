@@ -348,6 +348,14 @@ def tmpfs_joined(box):
     expect({"size=64k", "nr_inodes=9", "mode=711"} <= set(mounts(box)["/mnt"].super), "options are missing")
 
 
+@test("an option longer than fsconfig takes")
+def long_option(box):
+    box.mount("/mnt", type="tmpfs", source="tmpfs", options=["size=" + "0" * 300 + "200000", "ro"])  # octal
+    m = mounts(box)["/mnt"]
+    equal(("size=64k" in m.super, "ro" in m.options), (True, True))
+    expect(not [at for at in mounts(box) if at.startswith("/proc/fs")], "the staging place is left")
+
+
 @test("tmpfs: without a mode it has that of the directory it covers")
 def tmpfs_mode(box):
     os.mkdir(os.path.join(box.rootfs, "sticky"))
