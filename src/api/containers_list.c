@@ -130,15 +130,10 @@ static bool match_volume(const struct list *l, const struct container *c)
 
 	if (!filters_get(&l->filters, "volume"))
 		return true;
-	for (size_t i = 0; i < json_count(c->spec->config.volumes); i++) {
-		const char *target = json_key_at(c->spec->config.volumes, i);
-		char name[65];
-
-		volume_name(c->id, target, name);
-		if (filters_match(&l->filters, "volume", target) ||
-		    filters_match(&l->filters, "volume", name))
+	for (size_t i = 0; i < c->spec->point_count; i++)
+		if (filters_match(&l->filters, "volume", c->spec->points[i].target) ||
+		    filters_match(&l->filters, "volume", c->spec->points[i].volume))
 			return true;
-	}
 	for (size_t i = 0; i < h->binds.n; i++)
 		if (config_bind_parse(a, h->binds.v[i], &b, NULL) == 0 &&
 		    (filters_match(&l->filters, "volume", b.target) ||

@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "api/image_config.h"
 #include "api/platform.h"
+#include "api/volumes.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,17 +21,17 @@ struct usage {
 	int64_t rw, root;
 };
 
-struct volume_usage {
-	char name[65];
-	int64_t created_ns, size;
+struct volume_size {
+	char *name; /* owned */
+	int64_t size;
 };
 
 struct df {
 	struct api_call *c;
 	struct usage *containers; /* owned */
 	size_t n;
-	struct volume_usage *volumes; /* owned */
-	size_t n_volumes, cap_volumes;
+	struct volume_size *volumes; /* owned */
+	size_t n_volumes;
 	struct store_image_list images;
 	struct json_writer *w;
 };
@@ -38,24 +39,19 @@ struct df {
 static void df_done(struct df *d)
 {
 	free(d->containers);
+	for (size_t i = 0; i < d->n_volumes; i++)
+		free(d->volumes[i].name);
 	free(d->volumes);
 	store_image_list_done(&d->images);
 }
 
-static void collect_volumes(struct df *d, const struct container *c)
+static void collect_volumes(struct df *d)
 {
-	const struct json *volumes = c->spec->config.volumes;
+	const struct volumes *all = engine_volumes(d->c->engine);
 
-	for (size_t i = 0; i < json_count(volumes); i++) {
-		struct volume_usage *v;
-
-		if (volume_is_replaced(c->spec, json_key_at(volumes, i)))
-			continue;
-		xgrow(d->volumes, d->n_volumes, d->cap_volumes);
-		v = &d->volumes[d->n_volumes++];
-		*v = (struct volume_usage){.created_ns = c->created_at};
-		volume_name(c->id, json_key_at(volumes, i), v->name);
-	}
+	d->volumes = xnew0n(struct volume_size, all->n + 1);
+	for (; d->n_volumes < all->n; d->n_volumes++)
+		d->volumes[d->n_volumes].name = xstrdup(all->v[d->n_volumes]->name);
 }
 
 static int collect(void *data, struct error *err)
@@ -69,8 +65,8 @@ static int collect(void *data, struct error *err)
 		(void)str_copy(d->containers[i].id, sizeof(d->containers[i].id), list[i]->id);
 		(void)str_copy(d->containers[i].image_id, sizeof(d->containers[i].image_id),
 			       list[i]->image_id);
-		collect_volumes(d, list[i]);
 	}
+	collect_volumes(d);
 	return 0;
 }
 
@@ -162,33 +158,23 @@ static int write_containers(void *data, struct error *err)
 	return 0;
 }
 
-static void write_volumes(const struct df *d)
+static int write_volumes(void *data, struct error *err)
 {
-	struct json_writer *w = d->w;
+	const struct df *d = data;
+	const struct volume *v;
 
-	jw_karray(w, "Volumes");
+	(void)err;
+	jw_karray(d->w, "Volumes");
 	for (size_t i = 0; i < d->n_volumes; i++) {
-		const struct volume_usage *v = &d->volumes[i];
+		struct volume_usage usage = {.size = d->volumes[i].size};
 
-		jw_object(w);
-		encode_time(w, "CreatedAt", v->created_ns);
-		jw_kstring(w, "Driver", "local");
-		jw_kobject(w, "Labels");
-		jw_kstring(w, "com.docker.volume.anonymous", "");
-		jw_object_end(w);
-		jw_key(w, "Mountpoint");
-		jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(d->c->engine)->data_root,
-			   v->name);
-		jw_kstring(w, "Name", v->name);
-		jw_knull(w, "Options");
-		jw_kstring(w, "Scope", "local");
-		jw_kobject(w, "UsageData");
-		jw_kint(w, "RefCount", 1);
-		jw_kint(w, "Size", v->size);
-		jw_object_end(w);
-		jw_object_end(w);
+		if (engine_volume_get(d->c->engine, d->volumes[i].name, &v, NULL) < 0)
+			continue; /* gone by now */
+		usage.refs = volume_refs(d->c, v);
+		volume_write(d->c, v, &usage, d->w);
 	}
-	jw_array_end(w);
+	jw_array_end(d->w);
+	return 0;
 }
 
 static void measure(struct df *d)
@@ -228,7 +214,7 @@ static int answer(struct df *d, struct error *err)
 		write_image(d, &d->images.v[i]);
 	jw_array_end(d->w);
 	(void)api_on_loop(d->c, write_containers, d, err);
-	write_volumes(d);
+	(void)api_on_loop(d->c, write_volumes, d, err);
 	jw_karray(d->w, "BuildCache");
 	jw_array_end(d->w);
 	jw_object_end(d->w);

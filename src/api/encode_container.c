@@ -135,7 +135,7 @@ static void write_network_settings(const struct encode_args *a, const struct con
 static void write_bind(const struct config_bind *b, struct json_writer *w)
 {
 	jw_object(w);
-	jw_kstring(w, "Type", b->is_volume ? "volume" : "bind");
+	jw_kstring(w, "Type", "bind");
 	jw_kstring(w, "Source", b->source);
 	jw_kstring(w, "Destination", b->target);
 	jw_kstring(w, "Mode", b->mode);
@@ -162,28 +162,30 @@ static void write_mount(const struct config_mount *m, struct json_writer *w)
 }
 
 /* What VOLUME of the image, or -v /path, asked for. */
-static void write_volume(const struct encode_args *a, const struct container *c,
-			 const char *destination, struct json_writer *w)
+static void write_point(const struct encode_args *a, const struct config_point *p,
+			struct json_writer *w)
 {
-	char name[65];
-
-	volume_name(c->id, destination, name);
 	jw_object(w);
-	jw_kstring(w, "Type", "volume");
-	jw_kstring(w, "Name", name);
-	jw_key(w, "Source");
-	jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(a->engine)->data_root, name);
-	jw_kstring(w, "Destination", destination);
-	jw_kstring(w, "Driver", "local");
-	jw_kstring(w, "Mode", "");
-	jw_kbool(w, "RW", true);
-	jw_kstring(w, "Propagation", "");
+	jw_kstring(w, "Type", p->volume[0] ? "volume" : "bind");
+	if (p->volume[0]) {
+		jw_kstring(w, "Name", p->volume);
+		jw_key(w, "Source");
+		jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(a->engine)->data_root,
+			   p->volume);
+	} else {
+		jw_kstring(w, "Source", p->source);
+	}
+	jw_kstring(w, "Destination", p->target);
+	if (p->volume[0])
+		jw_kstring(w, "Driver", VOLUME_DRIVER);
+	jw_kstring(w, "Mode", p->mode);
+	jw_kbool(w, "RW", !p->read_only);
+	jw_kstring(w, "Propagation", p->volume[0] ? "" : "rprivate");
 	jw_object_end(w);
 }
 
 void encode_mounts(const struct encode_args *args, const struct container *c, struct json_writer *w)
 {
-	const struct json *volumes = c->spec->config.volumes;
 	const struct host_config *h = &c->spec->host;
 	const struct config_mount *mounts = h->mounts.v;
 	autoarena struct arena *a = arena_new();
@@ -191,13 +193,13 @@ void encode_mounts(const struct encode_args *args, const struct container *c, st
 
 	jw_karray(w, "Mounts");
 	for (size_t i = 0; i < h->binds.n; i++)
-		if (config_bind_parse(a, h->binds.v[i], &b, NULL) == 0)
+		if (config_bind_parse(a, h->binds.v[i], &b, NULL) == 0 && !b.is_volume)
 			write_bind(&b, w);
 	for (size_t i = 0; i < h->mounts.n; i++)
-		write_mount(&mounts[i], w);
-	for (size_t i = 0; i < json_count(volumes); i++)
-		if (!volume_is_replaced(c->spec, json_key_at(volumes, i)))
-			write_volume(args, c, json_key_at(volumes, i), w);
+		if (!str_eq(mounts[i].type, "volume"))
+			write_mount(&mounts[i], w);
+	for (size_t i = 0; i < c->spec->point_count; i++)
+		write_point(args, &c->spec->points[i], w);
 	jw_array_end(w);
 }
 

@@ -74,4 +74,6 @@ HANDLER(networks_disconnect);
 /* volumes.c */
 HANDLER(volumes_list);
 HANDLER(volumes_inspect);
+HANDLER(volumes_create);
+HANDLER(volumes_prune);
 HANDLER(volumes_delete);

@@ -79,10 +79,10 @@ const struct api_route api_routes[] = {
 	{"DELETE", "/networks/{*}",              networks_remove,      API_WORKER},
 
 	{"GET",    "/volumes",                   volumes_list,         API_LOOP},
-	{"POST",   "/volumes/create",            NULL,                 API_LOOP},
-	{"POST",   "/volumes/prune",             NULL,                 API_LOOP},
+	{"POST",   "/volumes/create",            volumes_create,       API_WORKER_BUFFERED},
+	{"POST",   "/volumes/prune",             volumes_prune,        API_WORKER},
 	{"GET",    "/volumes/{*}",               volumes_inspect,      API_LOOP},
-	{"DELETE", "/volumes/{*}",               volumes_delete,       API_LOOP},
+	{"DELETE", "/volumes/{*}",               volumes_delete,       API_WORKER},
 	{"PUT",    "/volumes/{*}",               NULL,                 API_LOOP},
 
 	{"GET",    "/plugins",                   system_plugins,       API_LOOP},

@@ -66,6 +66,8 @@ int container_spec_load(const char *text, size_t len, struct container_spec **re
 		r = config_decode(s, doc, err);
 	if (r == 0)
 		r = config_ports_parse(s, err);
+	if (r == 0)
+		r = config_decode_points(s, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);

@@ -108,12 +108,26 @@ struct config_endpoint { /* NetworkingConfig.EndpointsConfig[name] */
 	int gw_priority;
 };
 
+/* A volume that a container mounts, or a bind that it has from another one (--volumes-from): resolved at
+ * create from Binds, Mounts, VolumesFrom and Volumes. */
+struct config_point {
+	const char *volume; /* name; "": a bind */
+	const char *source; /* of a bind */
+	const char *target, *mode, *subpath;
+	bool read_only, nocopy;
+	bool anonymous; /* goes with the container when asked to */
+	bool inherited; /* another container's */
+};
+
 struct container_spec {
 	struct arena *arena; /* owned: all of the below */
 	struct container_config config;
 	struct host_config host;
 	struct config_endpoint *endpoints; /* changed by connect and disconnect, on the loop */
 	size_t endpoint_count;
+	struct config_point *points;
+	size_t point_count;
+	bool points_settled;     /* they are resolved */
 	bool endpoints_settled;  /* NetworkMode's is among them, or was disconnected */
 	const struct json *body; /* the document that it was decoded from */
 };

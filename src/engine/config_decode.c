@@ -347,6 +347,39 @@ static int decode_endpoints(struct container_spec *s, const struct json *network
 	return 0;
 }
 
+#define POINT(name, type, member) JSON_FIELD(struct config_point, name, type, member, 0)
+static const struct json_field point_fields[] = {
+	POINT("Volume", JSON_DECODE_STRING, volume),
+	POINT("Source", JSON_DECODE_STRING, source),
+	POINT("Target", JSON_DECODE_STRING, target),
+	POINT("Mode", JSON_DECODE_STRING, mode),
+	POINT("Subpath", JSON_DECODE_STRING, subpath),
+	POINT("ReadOnly", JSON_DECODE_BOOL, read_only),
+	POINT("NoCopy", JSON_DECODE_BOOL, nocopy),
+	POINT("Anonymous", JSON_DECODE_BOOL, anonymous),
+	POINT("Inherited", JSON_DECODE_BOOL, inherited),
+	{0},
+};
+
+/* Ours, of a stored document; a client's is not looked at. */
+int config_decode_points(struct container_spec *s, struct error *err)
+{
+	const struct json *list = json_get(s->body, "MountPoints"), *v;
+	int r = 0;
+
+	s->points_settled = json_type(list) == JSON_ARRAY;
+	s->points = arena_new0n(s->arena, struct config_point, json_count(list) + 1);
+	json_array_foreach(v, list) {
+		struct config_point *p = &s->points[s->point_count++];
+
+		r = json_decode(s->arena, v, point_fields, p, "MountPoints", err);
+		if (r < 0)
+			return r;
+		fill_strings(point_fields, p);
+	}
+	return 0;
+}
+
 int config_decode(struct container_spec *s, const struct json *doc, struct error *err)
 {
 	const struct json *host = json_get(doc, "HostConfig");

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/config_priv.h"
+#include "volume/volume.h"
 
 static const char *const propagations[] = {"private", "rprivate", "slave",
 					   "rslave",  "shared",   "rshared"};
@@ -159,10 +160,9 @@ static int validate_binds(const struct container_spec *s, struct targets *t, str
 		if (r < 0)
 			return r;
 		if (b.is_volume)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "HostConfig.Binds: '%s': named volumes are not "
-					 "implemented",
-					 text);
+			r = volume_name_check(b.source, err);
+		if (r < 0)
+			return r;
 		r = add_target(t, b.target, err);
 		if (r < 0)
 			return r;
@@ -220,13 +220,37 @@ static int validate_tmpfs_mount(const struct config_mount *m, struct error *err)
 	return 0;
 }
 
+static int validate_volume_mount(const struct config_mount *m, struct error *err)
+{
+	const struct json *driver = json_get(m->volume_options, "DriverConfig");
+	const char *name = json_get_string(driver, "Name");
+	const char *subpath = json_get_string(m->volume_options, "Subpath");
+	autoerror struct error why = {0};
+
+	if (json_count(m->bind_options) > 0)
+		return invalid_mount(m, err, "field BindOptions must not be specified");
+	if (json_count(m->tmpfs_options) > 0)
+		return invalid_mount(m, err, "field TmpfsOptions must not be specified");
+	if (!str_empty(subpath) && *m->source == '\0')
+		return invalid_mount(m, err, "must not set Subpath when using anonymous volumes");
+	if (!str_empty(subpath) && (*subpath == '/' || strstr(subpath, "..")))
+		return invalid_mount(m, err, "subpath must be a relative path within the volume");
+	if (*m->source && volume_name_check(m->source, &why) < 0)
+		return invalid_mount(m, err, "%s", error_msg(&why));
+	if (!str_empty(name) && !str_eq(name, VOLUME_DRIVER))
+		return error_set(err, ERROR_NOT_FOUND, 0,
+				 "error looking up volume plugin %s: plugin \"%s\" not found", name,
+				 name);
+	return 0;
+}
+
 static const struct {
 	const char *type;
 	int (*validate)(const struct config_mount *m, struct error *err); /* NULL: not there yet */
 } mount_types[] = {
 	{"bind", validate_bind_mount},
 	{"tmpfs", validate_tmpfs_mount},
-	{"volume", NULL},
+	{"volume", validate_volume_mount},
 	{"image", NULL},
 	{"cluster", NULL},
 	{"npipe", NULL},
@@ -313,6 +337,10 @@ int config_mounts_validate(const struct container_spec *s, struct error *err)
 
 	t.v = arena_new0n(s->arena, const char *,
 			  s->host.binds.n + s->host.mounts.n + s->host.tmpfs.n);
+	if (*s->host.volume_driver && !str_eq(s->host.volume_driver, VOLUME_DRIVER))
+		return error_set(err, ERROR_NOT_FOUND, 0,
+				 "error looking up volume plugin %s: plugin \"%s\" not found",
+				 s->host.volume_driver, s->host.volume_driver);
 	r = validate_volumes(s, err);
 	if (r == 0)
 		r = validate_binds(s, &t, err);

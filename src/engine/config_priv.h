@@ -9,6 +9,7 @@
 int config_decode(struct container_spec *s, const struct json *doc, struct error *err);
 int config_decode_healthcheck(struct arena *a, const struct json *v,
 			      const struct config_healthcheck **ret, struct error *err);
+int config_decode_points(struct container_spec *s, struct error *err);
 /* A copy of `v` in arena `a`. */
 int config_copy(struct arena *a, const struct json *v, const struct json **ret, struct error *err);
 /* Go's strslice: an array of strings, or one string. */

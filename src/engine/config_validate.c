@@ -23,12 +23,15 @@ static int invalid(struct error *err, const char *what)
 static const struct {
 	const char *object, *name; /* object NULL: the top */
 } not_there_yet[] = {
-	{"HostConfig", "VolumesFrom"},    {"HostConfig", "VolumeDriver"},
-	{"HostConfig", "Links"},          {"HostConfig", "StorageOpt"},
-	{"HostConfig", "DeviceRequests"}, {"HostConfig", "Cgroup"},
-	{"HostConfig", "KernelMemory"},   {"HostConfig", "KernelMemoryTCP"},
-	{"HostConfig", "CpuCount"},       {"HostConfig", "CpuPercent"},
-	{"HostConfig", "IOMaximumIOps"},  {"HostConfig", "IOMaximumBandwidth"},
+	{"HostConfig", "StorageOpt"},
+	{"HostConfig", "DeviceRequests"},
+	{"HostConfig", "Cgroup"},
+	{"HostConfig", "KernelMemory"},
+	{"HostConfig", "KernelMemoryTCP"},
+	{"HostConfig", "CpuCount"},
+	{"HostConfig", "CpuPercent"},
+	{"HostConfig", "IOMaximumIOps"},
+	{"HostConfig", "IOMaximumBandwidth"},
 };
 
 static bool is_zero(const struct json *v)

@@ -339,6 +339,27 @@ static void write_endpoint(struct json_writer *w, const struct config_endpoint *
 	jw_object_end(w);
 }
 
+static void write_points(const struct container_spec *s, struct json_writer *w)
+{
+	jw_karray(w, "MountPoints"); /* not of Docker's */
+	for (size_t i = 0; i < s->point_count; i++) {
+		const struct config_point *p = &s->points[i];
+
+		jw_object(w);
+		jw_kstring(w, "Volume", p->volume);
+		jw_kstring(w, "Source", p->source);
+		jw_kstring(w, "Target", p->target);
+		jw_kstring(w, "Mode", p->mode);
+		jw_kstring(w, "Subpath", p->subpath);
+		jw_kbool(w, "ReadOnly", p->read_only);
+		jw_kbool(w, "NoCopy", p->nocopy);
+		jw_kbool(w, "Anonymous", p->anonymous);
+		jw_kbool(w, "Inherited", p->inherited);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
 void container_spec_write(const struct container_spec *s, struct json_writer *w)
 {
 	jw_object(w);
@@ -353,6 +374,8 @@ void container_spec_write(const struct container_spec *s, struct json_writer *w)
 	jw_object_end(w);
 	jw_kbool(w, "Settled", s->endpoints_settled); /* not of Docker's: see endpoints_normalize */
 	jw_object_end(w);
+	if (s->points_settled)
+		write_points(s, w);
 	jw_object_end(w);
 }
 

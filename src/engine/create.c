@@ -20,6 +20,7 @@
 #include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/security.h"
+#include "engine/volume.h"
 
 struct name_call {
 	struct engine *engine;
@@ -139,6 +140,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	r = r < 0 ? r : json_parse(a, image.config, image.config_len, &config, err);
 	r = r < 0 ? r : check_platform(args->platform, c->spec->config.image, config, err);
 	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
+	r = r < 0 ? r : volumes_resolve(e, c->id, c->spec, err);
 	if (r < 0)
 		return r;
 	free(c->image_id);
@@ -219,6 +221,12 @@ static int create(struct engine *e, const struct engine_create_args *args, struc
 	if (r >= 0) {
 		crash_point(CRASH_CREATE_DIRS);
 		r = rows_insert(e->db, c, err);
+	}
+	if (r >= 0) {
+		r = volumes_make(e, c->spec, err);
+		if (r < 0 &&
+		    (volumes_remove(e, c, NULL) < 0 || rows_delete(e->db, c->id, NULL) < 0))
+			log_warn("undo create of container '%s'", c->id);
 	}
 	if (r < 0) {
 		undo(e, c);

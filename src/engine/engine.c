@@ -256,6 +256,8 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	(void)pthread_mutex_init(&e->releases.lock, NULL);
 	(void)pthread_cond_init(&e->releases.changed, NULL);
 	(void)pthread_mutex_init(&e->names_lock, NULL);
+	(void)pthread_mutex_init(&e->volumes_lock, NULL);
+	(void)pthread_mutex_init(&e->populate_lock, NULL);
 	autoerror struct error warning = {0};
 	int r;
 
@@ -315,6 +317,9 @@ struct engine *engine_close(struct engine *e)
 	(void)pthread_cond_destroy(&e->releases.changed);
 	(void)pthread_mutex_destroy(&e->names_lock);
 	remap_done(&e->remap);
+	(void)pthread_mutex_destroy(&e->volumes_lock);
+	(void)pthread_mutex_destroy(&e->populate_lock);
+	volumes_done(&e->volumes);
 	free(e);
 	return NULL;
 }

@@ -17,6 +17,7 @@
 #include "network/network.h"
 #include "store/db.h"
 #include "store/store.h"
+#include "volume/volume.h"
 
 struct operation;
 struct shim_client;
@@ -109,6 +110,9 @@ struct engine {
 		pthread_cond_t changed;
 		uint64_t count;
 	} releases;
+	struct volumes volumes;
+	/* engine/volume*.c; never taken by the loop while it runs */
+	pthread_mutex_t volumes_lock, populate_lock;
 	pthread_mutex_t names_lock; /* engine/resolver.c; never taken by the loop while it runs */
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
 	bool opened;                         /* the loop's thread is at work (or about to be) */

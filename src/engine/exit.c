@@ -23,6 +23,7 @@
 #include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
+#include "engine/volume.h"
 
 #define EXIT_JSON_MAX   65536 /* bytes */
 #define UNLINK_DELAY_MS 50
@@ -271,6 +272,7 @@ void exit_clean_runtime(struct engine *e, const char *id)
 	    cgroup_destroy(cg, &err) < 0)
 		log_warn("remove cgroup of container '%s': %s", id, error_msg(&err));
 	error_done(&err);
+	volume_places_clean(e, id);
 	if (file_remove_tree(e->exec_fd, dir, &err) < 0)
 		log_warn("remove runtime directory of container '%s': %s", id, error_msg(&err));
 }
@@ -399,6 +401,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	engine_call(e, due_on_loop, &call);
 	recorded = record(e, c, &info, &call.plan) >= 0;
 	engine_call(e, exited_on_loop, &call);
+	volumes_unmount(e, c);
 	crash_point(CRASH_EXIT_RECORDED);
 	if (recorded && call.plan.remove) {
 		crash_point(CRASH_REMOVE_BEGIN);

@@ -147,14 +147,14 @@ static const char *joined_path(const struct launch *l, enum shim_join which)
 	return l->join_fds[which] >= 0 ? paths[which] : NULL;
 }
 
-static int generate_spec(const struct launch *l, struct strbuf *out, struct error *err)
+static int generate_spec(struct launch *l, struct strbuf *out, struct error *err)
 {
 	static const char *const names[] = {"hosts", "resolv.conf", "hostname"};
 	static const char *const targets[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
 	const struct container *c = l->container;
 	const struct remap *remap = remap_of(l);
 	autostrv struct strv dirs = {0};
-	autovolumes struct volume_binds volumes = {0};
+	struct volume_binds *binds = &l->binds;
 	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
 	struct oci_spec_args args = {
 		.container = c,
@@ -173,16 +173,16 @@ static int generate_spec(const struct launch *l, struct strbuf *out, struct erro
 	for (size_t i = 0; i < l->snap.lower.n; i++)
 		strv_add(&dirs, l->snap.lower.v[i]);
 	args.rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
-	r = volumes_prepare(l->engine, c, &args.rootfs, &volumes, err);
-	r = r < 0 ? r : security_label_volumes(l->engine, c, &volumes, err);
+	r = volumes_prepare(l->engine, c, &args.rootfs, binds, err);
+	r = r < 0 ? r : security_label_volumes(l->engine, c, binds, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		paths[i] = xasprintf("%s/%s", l->files_dir, names[i]);
-		volume_binds_add(&volumes, paths[i], targets[i], c->spec->host.readonly_rootfs);
+		volume_binds_add(binds, paths[i], targets[i], c->spec->host.readonly_rootfs);
 	}
-	args.binds = volumes.v;
-	args.bind_count = volumes.n;
+	args.binds = binds->v;
+	args.bind_count = binds->n;
 	if (c->spec->host.init && *c->spec->host.init && !args.init_path)
 		return error_set(err, ERROR_UNAVAILABLE, 0,
 				 "HostConfig.Init: vessel-init is not installed");
@@ -219,7 +219,7 @@ static void write_shim_cgroup(const struct launch *l, struct json_writer *w)
 	}
 }
 
-static int write_config(const struct launch *l, const char *runtime_dir, struct strbuf *out,
+static int write_config(struct launch *l, const char *runtime_dir, struct strbuf *out,
 			struct error *err)
 {
 	const struct engine *e = l->engine;
@@ -416,6 +416,7 @@ void launch_done(struct launch *l)
 	store_snapshot_done(&l->snap);
 	port_bindings_done(&l->ports);
 	remap_done(&l->joined);
+	volume_binds_done(&l->binds);
 	fd_close(&l->lock_fd);
 	fd_close(&l->pidfd);
 	for (int i = 0; i < SHIM_JOIN_COUNT; i++)

@@ -130,10 +130,7 @@ static int add_binds(const struct container_spec *s, struct mounts *list, const 
 		if (r < 0)
 			return r;
 		if (b.is_volume)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "HostConfig.Binds: '%s': named volumes are not "
-					 "implemented",
-					 s->host.binds.v[i]);
+			continue; /* among args->binds */
 		if (stat(b.source, &st) < 0 && errno == ENOENT) {
 			r = file_mkdir_p(AT_FDCWD, b.source, 0755, err);
 			if (r < 0)
@@ -214,7 +211,7 @@ static int add_mounts(const struct host_config *h, struct mounts *list, const ch
 			r = add_bind_mount(&v[i], list, writable, err);
 		else if (str_eq(v[i].type, "tmpfs"))
 			add_tmpfs_mount(&v[i], list);
-		else
+		else if (!str_eq(v[i].type, "volume")) /* those are among args->binds */
 			r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				      "HostConfig.Mounts: type '%s' is not implemented", v[i].type);
 		if (r < 0)
@@ -282,8 +279,9 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 	first = list.n;
 	for (size_t i = 0; i < args->bind_count; i++)
 		add_options(add(&list, args->binds[i].destination, NULL, args->binds[i].source,
-				args->binds[i].read_only ? "rbind,ro,rprivate" : "rbind,rprivate"),
-			    args->remap ? "idmap" : "rw");
+				args->binds[i].read_only ? "rbind,ro,rro,rprivate"
+							 : "rbind,rw,rprivate"),
+			    args->remap ? "idmap" : "");
 	if (s->host.init && *s->host.init && args->init_path)
 		add(&list, "/sbin/docker-init", NULL, args->init_path, "bind,ro,rprivate");
 	r = add_binds(s, &list, writable, err);

@@ -17,6 +17,7 @@ struct remap;
 struct oci_bind { /* a mount that the engine itself adds: /etc/hosts, a volume */
 	const char *source, *destination; /* absolute */
 	bool read_only;
+	bool is_volume;
 };
 
 struct oci_spec_args {

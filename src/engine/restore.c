@@ -25,6 +25,7 @@
 #include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
+#include "engine/volume_priv.h"
 
 #define RESTORE_ANSWER_MS 5000 /* for a shim to tell its state */
 #define RESTORE_GONE_S    10   /* for a shim without a listening socket to end */
@@ -186,6 +187,7 @@ static struct container *container_of_row(struct engine *e, struct row_container
 	c->rt->starting_at = row->s.starting_at;
 	c->rt->stopped_by_user = row->s.stopped_by_user;
 	container_fill_defaults(c);
+	volumes_resolve_own(e, c->id, c->spec);
 	if (str_eq(c->spec->host.log.type, "json-file")) {
 		free(c->log_path);
 		c->log_path = xasprintf("%s/%s-json.log", c->state_dir, c->id);
@@ -583,6 +585,8 @@ int restore_containers(struct engine *e, struct error *err)
 	struct restore rs = {.e = e};
 	int r = rows_load(e->db, &rs.rows, err);
 
+	if (r >= 0)
+		volumes_restore(e, &rs.rows.volumes);
 	rs.v = xnew0n(struct container_found, rs.rows.container_count + 1);
 	for (size_t i = 0; r >= 0 && i < rs.rows.container_count; i++) {
 		struct container *c = container_of_row(e, &rs.rows.containers[i]);

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "engine/engine_priv.h"
 #include "network/network.h"
+#include "volume/volume.h"
 
 #define ROW_DOC_MAX ((size_t)8 << 20) /* bytes of a JSON document in a row */
 
@@ -29,6 +30,7 @@ static const char *const migrations[] = {
 	"CREATE INDEX execs_by_container ON execs(container_id);",
 	"ALTER TABLE containers ADD COLUMN process_label TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE containers ADD COLUMN mount_label TEXT NOT NULL DEFAULT '';",
+	"CREATE TABLE volumes(name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 int rows_migrate(struct db *db, struct error *err)
@@ -151,6 +153,9 @@ static int load_job(struct db_tx *tx, void *data, struct error *err)
 	r = r < 0 ? r : db_query(tx, &st, err, "SELECT doc FROM networks", "");
 	while (r >= 0 && (r = db_step(st, err)) > 0)
 		strv_add_take(&rows->networks, copy_text(st, 0));
+	r = r < 0 ? r : db_query(tx, &st, err, "SELECT doc FROM volumes", "");
+	while (r >= 0 && (r = db_step(st, err)) > 0)
+		strv_add_take(&rows->volumes, copy_text(st, 0));
 	return r;
 }
 
@@ -184,6 +189,7 @@ void rows_done(struct rows *r)
 	free(r->endpoints);
 	free(r->execs);
 	strv_done(&r->networks);
+	strv_done(&r->volumes);
 	*r = (struct rows){0};
 }
 
@@ -460,4 +466,40 @@ int rows_save_spec(struct db *db, const char *id, const char *doc, struct error 
 	struct id_call call = {id, doc};
 
 	return db_run(db, save_spec_job, &call, DB_NORMAL, err);
+}
+
+static int save_volume_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct id_call *call = data;
+
+	return db_exec(tx, err, "INSERT OR REPLACE INTO volumes(name, doc) VALUES(?, ?)", "ss",
+		       call->id, call->value);
+}
+
+int rows_save_volume(struct db *db, const struct volume *v, bool sync, struct error *err)
+{
+	autostrbuf struct strbuf doc = STRBUF_INIT(ROW_DOC_MAX);
+	struct id_call call = {.id = v->name};
+	struct json_writer w;
+
+	json_writer_init(&w, &doc);
+	volume_encode(&w, v);
+	if (strbuf_error(&doc) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "volume's labels and options");
+	call.value = doc.s;
+	return db_run(db, save_volume_job, &call, sync ? DB_FULL : DB_NORMAL, err);
+}
+
+static int delete_volume_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct id_call *call = data;
+
+	return db_exec(tx, err, "DELETE FROM volumes WHERE name = ?", "s", call->id);
+}
+
+int rows_delete_volume(struct db *db, const char *name, struct error *err)
+{
+	struct id_call call = {.id = name};
+
+	return db_run(db, delete_volume_job, &call, DB_NORMAL, err);
 }

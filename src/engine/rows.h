@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "engine/container.h"
 #include "store/db.h"
+#include "volume/volume.h"
 
 int rows_migrate(struct db *db, struct error *err);
 
@@ -49,6 +50,7 @@ struct rows {
 	struct row_exec *execs;
 	size_t exec_count, exec_cap;
 	struct strv networks; /* network_encode */
+	struct strv volumes;  /* volume_encode */
 };
 /* [worker, or before the loop] */
 int rows_load(struct db *db, struct rows *ret, struct error *err);
@@ -77,6 +79,9 @@ int rows_insert_exec(struct db *db, const struct row_exec *x, struct error *err)
 /* [loop] */
 void rows_post_exec(struct db *db, const struct exec *x);
 void rows_post_exec_delete(struct db *db, const struct exec *x);
+/* sync: durable when it returns; else with the next commit that is. */
+int rows_save_volume(struct db *db, const struct volume *v, bool sync, struct error *err);
+int rows_delete_volume(struct db *db, const char *name, struct error *err);
 int rows_delete_network(struct db *db, const char *id, struct error *err);
 /* The configuration's document (container_spec_write). */
 int rows_save_spec(struct db *db, const char *id, const char *doc, struct error *err);

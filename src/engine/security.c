@@ -191,7 +191,8 @@ int security_label_volumes(const struct engine *e, const struct container *c,
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && labels && i < volumes->n; i++)
-		r = label_relabel(volumes->v[i].source, labels->mount, true, err);
+		if (volumes->v[i].is_volume)
+			r = label_relabel(volumes->v[i].source, labels->mount, true, err);
 	return r;
 }
 

@@ -1,327 +1,297 @@
-/* engine/volume.c - anonymous volumes: what an image's VOLUME asks for.
- *
- * The image's content is copied without mounting anything: the layers are gone through from the
- * bottom to the writable directory, each adding to and taking from what is there, as overlayfs would
- * show it (Documentation/filesystems/overlayfs.rst: whiteouts are 0:0 character devices, a directory
- * with trusted.overlay.opaque "y" hides what is below).
- */
+/* engine/volume.c - volumes: made, removed, found again. */
 #include "engine/volume.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "engine/engine_priv.h"
+#include "engine/rows.h"
+#include "engine/volume_priv.h"
 
-#define VOLUME_DEPTH_MAX 64              /* directories below a volume's root that are copied */
-#define VOLUME_XATTR_MAX 65536           /* bytes, names and a value (xattr(7)) */
-#define VOLUME_COPY_SIZE ((size_t)65536) /* bytes at a time */
+/* ---- looking [loop] --------------------------------------------------------------------------- */
 
-void volume_binds_add(struct volume_binds *b, const char *source, const char *destination,
-		      bool read_only)
+const struct volumes *engine_volumes(struct engine *e)
 {
-	xgrow(b->v, b->n, b->cap);
-	b->v[b->n++] = (struct oci_bind){xstrdup(source), xstrdup(destination), read_only};
+	return &e->volumes;
 }
 
-void volume_binds_done(struct volume_binds *b)
+int engine_volume_get(struct engine *e, const char *name, const struct volume **ret,
+		      struct error *err)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		free((char *)(uintptr_t)b->v[i].source);
-		free((char *)(uintptr_t)b->v[i].destination);
-	}
-	free(b->v);
-	*b = (struct volume_binds){0};
+	*ret = volumes_find(&e->volumes, name);
+	return *ret ? 0 : error_set(err, ERROR_NOT_FOUND, 0, "get %s: no such volume", name);
 }
 
-void volume_name(const char *container_id, const char *destination, char ret[static 65])
+static bool mounts(const struct container *c, const char *name)
 {
-	autofree char *text = xasprintf("%s:%s", container_id, destination);
-	char digest[DIGEST_STRING_SIZE];
-
-	sha256_of(text, strlen(text), digest);
-	(void)str_copy(ret, 65, digest_hex(digest));
-}
-
-bool volume_is_replaced(const struct container_spec *s, const char *destination)
-{
-	autoarena struct arena *a = arena_new();
-	const struct config_mount *mounts = s->host.mounts.v;
-
-	for (size_t i = 0; i < s->host.mounts.n; i++)
-		if (str_eq(mounts[i].target, destination))
+	for (size_t i = 0; i < c->spec->point_count; i++)
+		if (str_eq(c->spec->points[i].volume, name))
 			return true;
-	for (size_t i = 0; i < s->host.tmpfs.n; i++)
-		if (str_eq(s->host.tmpfs.keys[i], destination))
-			return true;
-	for (size_t i = 0; i < s->host.binds.n; i++) {
-		struct config_bind b;
-
-		if (config_bind_parse(a, s->host.binds.v[i], &b, NULL) >= 0 &&
-		    str_eq(b.target, destination))
-			return true;
-	}
 	return false;
 }
 
-/* ---- copying --------------------------------------------------------------------------------- */
-
-static int copy_data(int from, int to)
+const struct container *engine_volume_user(struct engine *e, const char *name, size_t i)
 {
-	autofree char *buf = xcalloc(VOLUME_COPY_SIZE, 1);
-
-	for (;;) {
-		ssize_t n = read(from, buf, VOLUME_COPY_SIZE);
-		int r;
-
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno == EINTR)
-			continue;
-		r = n < 0 ? -errno : fd_write_full(to, buf, (size_t)n);
-		if (r < 0)
-			return r;
-	}
+	for (size_t k = 0; k < e->container_count; k++)
+		if (mounts(e->containers[k], name) && i-- == 0)
+			return e->containers[k];
+	return NULL;
 }
 
-/* All but overlayfs' own, which would mean something else elsewhere. */
-static int copy_xattrs(int from, int to)
+static void emit(struct engine *e, const struct volume *v, const char *action)
 {
-	autofree char *names = xcalloc(VOLUME_XATTR_MAX, 1), *value = xcalloc(VOLUME_XATTR_MAX, 1);
-	ssize_t len = flistxattr(from, names, VOLUME_XATTR_MAX);
+	struct event_attr attr = {"driver", VOLUME_DRIVER};
 
-	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(names + at) + 1) {
-		const char *name = names + at;
-		ssize_t n;
+	event_emit(e->events, &(struct event){.type = "volume",
+					      .action = action,
+					      .id = v->name,
+					      .attrs = &attr,
+					      .attr_count = 1});
+}
 
-		if (str_has_prefix(name, "trusted.overlay."))
-			continue;
-		n = fgetxattr(from, name, value, VOLUME_XATTR_MAX);
-		if (n >= 0 && fsetxattr(to, name, value, (size_t)n, 0) < 0 && errno != EOPNOTSUPP &&
-		    errno != EPERM)
-			return -errno;
+/* ---- create ------------------------------------------------------------------------------------ */
+
+struct volume_call {
+	struct engine *e;
+	const char *name;
+	const struct container *except; /* its use does not count */
+	struct volume *v;
+	bool found;
+	struct error *err;
+	int r;
+};
+
+static void find_on_loop(void *data)
+{
+	struct volume_call *call = data;
+
+	call->v = volumes_find(&call->e->volumes, call->name);
+	call->found = call->v != NULL;
+}
+
+static void add_on_loop(void *data)
+{
+	struct volume_call *call = data;
+
+	volumes_add(&call->e->volumes, call->v);
+	emit(call->e, call->v, "create");
+}
+
+static int read_map(const struct json *from, const char *what, struct volume_map *m,
+		    struct error *err)
+{
+	const struct json *v;
+	const char *key;
+
+	json_object_foreach(key, v, from) {
+		if (!json_string(v))
+			return error_set(err, ERROR_INVALID, 0, "%s.%s: expected a string", what,
+					 key);
+		volume_map_add(m, key, json_string(v));
 	}
 	return 0;
 }
 
-static int copy_meta(int from, int to, const struct stat *st)
+static int read_request(const struct volume_request *q, const char *name, struct volume *v,
+			struct error *err)
 {
-	const struct timespec times[] = {st->st_atim, st->st_mtim};
-	int r;
+	int r = volume_name_check(name, err);
 
-	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
-		return -errno;
-	r = copy_xattrs(from, to); /* after chown, which clears capabilities */
-	if (r >= 0 && futimens(to, times) < 0)
-		r = -errno;
-	return r;
+	v->name = xstrdup(name);
+	v->created_ns = clock_realtime_ns();
+	r = r < 0 ? r : read_map(q->labels, "Labels", &v->labels, err);
+	r = r < 0 ? r : read_map(q->options, "DriverOpts", &v->options, err);
+	if (str_empty(q->name) && !volume_is_anonymous(v))
+		volume_map_add(&v->labels, VOLUME_ANONYMOUS_LABEL, "");
+	return r < 0 ? r : volume_options_check(&v->options, err);
 }
 
-static int copy_file(int from_dir, int to_dir, const char *name, const struct stat *st)
+/* sync: durable at once; else with the container's row that follows.  Those that create and remove take
+ * turns; the loop never does, so it may be asked meanwhile. */
+static int ensure(struct engine *e, const struct volume_request *q, const char *name, bool sync,
+		  struct error *err)
 {
-	autoclose int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	autoclose int to =
-		openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r;
+	struct volume_call call = {.e = e, .name = name};
+	struct volume *v = xnew0(struct volume);
+	int r = read_request(q, name, v, err);
 
-	if (from < 0 || to < 0)
-		return -errno;
-	r = copy_data(from, to);
-	return r < 0 ? r : copy_meta(from, to, st);
-}
-
-static int copy_special(int from_dir, int to_dir, const char *name, const struct stat *st)
-{
-	const struct timespec times[] = {st->st_atim, st->st_mtim};
-	char target[4096];
-	ssize_t n;
-	int r;
-
-	if (S_ISLNK(st->st_mode)) {
-		n = readlinkat(from_dir, name, target, sizeof(target) - 1);
-		if (n < 0)
-			return -errno;
-		target[n] = '\0';
-		r = symlinkat(target, to_dir, name);
+	if (r < 0) {
+		(void)volume_free(v);
+		return r;
+	}
+	(void)pthread_mutex_lock(&e->volumes_lock);
+	engine_call(e, find_on_loop, &call);
+	if (call.found) {
+		r = volume_make_dir(e->data_fd, name, false, err);
+		(void)volume_free(v);
 	} else {
-		r = mknodat(to_dir, name, st->st_mode, st->st_rdev);
-		if (r >= 0)
-			r = fchmodat(to_dir, name, st->st_mode & 07777, 0);
+		r = rows_save_volume(e->db, v, sync, err);
+		r = r < 0 ? r : volume_make_dir(e->data_fd, name, sync, err);
+		if (r >= 0) {
+			call.v = v;
+			engine_call(e, add_on_loop, &call);
+		} else {
+			(void)rows_delete_volume(e->db, name, NULL); /* it says so itself */
+			(void)volume_free(v);
+		}
 	}
-	if (r < 0 || fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return 0;
+	(void)pthread_mutex_unlock(&e->volumes_lock);
+	return r;
 }
 
-static int merge_dir(int from, int to, unsigned depth);
-
-static int merge_subdir(int from_dir, int to_dir, const char *name, unsigned depth)
+int engine_volume_create(struct engine *e, const struct volume_request *q, char **ret_name,
+			 struct error *err)
 {
-	autoclose int from =
-		openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	autoclose int to = -EBADF;
-	struct stat st;
-
-	if (from < 0)
-		return -errno;
-	if (fstatat(to_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) &&
-	    unlinkat(to_dir, name, 0) < 0)
-		return -errno;
-	if (mkdirat(to_dir, name, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return to < 0 ? -errno : merge_dir(from, to, depth);
-}
-
-static int merge_entry(int from, int to, const char *name, unsigned depth)
-{
-	struct stat st;
+	char id[65];
+	const char *name = q->name;
 	int r;
 
-	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return depth < VOLUME_DEPTH_MAX ? merge_subdir(from, to, name, depth + 1) : -ELOOP;
-	r = file_remove_tree(to, name, NULL);
-	if (r < 0 || (S_ISCHR(st.st_mode) && st.st_rdev == 0))
-		return r; /* a whiteout only takes away */
-	if (S_ISREG(st.st_mode))
-		return copy_file(from, to, name, &st);
-	return S_ISSOCK(st.st_mode) ? 0 : copy_special(from, to, name, &st);
-}
-
-/* Names first: the directory that is emptied or filled is not the one that is read. */
-static int for_each_name(int fd, int (*fn)(int fd, int to, const char *name, unsigned depth),
-			 int to, unsigned depth)
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-	const struct dirent *entry;
-	int r = 0;
-
-	if (!dir) {
-		r = -errno;
-		if (copy >= 0)
-			(void)close(copy);
-		return r;
+	if (str_empty(name)) {
+		engine_new_id(id);
+		name = id;
 	}
-	while (r >= 0 && (entry = readdir(dir)))
-		if (!str_eq(entry->d_name, ".") && !str_eq(entry->d_name, ".."))
-			r = fn(fd, to, entry->d_name, depth);
-	(void)closedir(dir);
+	r = ensure(e, q, name, true, err);
+	if (r >= 0)
+		*ret_name = xstrdup(name);
 	return r;
 }
 
-static int remove_name(int fd, int to, const char *name, unsigned depth)
+/* ---- remove ------------------------------------------------------------------------------------ */
+
+static void begin_remove_on_loop(void *data)
 {
-	(void)to;
-	(void)depth;
-	return file_remove_tree(fd, name, NULL);
-}
+	struct volume_call *call = data;
+	autostrbuf struct strbuf ids = STRBUF_INIT(1 << 20);
 
-static int merge_dir(int from, int to, unsigned depth)
-{
-	struct stat st;
-	char opaque[2] = "";
-	int r = 0;
-
-	if (fgetxattr(from, "trusted.overlay.opaque", opaque, 1) == 1 && opaque[0] == 'y')
-		r = for_each_name(to, remove_name, -EBADF, 0);
-	r = r < 0 ? r : for_each_name(from, merge_entry, to, depth);
-	if (r < 0 || fstat(from, &st) < 0)
-		return r < 0 ? r : -errno;
-	return copy_meta(from, to, &st);
-}
-
-static int copy_up(const struct rootfs_dirs *rootfs, const char *path, int to, struct error *err)
-{
-	for (size_t i = rootfs->n; i-- > 0;) {
-		autoclose int root = open(rootfs->v[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		autoclose int from =
-			root < 0 ? root : rootfs_open_in(root, path, O_RDONLY | O_DIRECTORY);
-		int r = from < 0 ? 0 : merge_dir(from, to, 0);
-
-		if (r < 0)
-			return error_set(err, ERROR_INTERNAL, -r,
-					 "copy the image's '%s' into a volume", path);
+	call->v = volumes_find(&call->e->volumes, call->name);
+	if (!call->v) {
+		call->r = error_set(call->err, ERROR_NOT_FOUND, 0, "get %s: no such volume",
+				    call->name);
+		return;
 	}
-	return 0;
-}
+	for (size_t i = 0;; i++) {
+		const struct container *c = engine_volume_user(call->e, call->name, i);
 
-/* ---- volumes --------------------------------------------------------------------------------- */
-
-static int make_volume(struct engine *e, const char *name, const char *path,
-		       const struct rootfs_dirs *rootfs, struct error *err)
-{
-	autofree char *tmp = xasprintf("tmp/volume-%s", name);
-	autofree char *tmp_data = xasprintf("%s/_data", tmp);
-	autofree char *final = xasprintf("volumes/%s", name);
-	autoclose int data = -EBADF;
-	int r = file_remove_tree(e->data_fd, tmp, err);
-
-	r = r < 0 ? r : file_mkdir_p(e->data_fd, tmp_data, 0755, err);
-	if (r < 0)
-		return r;
-	data = openat(e->data_fd, tmp_data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (data < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open new volume '%s'", name);
-	r = copy_up(rootfs, path, data, err);
-	if (r >= 0 && renameat(e->data_fd, tmp, e->data_fd, final) < 0)
-		r = error_set(err, ERROR_INTERNAL, errno, "move volume '%s' into place", name);
-	if (r < 0)
-		(void)file_remove_tree(e->data_fd, tmp, NULL);
-	return r;
-}
-
-int volumes_prepare(struct engine *e, const struct container *c, const struct rootfs_dirs *rootfs,
-		    struct volume_binds *ret, struct error *err)
-{
-	const struct json *wanted = c->spec->config.volumes;
-
-	for (size_t i = 0; i < json_count(wanted); i++) {
-		const char *path = json_key_at(wanted, i);
-		autofree char *source = NULL;
-		char name[65];
-
-		if (path[0] != '/' || volume_is_replaced(c->spec, path))
-			continue;
-		volume_name(c->id, path, name);
-		source = xasprintf("%s/volumes/%s/_data", e->data_root, name);
-		if (access(source, F_OK) < 0) {
-			int r = make_volume(e, name, path, rootfs, err);
-
-			if (r < 0)
-				return r;
-		}
-		volume_binds_add(ret, source, path, false);
+		if (!c)
+			break;
+		if (c != call->except)
+			strbuf_addf(&ids, "%s%s", ids.len > 0 ? ", " : "", c->id);
 	}
-	return 0;
+	if (ids.len > 0)
+		call->r = error_set(call->err, ERROR_CONFLICT, 0,
+				    "remove %s: volume is in use - [%s]", call->name, ids.s);
+}
+
+static void removed_on_loop(void *data)
+{
+	struct volume_call *call = data;
+
+	emit(call->e, call->v, "destroy");
+	volumes_drop(&call->e->volumes, call->v);
+}
+
+static int remove_volume(struct engine *e, const char *name, const struct container *except,
+			 struct error *err)
+{
+	struct volume_call call = {.e = e, .name = name, .except = except, .err = err};
+	autofree char *dir = xasprintf("%s/volumes/%s/_data", e->data_root, name);
+	autofree char *tmp = NULL;
+	int r;
+
+	(void)pthread_mutex_lock(&e->volumes_lock);
+	engine_call(e, begin_remove_on_loop, &call);
+	r = call.r;
+	if (r >= 0 && volume_is_mounted(call.v))
+		r = volume_unmount(dir, err);
+	r = r < 0 ? r : volume_bury_dir(e->data_fd, name, &tmp, err);
+	r = r < 0 ? r : rows_delete_volume(e->db, name, err);
+	if (r >= 0)
+		engine_call(e, removed_on_loop, &call);
+	(void)pthread_mutex_unlock(&e->volumes_lock);
+	/* What is in it may be much: others need not wait for that. */
+	return r < 0 || !tmp ? r : file_remove_tree(e->data_fd, tmp, err);
+}
+
+int engine_volume_remove(struct engine *e, const char *name, struct error *err)
+{
+	return remove_volume(e, name, NULL, err);
 }
 
 int volumes_remove(struct engine *e, const struct container *c, struct error *err)
 {
-	const struct json *wanted = c->spec->config.volumes;
-
-	for (size_t i = 0; i < json_count(wanted); i++) {
-		const char *path = json_key_at(wanted, i);
-		autofree char *dir = NULL;
-		char name[65];
+	for (size_t i = 0; i < c->spec->point_count; i++) {
+		const struct config_point *p = &c->spec->points[i];
+		autoerror struct error why = {0};
 		int r;
 
-		volume_name(c->id, path, name);
-		dir = xasprintf("volumes/%s", name);
-		r = file_remove_tree(e->data_fd, dir, err);
-		if (r < 0)
-			return error_wrap(err, r, "remove volume '%s'", name);
+		if (!p->anonymous || p->inherited)
+			continue;
+		r = remove_volume(e, p->volume, c, &why);
+		if (r < 0 && why.kind != ERROR_NOT_FOUND && why.kind != ERROR_CONFLICT)
+			return error_move(err, &why, r);
 	}
 	return 0;
+}
+
+/* ---- after a restart --------------------------------------------------------------------------- */
+
+/* A directory that no row knows: from before there were rows, or from a database that was lost. */
+static void adopt(struct engine *e, int dir_fd, const char *name)
+{
+	struct volume *v;
+	struct stat st;
+
+	if (volumes_find(&e->volumes, name) || volume_name_check(name, NULL) < 0 ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	v = xnew0(struct volume);
+	v->name = xstrdup(name);
+	v->created_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+	if (strlen(name) == 64 && str_is_hex(name, 64))
+		volume_map_add(&v->labels, VOLUME_ANONYMOUS_LABEL, "");
+	if (rows_save_volume(e->db, v, false, NULL) < 0)
+		log_error("volume '%s' has no row", name);
+	volumes_add(&e->volumes, v);
+}
+
+void volumes_restore(struct engine *e, const struct strv *rows)
+{
+	int fd = openat(e->data_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		autoarena struct arena *a = arena_new();
+		autoerror struct error err = {0};
+		const struct json *doc;
+		struct volume *v;
+
+		if (json_parse(a, rows->v[i], strlen(rows->v[i]), &doc, &err) < 0 ||
+		    volume_decode(doc, &v, &err) < 0)
+			log_error("a stored volume is left alone: %s", error_msg(&err));
+		else
+			volumes_add(&e->volumes, v);
+	}
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			adopt(e, fd, entry->d_name);
+	if (dir)
+		(void)closedir(dir);
+	else if (fd >= 0)
+		(void)close(fd);
+}
+
+/* ---- for containers ---------------------------------------------------------------------------- */
+
+int volume_ensure(struct engine *e, const struct volume_request *q, const char *name,
+		  struct error *err)
+{
+	return ensure(e, q, name, false, err);
 }
