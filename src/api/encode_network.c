@@ -129,7 +129,7 @@ void encode_mac(struct json_writer *w, const struct network_endpoint *ep)
 static void write_endpoint(const struct encode_args *a, const struct container *c,
 			   const struct config_endpoint *asked, struct json_writer *w)
 {
-	const struct network *net = network_find(engine_network(a->engine), asked->network);
+	const struct network *net = network_find_exact(engine_network(a->engine), asked->network);
 	const struct network_endpoint *ep =
 		net && encode_is_up(c) ? endpoints_find(c, net->id) : NULL;
 	bool names = net && network_has_names(net);

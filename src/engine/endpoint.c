@@ -22,7 +22,12 @@ void endpoints_normalize(struct engine *e, struct container_spec *s)
 	struct config_endpoint *all;
 	size_t first;
 
-	for (size_t i = 0; i < s->endpoint_count; i++) {
+	const struct network *of_mode;
+
+	/* Later the beginning of an id may be that of another network. */
+	of_mode = s->endpoints_settled ? network_find_exact(e->network, mode)
+				       : network_find(e->network, mode);
+	for (size_t i = 0; !s->endpoints_settled && i < s->endpoint_count; i++) {
 		const struct network *net = network_find(e->network, s->endpoints[i].network);
 
 		if (net && !str_eq(net->name, s->endpoints[i].network))
@@ -30,8 +35,8 @@ void endpoints_normalize(struct engine *e, struct container_spec *s)
 	}
 	if (config_mode_container(mode))
 		return;
-	if (network_find(e->network, mode))
-		mode = network_find(e->network, mode)->name;
+	if (of_mode)
+		mode = of_mode->name;
 	for (first = 0; first < s->endpoint_count; first++)
 		if (str_eq(s->endpoints[first].network, mode))
 			break;
@@ -51,7 +56,7 @@ const struct config_endpoint *endpoints_config(struct engine *e, const struct co
 					       const char *network_id)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++) {
-		const struct network *net = network_find(e->network, s->endpoints[i].network);
+		const struct network *net = network_find_exact(e->network, s->endpoints[i].network);
 
 		if (net && str_eq(net->id, network_id))
 			return &s->endpoints[i];
@@ -118,7 +123,7 @@ static void choose_link(const struct container *c, char ret[static NETWORK_LINK_
 int endpoints_lease_one(struct engine *e, struct container *c, const struct config_endpoint *want,
 			struct error *err)
 {
-	struct network *net = network_find(e->network, want->network);
+	struct network *net = network_find_exact(e->network, want->network);
 	char link[NETWORK_LINK_SIZE];
 	struct network_endpoint_request request = {
 		.container_id = c->id, .mac = want->mac_address, .link = link};

@@ -172,18 +172,24 @@ struct network_entry *network_entry_find(const struct network_manager *nm, const
 	return NULL;
 }
 
-struct network *network_find(const struct network_manager *nm, const char *id_or_name)
+struct network *network_find_exact(const struct network_manager *nm, const char *id_or_name)
 {
 	struct network_entry *e = network_entry_find(nm, id_or_name);
-	struct network *found = NULL;
 
 	if (e)
 		return &e->net;
 	for (size_t i = 0; i < nm->n; i++)
 		if (strcmp(nm->entries[i]->net.name, id_or_name) == 0)
 			return &nm->entries[i]->net;
-	if (str_empty(id_or_name))
-		return NULL;
+	return NULL;
+}
+
+struct network *network_find(const struct network_manager *nm, const char *id_or_name)
+{
+	struct network *found = network_find_exact(nm, id_or_name);
+
+	if (found || str_empty(id_or_name))
+		return found;
 	for (size_t i = 0; i < nm->n; i++) {
 		if (!str_has_prefix(nm->entries[i]->net.id, id_or_name))
 			continue;

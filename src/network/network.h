@@ -107,6 +107,8 @@ DEFINE_CLEANUP(struct network_manager, network_close);
 
 /* Known networks.  find: by id, name, or unique id prefix; NULL if none. */
 struct network *network_find(const struct network_manager *nm, const char *id_or_name);
+/* By full id or name: for what was resolved before and may be gone. */
+struct network *network_find_exact(const struct network_manager *nm, const char *id_or_name);
 size_t network_count(const struct network_manager *nm);
 struct network *network_at(const struct network_manager *nm, size_t i); /* order of creation */
 
