@@ -141,7 +141,16 @@ int ns_new_user(int proc_fd, const struct ns_mapping *uids, size_t n_uids,
 	return r < 0 ? r : fd;
 }
 
-int ns_unshare_time(int proc_fd, const struct ns_clock_offset *monotonic,
+static int write_offset(int proc_fd, int offsets_fd, const char *text, struct error *err)
+{
+	if (offsets_fd < 0)
+		return procfs_write(proc_fd, "self/timens_offsets", text, err);
+	return write(offsets_fd, text, strlen(text)) < 0
+		       ? error_set(err, ERROR_INTERNAL, errno, "write '%s' as time offset", text)
+		       : 0;
+}
+
+int ns_unshare_time(int proc_fd, int offsets_fd, const struct ns_clock_offset *monotonic,
 		    const struct ns_clock_offset *boottime, struct error *err)
 {
 	const struct {
@@ -160,7 +169,7 @@ int ns_unshare_time(int proc_fd, const struct ns_clock_offset *monotonic,
 			continue;
 		(void)snprintf(text, sizeof(text), "%s %" PRId64 " %" PRIu32 "\n", offsets[i].clock,
 			       offsets[i].offset->secs, offsets[i].offset->nanosecs);
-		r = procfs_write(proc_fd, "self/timens_offsets", text, err);
+		r = write_offset(proc_fd, offsets_fd, text, err);
 		if (r < 0)
 			return r;
 	}

@@ -35,7 +35,8 @@ struct ns_clock_offset {
 	int64_t secs;
 	uint32_t nanosecs;
 };
-int ns_unshare_time(int proc_fd, const struct ns_clock_offset *monotonic,
+/* offsets_fd: /proc/PID/timens_offsets of the process, opened for it by who may, or -EBADF. */
+int ns_unshare_time(int proc_fd, int offsets_fd, const struct ns_clock_offset *monotonic,
 		    const struct ns_clock_offset *boottime, struct error *err);
 /* Set the calling process's loopback interface up. */
 int ns_loopback_up(struct error *err);

@@ -298,6 +298,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
 			    .prepared_root_fd = -EBADF,
+			    .time_offsets_fd = -EBADF,
 			    .place_fd = -EBADF,
 			    .root_fd = -EBADF,
 			    .devpts_fd = -EBADF,
@@ -338,16 +339,36 @@ static int prepare(struct creation *cr, struct error *err)
 	return 0;
 }
 
+/* In a user namespace the process may not open this file of its own, not being dumpable. */
+static bool needs_time_offsets(const struct oci_linux *l)
+{
+	const struct oci_namespace *ns = l->namespaces;
+
+	return ns[OCI_NAMESPACE_USER].present && ns[OCI_NAMESPACE_TIME].present &&
+	       !ns[OCI_NAMESPACE_TIME].path && (l->monotonic.present || l->boottime.present);
+}
+
 static int write_maps(struct creation *cr, struct error *err)
 {
-	int r;
+	const struct oci_linux *l = &cr->args->spec->linux_;
+	autoclose int offsets_fd = -EBADF;
+	char path[64];
+	int r = 0;
 
-	if (!(cr->setup.clone_flags & CLONE_NEWUSER))
+	if (!cr->setup.waits_mapped)
 		return 0;
-	r = idmap_write(cr->setup.proc_fd, cr->c->pid, &cr->args->spec->linux_, err);
+	if (cr->setup.clone_flags & CLONE_NEWUSER)
+		r = idmap_write(cr->setup.proc_fd, cr->c->pid, l, err);
 	if (r < 0)
 		return r;
-	return sync_send(cr->c->sync_fd, SYNC_MAPPED, -EBADF) < 0
+	if (needs_time_offsets(l)) {
+		(void)snprintf(path, sizeof(path), "%d/timens_offsets", (int)cr->c->pid);
+		offsets_fd = procfs_open_file(cr->setup.proc_fd, path, O_WRONLY);
+		if (offsets_fd < 0)
+			return error_set(err, ERROR_INTERNAL, -offsets_fd,
+					 "open the offsets of the time namespace");
+	}
+	return sync_send(cr->c->sync_fd, SYNC_MAPPED, offsets_fd) < 0
 		       ? error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process")
 		       : 0;
 }
@@ -452,6 +473,8 @@ static int launch(struct creation *cr, struct error *err)
 		return r;
 	/* In a user namespace it has no rights on the host's cgroups. */
 	cr->setup.joins_cgroup = !user->present;
+	cr->setup.waits_mapped =
+		cr->setup.clone_flags & CLONE_NEWUSER || needs_time_offsets(&args->spec->linux_);
 	r = clone_in_place(cr, &process, err);
 	if (r < 0)
 		return r;

@@ -187,6 +187,7 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 		.cgroup_path = cgroup_path(cgroup),
 		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
 		.prepared_root_fd = -EBADF,
+		.time_offsets_fd = -EBADF,
 		.place_fd = -EBADF,
 		.root_fd = -EBADF,
 		.devpts_fd = -EBADF,

@@ -85,8 +85,8 @@ static int stage_user_namespace(struct setup *s, struct error *err)
 
 	if (!user->present)
 		return 0;
-	if (s->clone_flags & CLONE_NEWUSER) {
-		r = sync_expect(s->sync_fd, SYNC_MAPPED, NULL, err);
+	if (s->waits_mapped) {
+		r = sync_expect(s->sync_fd, SYNC_MAPPED, &s->time_offsets_fd, err);
 		if (r < 0)
 			return r;
 	}
@@ -118,7 +118,8 @@ static int stage_time(struct setup *s, struct error *err)
 
 	if (!ns->present || ns->path)
 		return 0;
-	return ns_unshare_time(s->proc_fd, l->monotonic.present ? &monotonic : NULL,
+	return ns_unshare_time(s->proc_fd, s->time_offsets_fd,
+			       l->monotonic.present ? &monotonic : NULL,
 			       l->boottime.present ? &boottime : NULL, err);
 }
 

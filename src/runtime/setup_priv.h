@@ -5,7 +5,7 @@
  *
  *     caller                          process
  *     clone3                      ->  stages ...
- *     MAPPED                      ->  only with a new user namespace: id maps are written
+ *     MAPPED [+ time offsets]     ->  user namespaces: id maps are written; timens_offsets to write
  *     NETNS [+ the namespace]     -> any time after the clone, by a thread (runtime/netns.h)
  *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
  *                                 <-  SOURCE of a bind mount that the process cannot reach
@@ -119,6 +119,8 @@ struct setup {
 	pid_t own_pid;        /* as the runtime sees it; only for an agent */
 	int null_fd;          /* the host's null device, for streams that are not given */
 	int prepared_root_fd; /* user namespaces: the root's mount, made by the caller */
+	bool waits_mapped;    /* a user namespace: the caller has something to do first */
+	int time_offsets_fd;  /* with one: where the time namespace's are written, or -EBADF */
 	int place_fd;         /* spec->root.path; with layers: a directory of theirs */
 	int root_fd;          /* the root file system's mount, attached */
 	int devpts_fd;        /* the container's devpts, if it was mounted; else -EBADF */
