@@ -104,9 +104,6 @@ static int check_supported(const struct oci_spec *spec, struct error *err)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				 "linux.namespaces: running without a new mount namespace is not "
 				 "implemented");
-	if (spec->linux_.intel_rdt)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "linux.intelRdt is not implemented");
 	if (spec->linux_.net_devices.n && !spec->linux_.namespaces[OCI_NAMESPACE_NETWORK].present)
 		return error_set(
 			err, ERROR_INVALID, 0,
@@ -132,6 +129,7 @@ struct creation {
 	struct plan plan;
 	struct setup setup;
 	struct netdevices_moved net_devices;
+	bool in_rdt_group;
 	int child_sync_fd;         /* owned until clone3 */
 	struct netns_maker *netns; /* owned; NULL: clone3 makes it, or nobody */
 };
@@ -314,6 +312,8 @@ static int prepare(struct creation *cr, struct error *err)
 	if (s->proc_fd < 0)
 		return s->proc_fd;
 	r = check_labels(args->spec, s, err);
+	if (r == 0)
+		r = rdt_check(&args->spec->linux_, s->proc_fd, err);
 	if (r == 0)
 		r = plan_make(cr->arena, args->spec, args->init_path, &cr->plan, err);
 	if (r == 0)
@@ -503,6 +503,10 @@ static int launch(struct creation *cr, struct error *err)
 	r = write_maps(cr, err);
 	if (r == 0)
 		r = finish_cgroup(cr, err);
+	if (r == 0) {
+		r = rdt_join(&args->spec->linux_, c->id, cr->setup.proc_fd, c->pid, err);
+		cr->in_rdt_group = r == 0;
+	}
 	if (r == 0)
 		r = launch_tell(c->sync_fd, SYNC_CGROUP, err);
 	if (r == 0)
@@ -541,6 +545,8 @@ static int roll_back(struct creation *cr, int r, struct error *err)
 	c->pid = 0;
 	netdevices_give_back(&cr->args->spec->linux_.net_devices, cr->setup.proc_fd,
 			     container_netns(cr), &cr->net_devices);
+	if (cr->in_rdt_group)
+		(void)rdt_remove(&cr->args->spec->linux_, c->id, NULL);
 	if (c->cgroup)
 		(void)cgroup_destroy(c->cgroup, NULL); /* the first error is the one to tell */
 	return r;
@@ -643,7 +649,7 @@ int runtime_open(const struct runtime_open_args *args, struct runtime_container 
 	c->spec = args->spec;
 	c->pid = args->pid;
 	c->no_new_keyring = args->no_new_keyring;
-	c->poststop_done = true; /* whoever deletes it runs them */
+	c->finished = true; /* whoever deletes it runs them */
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		if (args->spec->linux_.namespaces[i].present)
 			c->ns_flags |= (uint64_t)ns_flags[i];
@@ -762,15 +768,17 @@ int runtime_resume(struct runtime_container *c, struct error *err)
 	return freeze(c, false, err);
 }
 
-int runtime_run_poststop(const struct oci_spec *spec, const char *id, const char *bundle,
-			 struct error *err)
+int runtime_finish(const struct oci_spec *spec, const char *id, const char *bundle,
+		   struct error *err)
 {
 	autofree char *state = NULL;
+	int r = rdt_remove(&spec->linux_, id, err);
 
-	if (spec->hooks.poststop.n == 0)
-		return 0;
-	state = runtime_state_json(spec, id, "stopped", 0, bundle);
-	return hooks_run(&spec->hooks.poststop, "poststop", state, err);
+	if (spec->hooks.poststop.n) {
+		state = runtime_state_json(spec, id, "stopped", 0, bundle);
+		hooks_run_all(&spec->hooks.poststop, "poststop", state);
+	}
+	return r;
 }
 
 #define EXIT_TIMEOUT_MS 10000
@@ -790,15 +798,11 @@ int runtime_delete(struct runtime_container *c, struct error *err)
 			return r;
 		c->cgroup = cgroup_free(c->cgroup);
 	}
-	if (!c->poststop_done) {
-		autoerror struct error hook_err = {0};
-
-		c->poststop_done = true;
-		/* The spec: log and go on. */
-		if (runtime_run_poststop(c->spec, c->id, c->bundle, &hook_err) < 0)
-			log_warn("container %s: %s", c->id, error_msg(&hook_err));
+	if (!c->finished) {
+		c->finished = true;
+		r = runtime_finish(c->spec, c->id, c->bundle, err);
 	}
-	return 0;
+	return r;
 }
 
 static char *copy_string(const char *s)
@@ -821,8 +825,8 @@ bool runtime_release_spec(struct runtime_container *c)
 
 	if (c->own_spec)
 		return true;
-	/* hooks and agents are told the annotations */
-	if (c->spec->hooks.poststop.n > 0 ||
+	/* what is done in the end needs it; agents are told the annotations */
+	if (c->spec->hooks.poststop.n > 0 || l->intel_rdt ||
 	    (c->has_seccomp && seccomp_program_notifies(&c->seccomp)))
 		return false;
 	own = xnew0(struct oci_spec);

@@ -99,7 +99,7 @@ int runtime_start(struct runtime_container *c, struct error *err);
 
 /* After start: copy the little that exec and delete need of the spec, for a caller that counts its
  * memory.  True: the spec is not borrowed any more; false: it still is (there are poststop
- * hooks, or a seccomp agent). */
+ * hooks, a class of service or a seccomp agent). */
 bool runtime_release_spec(struct runtime_container *c);
 
 struct runtime_exec_cgroup;
@@ -145,11 +145,13 @@ int runtime_resume(struct runtime_container *c, struct error *err);
 /* Kill what is left in the cgroup, wait for it to die, remove the cgroup, run the poststop hooks.
  * Safe to repeat.  A process 1 that nobody has reaped is killed but not reaped. */
 int runtime_delete(struct runtime_container *c, struct error *err);
-/* The poststart or poststop hooks alone, for a container that another program created. */
+/* For a container that another program created: the poststart hooks alone. */
 int runtime_run_poststart(const struct oci_spec *spec, const char *id, pid_t pid,
 			  const char *bundle, struct error *err);
-int runtime_run_poststop(const struct oci_spec *spec, const char *id, const char *bundle,
-			 struct error *err);
+/* And what is left to do when it has been deleted: its class of service, the poststop hooks, whose
+ * failures are logged as the specification says. */
+int runtime_finish(const struct oci_spec *spec, const char *id, const char *bundle,
+		   struct error *err);
 struct runtime_container *runtime_free(struct runtime_container *c);
 DEFINE_CLEANUP(struct runtime_container, runtime_free);
 #define autoruntime __attribute__((cleanup(runtime_freep_)))

@@ -172,6 +172,11 @@ int agent_connect(const char *path, struct error *err);
 /* Load s->seccomp, which has rules for an agent, and hand the agent its descriptor. */
 int agent_load_filter(struct setup *s, struct error *err);
 
+/* rdt.c: linux.intelRdt.  Nothing is done without it. */
+int rdt_check(const struct oci_linux *l, int proc_fd, struct error *err);
+int rdt_join(const struct oci_linux *l, const char *id, int proc_fd, pid_t pid, struct error *err);
+int rdt_remove(const struct oci_linux *l, const char *id, struct error *err);
+
 /* program.c: what it executes */
 int program_look_up(struct setup *s, struct error *err);
 int program_prepare(struct setup *s, struct error *err); /* arguments and environment */
@@ -208,6 +213,8 @@ int console_take_control(struct setup *s, struct error *err);
 /* hooks.c: run each with the container's state on stdin (OCI runtime-spec, "Hooks"). */
 int hooks_run(const struct json_objects *hooks, const char *name, const char *state,
 	      struct error *err);
+/* The same, but what fails is logged and the next one runs. */
+void hooks_run_all(const struct json_objects *hooks, const char *name, const char *state);
 /* The state document of the spec; malloc'd. */
 char *runtime_state_json(const struct oci_spec *spec, const char *id, const char *status, pid_t pid,
 			 const char *bundle);
@@ -240,6 +247,6 @@ struct runtime_container {
 	struct cgroup *cgroup;         /* owned; NULL once deleted */
 	struct seccomp_program seccomp;
 	bool has_seccomp, has_init, no_new_keyring;
-	bool poststop_done;
+	bool finished;
 	struct oci_spec *own_spec; /* owned; what `spec` points to after runtime_release_spec */
 };

@@ -31,7 +31,7 @@ struct state { /* the strings are owned */
 	char *annotations;       /* a JSON object, or NULL */
 	pid_t pid;
 	uint64_t start_time;              /* clock ticks since boot, proc_pid_stat(5) */
-	bool has_poststart, has_poststop; /* config.json has such hooks */
+	bool has_poststart, has_poststop; /* config.json has such hooks, or what ends like them */
 	bool no_new_keyring;              /* as in runtime_create_args */
 	int dir_fd;                       /* owned: <root>/<id> */
 };

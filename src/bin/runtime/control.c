@@ -24,14 +24,14 @@ int command_kill(const struct options *o, int *ret_code, struct error *err)
 		     : state_kill_container(s, signo < 0 ? 0 : signo, options_has(o, OPT_ALL), err);
 }
 
-static void run_poststop(const struct state *s)
+static void finish(const struct state *s)
 {
 	autobundle struct bundle b = BUNDLE_INIT;
 	autoerror struct error err = {0};
 
-	/* The spec: failures of poststop hooks are logged. */
+	/* The container cannot come back. */
 	if (bundle_load_saved(s, &b, &err) < 0 ||
-	    runtime_run_poststop(&b.spec, s->id, s->bundle, &err) < 0)
+	    runtime_finish(&b.spec, s->id, s->bundle, &err) < 0)
 		log_warn("%s", error_msg(&err));
 }
 
@@ -58,7 +58,7 @@ int command_delete(const struct options *o, int *ret_code, struct error *err)
 	if (r < 0)
 		return r;
 	if (s->has_poststop)
-		run_poststop(s);
+		finish(s);
 	return state_remove(o->value[OPT_ROOT], s, err);
 }
 

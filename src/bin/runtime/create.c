@@ -68,7 +68,7 @@ static int describe(const struct options *o, struct state *s, const struct bundl
 	s->annotations = annotations_json(&b->spec);
 	s->no_new_keyring = options_has(o, OPT_NO_NEW_KEYRING);
 	s->has_poststart = b->spec.hooks.poststart.n;
-	s->has_poststop = b->spec.hooks.poststop.n;
+	s->has_poststop = b->spec.hooks.poststop.n || b->spec.linux_.intel_rdt;
 	r = runtime_cgroup_place(&b->spec, s->id, options_has(o, OPT_SYSTEMD_CGROUP),
 				 &s->cgroup_path, err);
 	return r < 0 ? r : state_note_cgroup(s, err);

@@ -122,7 +122,11 @@ static void write_linux(struct json_writer *w)
 	write_seccomp(w);
 	write_enabled(w, "apparmor", true);
 	write_enabled(w, "selinux", true);
-	write_enabled(w, "intelRdt", false);
+	jw_kobject(w, "intelRdt");
+	jw_kbool(w, "enabled", true);
+	jw_kbool(w, "schemata", true);
+	jw_kbool(w, "monitoring", true);
+	jw_object_end(w);
 	jw_kobject(w, "memoryPolicy");
 	write_names(w, "modes", oci_memory_policy_modes);
 	write_names(w, "flags", oci_memory_policy_flags);
@@ -130,7 +134,7 @@ static void write_linux(struct json_writer *w)
 	jw_kobject(w, "mountExtensions");
 	write_enabled(w, "idmap", true);
 	jw_object_end(w);
-	write_enabled(w, "netDevices", false);
+	write_enabled(w, "netDevices", true);
 	jw_object_end(w);
 }
 

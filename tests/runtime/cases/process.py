@@ -442,3 +442,79 @@ def namespace_of_another_kind(box):
     box.fails(r"linux\.namespaces.*is not a namespace")
     box.namespace("uts", path="/no/such/file")
     box.fails(r"linux\.namespaces.*No such file")
+
+
+# -- exec ------------------------------------------------------------------------------------------
+
+
+def process_file(box, *args, **members):
+    """A process.json of exec."""
+    import json
+    path = box.dir + "/process.json"
+    process = dict(cwd="/", args=["/payload", *args], user={"uid": 0, "gid": 0}, env=["PATH=/bin"], **members)
+    with open(path, "w") as f:
+        json.dump(process, f)
+    return path
+
+
+def exec_report(box, part, **members):
+    return box.runtime("exec", "--process", process_file(box, "report", part, **members), box.id, check=True).json()[part]
+
+
+@test("exec: scheduler, I/O priority and limits of its own; personality and memory policy of the container")
+def exec_attributes(box):
+    box.linux["personality"] = {"domain": "LINUX32"}
+    if box.host.has["NUMA"]:
+        box.linux["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
+    box.start("pause")
+    got = exec_report(box, "scheduling", scheduler={"policy": "SCHED_BATCH", "nice": 4},
+                      ioPriority={"class": "IOPRIO_CLASS_BE", "priority": 3})
+    equal((got["policy"], got["nice"], got["io"], got["personality"] & 0xff),
+          (SCHED["SCHED_BATCH"], 4, 2 << 13 | 3, 8))
+    if box.host.has["NUMA"]:
+        equal((got["memory_mode"], got["memory_nodes"]), (2, 1))
+    limits = exec_report(box, "limits", rlimits=[{"type": "RLIMIT_NOFILE", "soft": 11, "hard": 12}])
+    equal(limits[resource.RLIMIT_NOFILE], ["11", "12"])
+
+
+@test("exec: capabilities, ambient ones too, user and umask")
+def exec_identity(box):
+    box.start("pause")
+    both = ["CAP_KILL"]
+    user = {"uid": 1000, "gid": 1000, "umask": 0o77, "additionalGids": [1001]}
+    members = dict(capabilities={kind: both for kind in ("bounding", "permitted", "effective", "inheritable", "ambient")},
+                   noNewPrivileges=True)
+    path = process_file(box, "report", "ids", "status", **members)
+    import json
+    process = json.load(open(path))
+    process["user"] = user
+    json.dump(process, open(path, "w"))
+    report = box.runtime("exec", "--process", path, box.id, check=True).json()
+    equal(set(capabilities(report).values()), {bits(5)})
+    equal((report["ids"]["uid"], report["ids"]["umask"], report["ids"]["groups"]), (1000, 0o77, [1001]))
+    equal(report["status"]["NoNewPrivs"], "1")
+
+
+@test("execCPUAffinity: of processes that join, not of process 1")
+def cpu_affinity(box):
+    cpus = sorted(os.sched_getaffinity(0))
+    last, first = str(cpus[-1]), str(cpus[0])
+    box.process["execCPUAffinity"] = {"initial": first, "final": last}
+    box.start("pause")
+    with open("/proc/%d/status" % box.pid()) as status:
+        line = next(line for line in status if line.startswith("Cpus_allowed_list"))
+    expect(len(cpus) == 1 or line.split()[1] not in (first, last), line)
+    equal(exec_report(box, "status", execCPUAffinity={"final": last})["Cpus_allowed_list"], last)
+    equal(exec_report(box, "status", execCPUAffinity={"initial": first})["Cpus_allowed_list"], first)
+    equal(exec_report(box, "status", execCPUAffinity={"initial": first, "final": last})["Cpus_allowed_list"], last)
+    equal(sorted(os.sched_getaffinity(0)), cpus)
+    result = box.runtime("exec", "--process", process_file(box, "report", execCPUAffinity={"final": "8000"}), box.id)
+    expect(result.code != 0 and "process.execCPUAffinity.final" in result.err, result.err)
+
+
+@test("exec joins the session keyring of the container")
+def exec_keyring(box):
+    box.start("pause")
+    equal(exec_report(box, "keyring")["description"].rsplit(";", 1)[1], "_ses." + box.id)
+    first, second = (exec_report(box, "keyring")["id"] for _ in range(2))
+    equal(first, second)
