@@ -38,6 +38,12 @@ HANDLER(containers_rename);
 HANDLER(containers_resize);
 HANDLER(containers_remove);
 HANDLER(containers_wait);
+/* archive.c */
+HANDLER(containers_archive_get);
+HANDLER(containers_archive_head);
+HANDLER(containers_archive_put);
+HANDLER(containers_export);
+HANDLER(containers_changes);
 /* attach.c */
 HANDLER(containers_attach);
 /* logs.c */

@@ -1,0 +1,267 @@
+/* A container's files: docker cp (archive), export, and changes. */
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/api_priv.h"
+#include "api/handlers.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "engine/rootfs.h"
+#include "linux/root.h"
+
+#define STAT_HEADER "X-Docker-Container-Path-Stat"
+#define STAT_MAX    16384 /* bytes of the header's JSON */
+
+static ssize_t read_body(void *data, void *buf, size_t size, struct error *err)
+{
+	ssize_t n = http_body_read(data, buf, size);
+
+	return n < 0 ? error_set(err, ERROR_INVALID, (int)-n, "read the request's body") : n;
+}
+
+static int write_tar(void *data, const void *buf, size_t len, struct error *err)
+{
+	struct http_request *req = data;
+	int r = http_is_started(req) ? 0 : http_start(req, 200, "application/x-tar");
+
+	r = r < 0 ? r : http_write(req, buf, len);
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "send the archive") : 0;
+}
+
+/* -- what is at a path ---------------------------------------------------------------------- */
+
+/* Go's os.FileMode, which clients are written in. */
+static uint32_t go_mode(mode_t mode)
+{
+	static const struct {
+		mode_t type;
+		uint32_t bits;
+	} types[] = {
+		{S_IFDIR, 1U << 31}, {S_IFLNK, 1U << 27},  {S_IFBLK, 1U << 26},
+		{S_IFIFO, 1U << 25}, {S_IFSOCK, 1U << 24}, {S_IFCHR, 1U << 26 | 1U << 21},
+	};
+	uint32_t bits = mode & 0777;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if ((mode & S_IFMT) == types[i].type)
+			bits |= types[i].bits;
+	bits |= mode & S_ISUID ? 1U << 23 : 0;
+	bits |= mode & S_ISGID ? 1U << 22 : 0;
+	bits |= mode & S_ISVTX ? 1U << 20 : 0;
+	return bits;
+}
+
+struct place {
+	const char *shown; /* as it was asked for */
+	char *path;        /* owned: clean, without a leading slash; "." is the root */
+	char *base;        /* owned: its name in archives, and in the header */
+	struct stat st;
+	char *target; /* owned: a link's, as a path in the container; "" otherwise */
+};
+
+static void place_done(struct place *p)
+{
+	free(p->path);
+	free(p->base);
+	free(p->target);
+}
+#define autoplace __attribute__((cleanup(place_done)))
+
+static int not_found(struct api_call *c, const char *path, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, 0, "Could not find the file %s in container %s",
+			 path, c->params[0]);
+}
+
+static char *link_target(int fd, const char *path)
+{
+	char text[PATH_MAX], clean[PATH_MAX];
+	ssize_t n = readlinkat(fd, "", text, sizeof(text) - 1);
+	autofree char *whole = NULL;
+	const char *slash = strrchr(path, '/');
+
+	if (n < 0)
+		return xstrdup("");
+	text[n] = '\0';
+	whole = text[0] == '/' || !slash ? xstrdup(text)
+					 : xasprintf("%.*s/%s", (int)(slash - path), path, text);
+	return root_clean_path(whole, clean, sizeof(clean)) < 0 ? xstrdup("")
+								: xasprintf("/%s", clean);
+}
+
+static const char *base_of(const char *asked, size_t len, const char *clean)
+{
+	const char *slash = strrchr(clean, '/');
+
+	if (len > 1 && asked[len - 1] == '.' && asked[len - 2] == '/')
+		return "."; /* the contents: clients go by this name */
+	return strcmp(clean, ".") == 0 ? "/" : slash ? slash + 1 : clean;
+}
+
+/* "dir/." and "dir/" mean what a link leads to, "dir" the link itself. */
+static int look(struct api_call *c, int root_fd, struct place *ret, struct error *err)
+{
+	const char *asked = api_query(c, "path");
+	size_t len = strlen(asked);
+	bool follow = len > 0 && (asked[len - 1] == '/' ||
+				  (asked[len - 1] == '.' && (len == 1 || asked[len - 2] == '/')));
+	char clean[PATH_MAX];
+	autoclose int fd = -EBADF;
+
+	if (len == 0)
+		return error_set(err, ERROR_INVALID, 0, "query parameter path is required");
+	if (root_clean_path(asked, clean, sizeof(clean)) < 0)
+		return error_set(err, ERROR_INVALID, ENAMETOOLONG, "path");
+	ret->shown = asked;
+	ret->path = xstrdup(clean);
+	ret->base = xstrdup(base_of(asked, len, clean));
+	fd = root_open(root_fd, clean, O_PATH | (follow ? 0 : O_NOFOLLOW), 0);
+	if (fd < 0 || fstat(fd, &ret->st) < 0)
+		return not_found(c, asked, err);
+	ret->target = S_ISLNK(ret->st.st_mode) ? link_target(fd, clean) : xstrdup("");
+	return 0;
+}
+
+static void add_stat(struct api_call *c, const struct place *p)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT(STAT_MAX), encoded = STRBUF_INIT(2 * STAT_MAX);
+	char mtime[CLOCK_RFC3339_SIZE];
+	struct json_writer w;
+
+	clock_format_rfc3339((int64_t)p->st.st_mtim.tv_sec * 1000000000 + p->st.st_mtim.tv_nsec,
+			     mtime);
+	json_writer_init(&w, &text);
+	jw_object(&w);
+	jw_kstring(&w, "name", p->base);
+	jw_kint(&w, "size", p->st.st_size);
+	jw_kuint(&w, "mode", go_mode(p->st.st_mode));
+	jw_kstring(&w, "mtime", mtime);
+	jw_kstring(&w, "linkTarget", p->target);
+	jw_object_end(&w);
+	base64_encode(text.s, text.len, &encoded);
+	http_set_header(c->req, STAT_HEADER, arena_strdup(http_request_arena(c->req), encoded.s));
+}
+
+int containers_archive_head(struct api_call *c, struct error *err)
+{
+	autoplace struct place place = {0};
+	autoroot struct engine_root root = {0};
+	int r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), &root, err);
+
+	r = r < 0 ? r : look(c, root.fd, &place, err);
+	if (r < 0)
+		return r;
+	add_stat(c, &place);
+	return api_answer_empty(c, 200);
+}
+
+int containers_archive_get(struct api_call *c, struct error *err)
+{
+	const struct stream_writer out = {.write = write_tar, .data = c->req};
+	autoplace struct place place = {0};
+	autoroot struct engine_root root = {0};
+	struct tree_pack pack = {0};
+	int r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), &root, err);
+
+	r = r < 0 ? r : look(c, root.fd, &place, err);
+	if (r < 0)
+		return r;
+	add_stat(c, &place);
+	pack = (struct tree_pack){
+		.root_fd = root.fd, .path = place.path, .name = place.base, .ids = root.ids};
+	r = tree_pack(&pack, &out, err);
+	if (r >= 0)
+		(void)http_end(c->req);
+	return r;
+}
+
+/* -- putting -------------------------------------------------------------------------------- */
+
+static int check_writable(const struct engine_root *root, struct error *err)
+{
+	if (root->container->spec->host.readonly_rootfs)
+		return error_set(err, ERROR_FORBIDDEN, 0, "container rootfs is marked read-only");
+	return 0;
+}
+
+int containers_archive_put(struct api_call *c, struct error *err)
+{
+	const struct stream_reader in = {.read = read_body, .data = c->req};
+	autoplace struct place place = {0};
+	autoroot struct engine_root root = {0};
+	struct tree_unpack unpack = {0};
+	int r;
+
+	r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), &root, err);
+	r = r < 0 ? r : look(c, root.fd, &place, err);
+	r = r < 0 ? r : check_writable(&root, err);
+	if (r < 0)
+		return r;
+	unpack = (struct tree_unpack){
+		.root_fd = root.fd,
+		.path = place.path,
+		.keep_kinds = api_query_bool(c, "noOverwriteDirNonDir"),
+		.ids = root.ids,
+	};
+	unpack.owned = api_query_bool(c, "copyUIDGID") &&
+		       engine_root_user(&root, &unpack.uid, &unpack.gid);
+	r = tree_unpack(&unpack, &in, err);
+	if (r < 0)
+		return r;
+	return api_answer_empty(c, 200);
+}
+
+/* -- export and changes --------------------------------------------------------------------- */
+
+int containers_export(struct api_call *c, struct error *err)
+{
+	const struct stream_writer out = {.write = write_tar, .data = c->req};
+	autoroot struct engine_root root = {0};
+	struct tree_pack pack = {0};
+	int r = engine_root_open(c->engine, c->params[0], "/", &root, err);
+
+	if (r < 0)
+		return r;
+	pack = (struct tree_pack){.root_fd = root.fd,
+				  .path = ".",
+				  .name = "",
+				  .one_file_system = true,
+				  .ids = root.ids};
+	r = tree_pack(&pack, &out, err);
+	if (r >= 0)
+		(void)http_end(c->req);
+	return r;
+}
+
+static int write_change(void *data, enum tree_change kind, const char *path)
+{
+	struct json_writer *w = data;
+
+	jw_object(w);
+	jw_kstring(w, "Path", path);
+	jw_kint(w, "Kind", (int)kind);
+	jw_object_end(w);
+	return 0;
+}
+
+int containers_changes(struct api_call *c, struct error *err)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	autojson struct api_json j = {0};
+	int r = engine_snapshot(c->engine, c->params[0], &snap, err);
+
+	if (r < 0)
+		return r;
+	api_json_init(&j);
+	jw_array(&j.w);
+	r = tree_changes(snap.upper, (const char *const *)snap.lower.v, snap.lower.n, write_change,
+			 &j.w, err);
+	jw_array_end(&j.w);
+	return r < 0 ? r : api_answer_json(c, 200, &j.out, err);
+}

@@ -1,0 +1,201 @@
+/* A container's files, for docker cp, export and diff. */
+#include "engine/rootfs.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "engine/config_priv.h"
+#include "engine/engine_priv.h"
+#include "engine/user.h"
+#include "linux/mount.h"
+#include "linux/root.h"
+
+struct look {
+	struct container *c;
+	pid_t pid; /* 0: it does not run */
+};
+
+static void look_on_loop(void *data)
+{
+	struct look *look = data;
+	const struct container_state *s = &look->c->state;
+
+	look->pid = s->status == CONTAINER_RUNNING || s->status == CONTAINER_PAUSED ? s->pid : 0;
+}
+
+static bool is_below(const char *path, const char *dir, char *clean)
+{
+	size_t len;
+
+	if (root_clean_path(dir, clean, PATH_MAX) < 0)
+		return false;
+	len = strlen(clean);
+	return strncmp(path, clean, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* Is something mounted at the path, or above it, when the container runs? */
+static bool is_mounted(const struct container_spec *s, const char *path)
+{
+	autoarena struct arena *a = arena_new();
+	const struct config_mount *mounts = s->host.mounts.v;
+	char wanted[PATH_MAX], clean[PATH_MAX];
+	bool found = false;
+
+	if (root_clean_path(path, wanted, sizeof(wanted)) < 0)
+		return false;
+	for (size_t i = 0; i < s->host.mounts.n; i++)
+		found |= is_below(wanted, mounts[i].target, clean);
+	for (size_t i = 0; i < s->host.tmpfs.n; i++)
+		found |= is_below(wanted, s->host.tmpfs.keys[i], clean);
+	for (size_t i = 0; i < json_count(s->config.volumes); i++)
+		found |= is_below(wanted, json_key_at(s->config.volumes, i), clean);
+	for (size_t i = 0; i < s->host.binds.n; i++) {
+		struct config_bind b;
+
+		if (config_bind_parse(a, s->host.binds.v[i], &b, NULL) >= 0)
+			found |= is_below(wanted, b.target, clean);
+	}
+	return found;
+}
+
+/* Only ids of the first range are translated: there is one, but in hand-made subuid(5) files. */
+static void find_ids(const struct engine *e, const struct container *c, struct tree_ids *ret)
+{
+	if (!remap_applies(&e->remap, c->spec) || e->remap.uids.n == 0)
+		return;
+	ret->first = e->remap.uids.v[0].start;
+	ret->count = e->remap.uids.v[0].size;
+}
+
+static int open_running(pid_t pid, struct error *err)
+{
+	autofree char *path = xasprintf("/proc/%d/root", (int)pid);
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? error_set(err, ERROR_CONFLICT, errno, "open the container's root") : fd;
+}
+
+static int open_stopped(struct engine *e, const struct container *c, struct error *err)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	struct mount_overlay overlay = {0};
+	int r = store_snapshot_get(e->store, c->id, &snap, err);
+
+	if (r < 0)
+		return r;
+	overlay.lower = (const char *const *)snap.lower.v;
+	overlay.lower_count = snap.lower.n;
+	overlay.upper = snap.upper;
+	overlay.work = snap.work;
+	r = mount_new_overlay(&overlay, err);
+	return r < 0 ? error_wrap(err, r, "mount the files of container '%s'", c->id) : r;
+}
+
+/* Its pid cannot have been another's while it was open before and is its after. */
+static int try_running(struct engine_root *r, struct error *err)
+{
+	struct look look = {.c = r->held};
+	pid_t pid;
+
+	engine_call(r->engine, look_on_loop, &look);
+	if (look.pid == 0)
+		return 0;
+	pid = look.pid;
+	r->fd = open_running(pid, err);
+	engine_call(r->engine, look_on_loop, &look);
+	if (look.pid == pid && r->fd >= 0)
+		return 1;
+	fd_close(&r->fd);
+	if (err)
+		error_done(err);
+	return 0;
+}
+
+int engine_root_open(struct engine *e, const char *ref, const char *path, struct engine_root *ret,
+		     struct error *err)
+{
+	struct look look = {0};
+	int r;
+
+	*ret = (struct engine_root){.engine = e, .fd = -EBADF};
+	r = operation_hold(e, ref, &ret->held, err);
+	if (r < 0)
+		return r;
+	ret->container = ret->held;
+	find_ids(e, ret->container, &ret->ids);
+	if (try_running(ret, err) > 0)
+		return 0;
+	r = operation_begin_on(e, ret->held, "copy", 0, &ret->op, err);
+	ret->has_operation = r >= 0;
+	if (r >= 0) { /* it may have been started while we waited */
+		look.c = ret->held;
+		engine_call(e, look_on_loop, &look);
+		if (look.pid != 0)
+			r = ret->fd = open_running(look.pid, err);
+		else if (is_mounted(ret->container->spec, path))
+			r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				      "'%s' is in a volume or bind mount: files there can be "
+				      "reached only while "
+				      "the container runs",
+				      path);
+		else
+			r = ret->fd = open_stopped(e, ret->container, err);
+		if (r >= 0 && look.pid != 0) {
+			operation_end(&ret->op);
+			ret->has_operation = false;
+		}
+	}
+	if (r < 0)
+		engine_root_done(ret);
+	return r < 0 ? r : 0;
+}
+
+void engine_root_done(struct engine_root *r)
+{
+	if (!r->engine)
+		return;
+	fd_close(&r->fd);
+	if (r->has_operation)
+		operation_end(&r->op);
+	operation_release(r->engine, r->held);
+	*r = (struct engine_root){.fd = -EBADF};
+}
+
+bool engine_root_user(const struct engine_root *r, uid_t *ret_uid, gid_t *ret_gid)
+{
+	autostore_snapshot struct store_snapshot snap = {0};
+	const char *name = r->container->spec->config.user;
+	autostrv struct strv dirs = {0};
+	autouser struct user user = {0};
+	struct rootfs_dirs rootfs;
+
+	if (str_empty(name) ||
+	    store_snapshot_get(r->engine->store, r->container->id, &snap, NULL) < 0)
+		return false;
+	strv_add(&dirs, snap.upper);
+	for (size_t i = 0; i < snap.lower.n; i++)
+		strv_add(&dirs, snap.lower.v[i]);
+	rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
+	if (user_resolve(&rootfs, name, NULL, 0, &user, NULL) < 0)
+		return false;
+	*ret_uid = user.uid;
+	*ret_gid = user.gid;
+	return true;
+}
+
+int engine_snapshot(struct engine *e, const char *ref, struct store_snapshot *ret,
+		    struct error *err)
+{
+	struct container *c;
+	int r = operation_hold(e, ref, &c, err);
+
+	if (r < 0)
+		return r;
+	r = store_snapshot_get(e->store, c->id, ret, err);
+	operation_release(e, c);
+	return r;
+}

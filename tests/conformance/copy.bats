@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# docker cp, export and diff with real clients: a container's files in and out, running and stopped.
+
+bats_require_minimum_version 1.5.0
+load ../lib/engine
+
+setup_file() {
+	engine_up
+}
+
+teardown_file() {
+	engine_down
+}
+
+setup() {
+	W=$(mktemp -d "$BATS_FILE_TMPDIR/XXXXXX")
+}
+
+teardown() {
+	docker ps -aq | xargs -r "$DOCKER" rm -f >/dev/null
+}
+
+@test "cp: a file out and in, owners, modes and times kept" {
+	docker run -d --name box busybox sleep 1000
+	docker exec box sh -c 'echo text >/tmp/f; chown 1000:2000 /tmp/f; chmod 4751 /tmp/f; touch -d @1000000000 /tmp/f'
+	docker cp -a box:/tmp/f "$W/f"
+	[ "$(cat "$W/f")" = text ]
+	[ "$(stat -c '%a %Y' "$W/f")" = "4751 1000000000" ]
+	[ "$(docker cp box:/tmp/f - | tar -tv --numeric-owner | cut -d' ' -f1-2)" = "-rwsr-x--x 1000/2000" ]
+	docker cp box:/tmp/f - | docker cp - box:/home
+	[ "$(docker exec box stat -c '%a %u:%g %Y' /home/f)" = "4751 1000:2000 1000000000" ]
+	docker run -d --name other --user app busybox sleep 1000
+	docker cp -a "$W/f" other:/home/app/
+	[ "$(docker exec other stat -c '%u:%g' /home/app/f)" = 1000:1000 ]
+}
+
+@test "cp: directories, links, empty ones, names with spaces, big files" {
+	docker run -d --name box busybox sleep 1000
+	mkdir -p "$W/in/a b/empty"
+	echo one >"$W/in/a b/one"
+	ln "$W/in/a b/one" "$W/in/hard"
+	ln -s "a b/one" "$W/in/soft"
+	head -c 5000000 /dev/urandom >"$W/in/big"
+	docker cp "$W/in" box:/tmp/
+	[ "$(docker exec box cat /tmp/in/hard /tmp/in/soft)" = "one
+one" ]
+	[ "$(docker exec box readlink /tmp/in/soft)" = "a b/one" ]
+	docker cp box:/tmp/in "$W/out"
+	diff -r "$W/in" "$W/out"
+	docker cp box:/tmp/in/. "$W/contents"
+	diff -r "$W/in" "$W/contents"
+}
+
+@test "cp: a stopped container, and one that was never started" {
+	docker create --name box busybox sh -c 'cat /root/x; echo made >/root/y'
+	echo hello >"$W/x"
+	docker cp "$W/x" box:/root/x
+	[ "$(docker start -a box)" = hello ]
+	docker cp box:/root/y "$W/y"
+	[ "$(cat "$W/y")" = made ]
+	[ "$(docker cp box:/etc/passwd - | tar -xO | head -c 5)" = root: ]
+}
+
+@test "cp: links lead within the container, never out of it" {
+	docker run -d --name box busybox sleep 1000
+	docker exec box sh -c 'ln -s /etc /tmp/link; ln -s ../../../../../../etc/passwd /tmp/up; ln -s /proc/1/root /tmp/proc'
+	echo evil >"$W/vessel-copied"
+	docker cp "$W/vessel-copied" box:/tmp/link/
+	[ ! -e /etc/vessel-copied ]
+	[ "$(docker exec box cat /etc/vessel-copied)" = evil ]
+	docker cp -L box:/tmp/up "$W/passwd"
+	[ "$(head -n 1 "$W/passwd")" = "$(docker exec box head -n 1 /etc/passwd)" ]
+	docker cp "$W/vessel-copied" box:/tmp/proc/tmp/ || true
+	[ ! -e /tmp/vessel-copied ]
+	tar -C "$W" -cf "$W/up.tar" --transform 's,^,../../,' -P vessel-copied
+	run -1 docker cp - box:/tmp <"$W/up.tar"
+	[ ! -e /tmp/vessel-copied ] && [ ! -e /vessel-copied ]
+}
+
+@test "cp: errors have Docker's words" {
+	docker run -d --name box --read-only --tmpfs /tmp busybox sleep 1000
+	run -1 docker cp box:/nonsense "$W/"
+	[[ "$output" == *"Could not find the file /nonsense in container box"* ]]
+	echo x >"$W/x"
+	run -1 docker cp "$W/x" box:/x
+	[[ "$output" == *"container rootfs is marked read-only"* ]]
+	run -1 docker cp nobody:/etc "$W/"
+	[[ "$output" == *"No such container"* ]]
+}
+
+@test "cp: a directory is not replaced by a file" {
+	docker run -d --name box busybox mkdir -p /tmp/d
+	docker wait box
+	mkdir "$W/t" && echo x >"$W/t/d"
+	tar -C "$W/t" -cf "$W/t.tar" d
+	code=$(curl -s -o "$W/answer" -w '%{http_code}' --unix-socket "${DOCKER_HOST#unix://}" -X PUT --data-binary "@$W/t.tar" \
+		"http://x/v1.43/containers/box/archive?path=/tmp&noOverwriteDirNonDir=1")
+	[ "$code" = 400 ]
+	grep -q "cannot overwrite directory" "$W/answer"
+}
+
+@test "diff: added, changed, deleted" {
+	docker run --name box busybox sh -c 'echo x >/etc/new; rm /etc/group; echo >>/etc/passwd; mkdir -p /var/d/e'
+	[ "$(docker diff box)" = "C /etc
+D /etc/group
+A /etc/new
+C /etc/passwd
+C /var
+A /var/d
+A /var/d/e" ]
+	docker run --name quiet busybox true
+	[ -z "$(docker diff quiet)" ]
+}
+
+@test "export: the files, without what is mounted" {
+	docker run --name box -v /volume busybox sh -c 'echo x >/etc/new; rm /etc/group; echo v >/volume/v'
+	docker export box >"$W/box.tar"
+	tar -tf "$W/box.tar" >"$W/names"
+	grep -qx etc/new "$W/names"
+	grep -qx bin/busybox "$W/names"
+	[ -z "$(grep -x etc/group "$W/names")" ]
+	[ -z "$(grep volume/v "$W/names")" ]
+	docker import "$W/box.tar" again
+	[ "$(docker run --rm again cat /etc/new)" = x ]
+}
