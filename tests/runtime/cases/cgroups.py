@@ -1,13 +1,12 @@
 """Cgroups: every limit by its effect where there is one, by its file where not; place, life, systemd."""
 
 import ctypes
-import errno
 import os
-import signal
+import pwd
 import struct
 import subprocess
 
-from cases.rootless import UID, rootless
+from cases.rootless import mapping, own, rootless
 from harness import CGROUP, CGROUP_ROOT, Failure, equal, expect, test
 
 MB = 1 << 20
@@ -761,18 +760,25 @@ def systemd_update(box):
 @test("systemd: a user's own manager makes the scope of his container", needs=("systemd", "cgroup v2"))
 def systemd_user(box):
     rootless(box)
+    user = pwd.getpwnam("daemon")  # a manager wants to be somebody
+    box.popen.update(user=user.pw_uid, group=user.pw_gid)
+    box.linux["uidMappings"], box.linux["gidMappings"] = [mapping(0, user.pw_uid)], [mapping(0, user.pw_gid)]
+    own(box, user.pw_uid, user.pw_gid)
     service, runtime_dir = "vessel-manager-%s.service" % box.id, os.path.join("/run", "vessel-manager-" + box.id)
     os.mkdir(runtime_dir, 0o700)
-    os.chown(runtime_dir, UID, -1)
+    os.chown(runtime_dir, user.pw_uid, -1)
 
     def end():
         box.runtime("delete", "--force", box.id)
         subprocess.run(["systemctl", "stop", service], check=True)
         subprocess.run(["rm", "-rf", runtime_dir], check=True)
     box.at_end.append(end)
-    subprocess.run(["systemd-run", "--quiet", "--unit=" + service, "--uid=%d" % UID, "--property=Type=notify",
-                    "--property=Delegate=yes", "--setenv=XDG_RUNTIME_DIR=" + runtime_dir, "--setenv=HOME=/",
-                    "/lib/systemd/systemd", "--user"], check=True)
+    manager = subprocess.run(
+        ["systemd-run", "--quiet", "--unit=" + service, "--uid=%d" % user.pw_uid, "--property=Type=notify",
+         "--property=Delegate=yes", "--setenv=XDG_RUNTIME_DIR=" + runtime_dir, "--setenv=HOME=/",
+         "/lib/systemd/systemd", "--user"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    expect(manager.returncode == 0, manager.stdout + subprocess.run(
+        ["journalctl", "--no-pager", "--lines=20", "--output=cat", "--unit=" + service], capture_output=True, text=True).stdout)
     box.popen["env"]["XDG_RUNTIME_DIR"] = runtime_dir
     box.global_options.append("--systemd-cgroup")
     box.linux["resources"] = {"pids": {"limit": 17}}
