@@ -137,7 +137,10 @@ def watched(box):
 
 
 def saw_nothing(found):
-    lines = [line.strip() for line in open(found) if not line.startswith("watching")]
+    """But for the socket over which execve(2) is reported: the kernel exchanges a process's memory before it closes what
+    is close-on-exec, and to the root of its user namespace the new memory is readable at once.  Behind it is nothing."""
+    lines = [line.strip() for line in open(found)
+             if not line.startswith("watching") and not re.match(r"(fd|pidfd_getfd) \d+ socket:", line)]
     expect(not lines, "seen from inside: %s" % lines[:5])
 
 

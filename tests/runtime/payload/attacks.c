@@ -144,10 +144,15 @@ static void take_fds(const char *pid)
 	for (int fd = STDERR_FILENO + 1; pidfd >= 0 && fd < LAST_FD; fd++) {
 		int stolen = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 
-		if (stolen >= 0)
-			found("pidfd_getfd", pid, "an open file");
-		if (stolen >= 0)
-			(void)close(stolen);
+		char path[32];
+		const char *target;
+
+		if (stolen < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "fd/%d", stolen);
+		target = look("self", path);
+		found("pidfd_getfd", pid, target ? target : "an open file");
+		(void)close(stolen);
 	}
 	if (pidfd >= 0)
 		(void)close(pidfd);
