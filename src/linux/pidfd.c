@@ -120,6 +120,11 @@ int pidfd_wait(int fd, int timeout_ms)
 	return r != 0;
 }
 
+int pidfd_pollable(int fd)
+{
+	return is_directory(fd) ? -EBADF : fd;
+}
+
 /* One by one; the user namespace first, which gives the right to the others. */
 static int join_each(int dir_fd, uint64_t flags)
 {

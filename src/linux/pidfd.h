@@ -16,5 +16,8 @@ int pidfd_of(pid_t pid);
 int pidfd_signal(int fd, int signo);
 /* Wait at most timeout_ms (-1: without end) until it has exited: 1; 0: it has not. */
 int pidfd_wait(int fd, int timeout_ms);
+/* What poll(2) may wait for together with other things; -EBADF: ask pidfd_wait() now and then. */
+int pidfd_pollable(int fd);
+#define PIDFD_ASK_MS 50
 /* Join those of its namespaces: CLONE_NEW* (setns(2); by pidfd since Linux 5.8).  -errno. */
 int pidfd_join(int fd, uint64_t flags);

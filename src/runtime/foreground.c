@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "linux/pidfd.h"
 #include "linux/sys.h"
 
 /* All but those that are about ourselves. */
@@ -176,8 +177,7 @@ static void on_signal(int signal_fd, const struct foreground_args *args)
 	else if (info.ssi_signo == SIGWINCH && args->console_fd >= 0)
 		copy_size(args->console_fd);
 	else
-		(void)sys_pidfd_send_signal(args->pidfd,
-					    (int)info.ssi_signo); /* it may have exited */
+		(void)pidfd_signal(args->pidfd, (int)info.ssi_signo); /* it may have exited */
 }
 
 enum {
@@ -193,17 +193,19 @@ enum {
 static void loop(const struct foreground_args *args, int signal_fd, struct terminal *t)
 {
 	struct pollfd p[WATCH_COUNT] = {
-		[WATCH_EXIT] = {.fd = args->pidfd, .events = POLLIN},
+		[WATCH_EXIT] = {.fd = pidfd_pollable(args->pidfd), .events = POLLIN},
 		[WATCH_SIGNAL] = {.fd = signal_fd, .events = POLLIN},
 	};
+	bool exited = false;
 
 	for (;;) {
-		bool exited = p[WATCH_EXIT].fd < 0;
-
 		relay_watch(&t->out, &p[WATCH_OUT_FROM], &p[WATCH_OUT_TO]);
 		relay_watch(&t->in, &p[WATCH_IN_FROM], &p[WATCH_IN_TO]);
 		/* The exit alone is not the end: output may still be in the terminal. */
-		if (poll(p, WATCH_COUNT, exited && !relay_is_full(&t->out) ? 0 : -1) < 0)
+		if (poll(p, WATCH_COUNT,
+			 exited && !relay_is_full(&t->out) ? 0
+			 : !exited && p[WATCH_EXIT].fd < 0 ? PIDFD_ASK_MS
+							   : -1) < 0)
 			continue; /* EINTR */
 		if (exited && !p[WATCH_OUT_FROM].revents && !relay_is_full(&t->out))
 			return;
@@ -211,7 +213,9 @@ static void loop(const struct foreground_args *args, int signal_fd, struct termi
 			on_signal(signal_fd, args);
 		relay_run(&t->out, &p[WATCH_OUT_FROM], &p[WATCH_OUT_TO]);
 		relay_run(&t->in, &p[WATCH_IN_FROM], &p[WATCH_IN_TO]);
-		if (p[WATCH_EXIT].revents)
+		exited = exited || (p[WATCH_EXIT].fd < 0 ? pidfd_wait(args->pidfd, 0) != 0
+							 : p[WATCH_EXIT].revents != 0);
+		if (exited)
 			p[WATCH_EXIT].fd = -1;
 	}
 }

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "bin/runtime/commands.h"
 #include "linux/cgroup.h"
+#include "linux/pidfd.h"
 #include "runtime/state.h"
 
 #define LINE_SIZE_MAX      ((size_t)16 << 20)
@@ -308,22 +309,24 @@ static int on_oom(struct watch *w, const struct state *s, const struct cgroup *c
 static int follow(struct watch *w, const struct state *s, const struct cgroup *cg,
 		  struct error *err)
 {
-	struct pollfd p[] = {{.fd = w->pidfd, .events = POLLIN},
+	struct pollfd p[] = {{.fd = pidfd_pollable(w->pidfd), .events = POLLIN},
 			     {.fd = w->timer_fd, .events = POLLIN},
 			     {.fd = w->oom_fd, .events = POLLIN}};
 	int r = 0;
 
 	while (r == 0) {
 		uint64_t ticks;
+		bool ended;
 
-		if (poll(p, ARRAY_SIZE(p), -1) < 0)
+		if (poll(p, ARRAY_SIZE(p), p[0].fd < 0 ? PIDFD_ASK_MS : -1) < 0)
 			continue; /* EINTR */
+		ended = p[0].fd < 0 ? pidfd_wait(w->pidfd, 0) != 0 : p[0].revents != 0;
 		if (p[2].revents)
 			r = on_oom(w, s, cg, err);
 		if (r == 0 && p[1].revents && read(w->timer_fd, &ticks, sizeof(ticks)) > 0 &&
-		    !p[0].revents)
+		    !ended)
 			r = print_stats(s, cg, err);
-		if (p[0].revents)
+		if (ended)
 			return r < 0 || w->oom_fd < 0 ? r : on_oom(w, s, cg, err);
 	}
 	return r;
