@@ -957,6 +957,8 @@ static int check_conflicts(const struct container_options *o, struct error *err)
 	if (o->rm && !str_empty(o->restart) && strcmp(o->restart, "no") != 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "conflicting options: cannot specify both --restart and --rm");
+	if (!str_empty(o->userns) && strcmp(o->userns, "host") != 0)
+		return error_set(err, ERROR_INVALID, 0, "--userns: invalid USER mode");
 	return 0;
 }
 

@@ -381,6 +381,10 @@ static int create_or_skip(const struct cgroup_layout *l, size_t i, const char *p
 	autoerror struct error why = {0};
 	int r = create_in(&l->hierarchies[i], path, ret, &why);
 
+	/* One that was there may be somebody else's. */
+	if (r == 0 && l->optional && faccessat(*ret, "cgroup.procs", W_OK, AT_EACCESS) < 0 &&
+	    may_skip(l, -errno))
+		fd_close(ret);
 	return r == 0 || may_skip(l, r) ? 0 : error_move(err, &why, r);
 }
 

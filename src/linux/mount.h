@@ -91,6 +91,8 @@ struct mount_overlay {
 	const char *upper, *work;            /* both NULL: read-only */
 	const char *label;                   /* SELinux context; NULL: none */
 	const struct mount_options *options; /* what else it is told; NULL: what an image's needs */
+	/* made in a user namespace: its marks are attributes that anybody may set (Linux 5.11) */
+	bool user_xattr;
 };
 /* A detached overlay mount of up to 127 layers, more from Linux 6.7 on.  What a layer's name cannot
  * be given as (long names, ',' and ':') is given as /proc/self/fd/N.  A single lower directory

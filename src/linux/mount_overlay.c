@@ -12,6 +12,12 @@
  * export). */
 static const char *const image_features[] = {"index", "metacopy", "redirect_dir"};
 
+/* With userxattr the others are off, and may not even be said to be. */
+static size_t feature_count(const struct mount_overlay *overlay)
+{
+	return overlay->user_xattr ? 1 : ARRAY_SIZE(image_features);
+}
+
 /* What the kernel would read as something else than a name: separators and escapes. */
 static bool is_plain(const char *path)
 {
@@ -79,9 +85,12 @@ static int set_options(int fs_fd, const struct mount_overlay *overlay, struct er
 		return mount_context_error(fs_fd, errno, "security context", err);
 	if (overlay->options)
 		return mount_options_each(overlay->options, set_own_option, &fs_fd, err);
-	for (size_t i = 0; i < ARRAY_SIZE(image_features); i++)
+	for (size_t i = 0; i < feature_count(overlay); i++)
 		(void)sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, image_features[i], "off",
 				   0); /* kernels that lack one have it off */
+	if (overlay->user_xattr &&
+	    sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+		return mount_context_error(fs_fd, errno, "overlay userxattr", err);
 	return 0;
 }
 
@@ -157,8 +166,10 @@ static int old_options(const struct mount_overlay *overlay, int *fds, struct str
 		(void)mount_options_each(overlay->options, add_own_option, ret,
 					 NULL); /* cannot fail */
 	else
-		for (size_t i = 0; i < ARRAY_SIZE(image_features); i++)
+		for (size_t i = 0; i < feature_count(overlay); i++)
 			strbuf_addf(ret, ",%s=off", image_features[i]);
+	if (overlay->user_xattr)
+		strbuf_adds(ret, ",userxattr");
 	if (strbuf_error(ret) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "overlay of %zu layers", n);
 	return 0;

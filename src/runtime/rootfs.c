@@ -127,11 +127,14 @@ static int attach_root(struct setup *s, int *mount_fd, struct error *err)
 
 static int new_overlay_root(struct setup *s, struct error *err)
 {
-	const struct mount_overlay overlay = {.lower = s->rootfs->lower,
-					      .lower_count = s->rootfs->lower_count,
-					      .upper = s->rootfs->upper,
-					      .work = s->rootfs->work,
-					      .label = s->plan->label};
+	const struct mount_overlay overlay = {
+		.lower = s->rootfs->lower,
+		.lower_count = s->rootfs->lower_count,
+		/* not the caller's: by root of a user namespace */
+		.user_xattr = s->spec->linux_.namespaces[OCI_NAMESPACE_USER].present,
+		.upper = s->rootfs->upper,
+		.work = s->rootfs->work,
+		.label = s->plan->label};
 
 	return mount_new_overlay(&overlay, err);
 }

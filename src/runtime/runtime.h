@@ -38,7 +38,8 @@ struct runtime_container;
 struct runtime_rootfs {
 	const char *const *lower; /* topmost first, as overlayfs orders them */
 	size_t lower_count;
-	const char *upper, *work; /* both NULL: read-only */
+	/* both NULL: read-only.  Of an ordinary user's container: made with "userxattr" */
+	const char *upper, *work;
 	/* With a user namespace given by path: how the layers' owners are shown (struct
 	 * oci_id_mapping).  With a new one they are shown as the spec maps ids. */
 	const struct json_objects *uid_mappings, *gid_mappings;

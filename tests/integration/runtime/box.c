@@ -152,10 +152,12 @@ static char *config(const struct box *b)
 		"{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\","
 		"\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]}%s],",
 		b->mounts ? b->mounts : "");
-	strbuf_addf(&text,
-		    "\"linux\":{\"namespaces\":[%s],\"cgroupsPath\":\"" BOX_CGROUP "/%s"
-		    "\"%s}%s}",
-		    b->namespaces ? b->namespaces : BOX_NAMESPACES, b->cgroup ? b->cgroup : "first",
+	strbuf_addf(&text, "\"linux\":{\"namespaces\":[%s],\"cgroupsPath\":\"%s%s\"%s}%s}",
+		    b->namespaces ? b->namespaces : BOX_NAMESPACES,
+		    b->no_cgroup ? "" : BOX_CGROUP "/",
+		    b->no_cgroup ? ""
+		    : b->cgroup  ? b->cgroup
+				 : "first",
 		    b->linux_ ? b->linux_ : "", b->top ? b->top : "");
 	strbuf_done(&script);
 	return strbuf_take(&text);

@@ -22,6 +22,7 @@ struct box {
 	const struct runtime_rootfs *rootfs;
 	const char *init_path;
 	const char *cgroup; /* its last component; default: "first" */
+	bool no_cgroup;     /* none is asked for */
 	bool nested;        /* another container is alive: do not look for our children */
 	const char *seccomp_cache_dir;
 	void (*on_namespaces)(void *data, pid_t pid, int netns_fd);

@@ -7,20 +7,26 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "box.h"
 #include "linux/cgroup.h"
+#include "linux/clone.h"
+#include "linux/rootless.h"
+#include "linux/sys.h"
 
 static struct box_result result;
 
@@ -987,6 +993,72 @@ static void user_namespace_on_layers(void **state)
 	assert_int_equal(st.st_uid, 0);
 }
 
+#define USER 12345U
+
+/* Everything that he needs is his; he has no privileges. */
+static int as_ordinary_user(const struct box *b)
+{
+	static char out[BOX_OUTPUT_MAX];
+	struct error err = {0};
+	struct box_run r;
+
+	if (setgroups(0, NULL) < 0 || setresgid(USER, USER, USER) < 0 ||
+	    setresuid(USER, USER, USER) < 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return 1;
+	rootless_set(ROOTLESS_AUTO);
+	if (box_create(b, &r, &err) < 0 || box_start(&r, &err) < 0) {
+		print_error("%s\n", error_msg(&err));
+		return 2;
+	}
+	box_read_all(r.out_fd, out, sizeof(out));
+	if (box_wait(runtime_pid(r.c)) != 0 || runtime_delete(r.c, &err) < 0 ||
+	    strcmp(out, "0\n0:0\nnew\n") != 0) {
+		print_error("%s: %s\n", out, error_msg(&err));
+		return 3;
+	}
+	return 0;
+}
+
+static void ordinary_user_on_layers(void **state)
+{
+	struct sys_clone_args args = {.exit_signal = SIGCHLD};
+	autofree char *root = xasprintf("%s/bundle/rootfs", box_dir);
+	autofree char *dir = xasprintf("%s/tmp/users", box_dir);
+	autofree char *upper = xasprintf("%s/upper", dir), *work = xasprintf("%s/work", dir);
+	autofree char *other = xasprintf("%s/other", dir), *old = xasprintf("%s/old", other);
+	autofree char *below = xasprintf("%s/below", old), *made = xasprintf("%s/old", upper);
+	const char *const dirs[] = {dir, upper, work, other, old, below};
+	const char *lower[] = {other, root};
+	const struct runtime_rootfs rootfs = {
+		.lower = lower, .lower_count = 2, .upper = upper, .work = work};
+	const struct box b = {
+		.namespaces = BOX_NAMESPACES ",{\"type\":\"user\"}",
+		.linux_ = ",\"uidMappings\":[{\"containerID\":0,\"hostID\":12345,\"size\":1}],"
+			  "\"gidMappings\":[{\"containerID\":0,\"hostID\":12345,\"size\":1}]",
+		.rootfs = &rootfs,
+		.no_cgroup = true,
+		.script = "id -u; touch /new; stat -c %u:%g /new; rm -r /old; mkdir /old; ls /old; "
+			  "ls / | grep new"};
+	char value[2] = "";
+	struct stat st;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		assert_int_equal(mkdir(dirs[i], 0755), 0);
+		assert_int_equal(chown(dirs[i], USER, USER), 0);
+	}
+	pid = clone_process(&args, NULL);
+	if (pid == 0)
+		_exit(as_ordinary_user(&b));
+	assert_int_equal(box_wait(pid), 0);
+	assert_int_equal(stat(made, &st), 0);
+	assert_int_equal(st.st_uid, USER);
+	/* a new directory where an old one was: overlayfs says so in an attribute of its users' */
+	assert_int_equal(getxattr(made, "user.overlay.opaque", value, sizeof(value)), 1);
+	assert_string_equal(value, "y");
+}
+
 static void sysctls(void **state)
 {
 	struct error err;
@@ -1110,6 +1182,7 @@ int main(void)
 		cmocka_unit_test(netns_is_handed_over_early),
 		cmocka_unit_test(user_namespace),
 		cmocka_unit_test(user_namespace_on_layers),
+		cmocka_unit_test(ordinary_user_on_layers),
 		cmocka_unit_test(sysctls),
 		cmocka_unit_test(hooks_run_in_order),
 		cmocka_unit_test(init_runs_in_front),
