@@ -10,7 +10,8 @@
 #include "http/client.h"
 
 static const struct command *const tables[] = {
-	container_commands, exec_commands, life_commands, image_commands, system_commands,
+	container_commands, exec_commands,    life_commands,   image_commands,
+	system_commands,    network_commands, volume_commands,
 };
 
 struct global_options {
@@ -92,7 +93,9 @@ static void print_group_help(const char *group)
 		autostrbuf struct strbuf b = STRBUF_INIT(65536);
 
 		flags_usage(global_flags, &b);
-		printf("\nManagement Commands:\n  container, image\n\nGlobal Options:\n%s", b.s);
+		printf("\nManagement Commands:\n  container, image, network, volume\n\nGlobal "
+		       "Options:\n%s",
+		       b.s);
 	}
 	printf("\nRun 'vessel%s%s COMMAND --help' for more information on a command.\n",
 	       group ? " " : "", group ? group : "");

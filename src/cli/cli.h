@@ -58,7 +58,7 @@ struct command {
 
 /* Each cmd_*.c defines a table that ends in a row without a name. */
 extern const struct command container_commands[], life_commands[], image_commands[],
-	system_commands[], exec_commands[];
+	system_commands[], exec_commands[], network_commands[], volume_commands[];
 
 int cli_main(int argc, char **argv, cli_remote_fn run_remote);
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/inspect.h"
 #include "cli/output.h"
 #include "cli/template.h"
 
@@ -385,9 +386,10 @@ static int cmd_ps(struct cli *cli, const struct invocation *in, struct error *er
 
 /* inspect ----------------------------------------------------------------------------------- */
 
-struct inspect_options {
-	const char *format, *type;
-	bool size;
+const struct flag inspect_format_flags[] = {
+	FLAG(struct inspect_options, "format", 'f', FLAG_STRING, format,
+	     "Format output using a custom template: 'json' or TEMPLATE"),
+	{0},
 };
 
 static const struct flag inspect_flags[] = {
@@ -438,8 +440,8 @@ static int inspect_one(struct cli *cli, const char *name, const struct inspect_o
 	return error_set(err, ERROR_NOT_FOUND, 0, "Error: No such object: %s", name);
 }
 
-static int inspect(struct cli *cli, const struct invocation *in, const char *type,
-		   struct error *err)
+int inspect_objects(struct cli *cli, const struct invocation *in, const char *type,
+		    struct error *err)
 {
 	struct inspect_options *o = in->options;
 	size_t n = 0, count = (size_t)in->parsed.arg_count;
@@ -470,17 +472,17 @@ static int inspect(struct cli *cli, const struct invocation *in, const char *typ
 
 static int cmd_inspect(struct cli *cli, const struct invocation *in, struct error *err)
 {
-	return inspect(cli, in, NULL, err);
+	return inspect_objects(cli, in, NULL, err);
 }
 
 static int cmd_container_inspect(struct cli *cli, const struct invocation *in, struct error *err)
 {
-	return inspect(cli, in, "container", err);
+	return inspect_objects(cli, in, "container", err);
 }
 
 static int cmd_image_inspect(struct cli *cli, const struct invocation *in, struct error *err)
 {
-	return inspect(cli, in, "image", err);
+	return inspect_objects(cli, in, "image", err);
 }
 
 #define SIMPLE(name_, run_, help_)                                                          \
