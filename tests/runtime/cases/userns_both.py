@@ -8,13 +8,15 @@ from harness import equal, expect, test
 
 
 def both(title, needs=()):
+    needs = (needs,) if isinstance(needs, str) else tuple(needs)
+
     def mark(function):
         @test(title + " (root's)", needs=needs)
         def by_root(box):
             box.user_namespace()
             function(box)
 
-        @test(title + " (an ordinary user's)", needs=needs)
+        @test(title + " (an ordinary user's)", needs=(*needs, "programs that change the user"))
         def by_user(box):
             rootless.grant(box)
             function(box)
