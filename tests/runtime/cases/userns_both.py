@@ -82,7 +82,8 @@ def overlay(box):
         "lowerdir=%s/lower" % box.dir, "upperdir=%s/upper" % box.dir, "workdir=%s/work" % box.dir, "userxattr"])
     out = box.sh("ls /mnt; rm -r /mnt/old; mkdir /mnt/old; ls /mnt/old; touch /mnt/new; ls /mnt").out.split()
     equal(out, ["old", "new", "old"])
-    equal(os.getxattr(os.path.join(box.dir, "upper/old"), "user.overlay.opaque"), b"y")
+    if box.host.kernel() >= (6, 6):  # before, a tmpfs had no attributes of users
+        equal(os.getxattr(os.path.join(box.dir, "upper/old"), "user.overlay.opaque"), b"y")
 
 
 @both("hooks of all kinds")
