@@ -372,7 +372,6 @@ static const struct refusal refusals[] = {
 	{HOST("\"IpcMode\":\"mine\""), ERROR_INVALID, "invalid IPC mode: mine"},
 	{HOST("\"CgroupnsMode\":\"mine\""), ERROR_INVALID, "invalid cgroup namespace mode: mine"},
 	{HOST("\"UsernsMode\":\"private\""), ERROR_INVALID, "user namespace mode: private"},
-	{HOST("\"VolumesFrom\":[\"x\"]"), ERROR_NOT_IMPLEMENTED, "HostConfig.VolumesFrom"},
 	{HOST("\"DeviceRequests\":[{\"Count\":-1}]"), ERROR_NOT_IMPLEMENTED,
 	 "HostConfig.DeviceRequests"},
 	{HOST("\"Runtime\":\"kata\""), ERROR_INVALID, "unknown or invalid runtime name: kata"},
