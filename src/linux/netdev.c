@@ -22,7 +22,7 @@
 
 #define REQUEST_MAX   1024
 #define ANSWER_MAX    65536 /* the kernel fills at most this much at once in a dump */
-#define ADDRESSES_MAX ((size_t)1 << 20)
+#define ADDRESSES_MAX 4096  /* of one device */
 
 struct request {
 	struct nlmsghdr header;
@@ -96,17 +96,31 @@ static void addresses_done(struct addresses *a)
 	free(a->v);
 }
 
+/* The attributes of an address's message one after another; *at: 0 first. */
+static const struct rtattr *next_attribute(const struct nlmsghdr *h, size_t *at)
+{
+	size_t offset = *at ? *at : NLMSG_SPACE(sizeof(struct ifaddrmsg));
+	const struct rtattr *a = (const void *)((const char *)h + offset);
+
+	if (offset + sizeof(*a) > h->nlmsg_len || a->rta_len < sizeof(*a) ||
+	    a->rta_len > h->nlmsg_len - offset)
+		return NULL;
+	*at = offset + RTA_ALIGN(a->rta_len);
+	return a;
+}
+
 static void keep_address(struct addresses *list, const struct nlmsghdr *h)
 {
 	static const unsigned short kept[] = {IFA_LOCAL, IFA_ADDRESS, IFA_BROADCAST, IFA_FLAGS,
 					      IFA_RT_PRIORITY};
 	const struct ifaddrmsg *from = NLMSG_DATA(h);
-	int left = (int)IFA_PAYLOAD(h);
+	const struct rtattr *a;
 	struct request r;
+	size_t at = 0;
 
 	begin(&r, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, sizeof(r.body.address));
 	r.body.address = *from;
-	for (const struct rtattr *a = IFA_RTA(from); RTA_OK(a, left); a = RTA_NEXT(a, left))
+	while ((a = next_attribute(h, &at)))
 		for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 			if (a->rta_type == kept[i])
 				add_attribute(&r, a->rta_type, RTA_DATA(a), RTA_PAYLOAD(a));
@@ -118,10 +132,11 @@ static void keep_address(struct addresses *list, const struct nlmsghdr *h)
 static bool is_lasting(const struct nlmsghdr *h, unsigned index)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(h);
-	int left = (int)IFA_PAYLOAD(h);
 	uint32_t flags = m->ifa_flags;
+	const struct rtattr *a;
+	size_t at = 0;
 
-	for (const struct rtattr *a = IFA_RTA(m); RTA_OK(a, left); a = RTA_NEXT(a, left))
+	while ((a = next_attribute(h, &at)))
 		if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) >= sizeof(flags))
 			memcpy(&flags, RTA_DATA(a), sizeof(flags));
 	return m->ifa_index == index && m->ifa_scope == RT_SCOPE_UNIVERSE &&
@@ -138,20 +153,27 @@ static int read_addresses(int sock, unsigned index, struct addresses *ret)
 	e = transmit(sock, &r);
 	while (e == 0) {
 		ssize_t n = recv(sock, answer, ANSWER_MAX, 0);
-		const struct nlmsghdr *h = (const struct nlmsghdr *)(void *)answer;
+		const struct nlmsghdr *h;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		for (size_t left = (size_t)n; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (size_t at = 0; at + sizeof(*h) <= (size_t)n; at += NLMSG_ALIGN(h->nlmsg_len)) {
+			h = (const void *)(answer + at);
+			if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > (size_t)n - at)
+				return -EBADMSG;
 			if (h->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (h->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
-			if (h->nlmsg_type == RTM_NEWADDR && is_lasting(h, index) &&
-			    ret->n < ADDRESSES_MAX / sizeof(*ret->v))
-				keep_address(ret, h);
+				return -EIO;
+			if (h->nlmsg_type != RTM_NEWADDR ||
+			    h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifaddrmsg)) ||
+			    !is_lasting(h, index))
+				continue;
+			if (ret->n == ADDRESSES_MAX)
+				return -E2BIG;
+			keep_address(ret, h);
 		}
 	}
 	return e;
