@@ -15,6 +15,7 @@
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
+#include "engine/link.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/resolver.h"
@@ -88,8 +89,9 @@ static void check_references_on_loop(void *data)
 	struct container *other;
 
 	endpoints_normalize(call->engine, call->spec);
+	call->r = links_check(call->engine, call->spec, call->err);
 	/* A network that is missing is start's error: to clients a 404 here means "no such image". */
-	if (joined)
+	if (call->r >= 0 && joined)
 		call->r = roster_find(call->engine, joined, &other, call->err);
 	joined = config_mode_container(h->pid_mode);
 	if (call->r >= 0 && joined)

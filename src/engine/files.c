@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
+#include "engine/link.h"
 #include "network/files.h"
 #include "network/network.h"
 
@@ -38,7 +39,8 @@ static void host_gateway(const struct container *c, struct files_hosts *args)
 	}
 }
 
-static int write_hosts(const struct container *c, int dir, struct error *err)
+static int write_hosts(const struct container *c, const struct links *links, int dir,
+		       struct error *err)
 {
 	const struct container_spec *s = c->spec;
 	autofree struct netaddr *addrs = xnew0n(struct netaddr, 2 * c->endpoint_count + 1);
@@ -64,6 +66,8 @@ static int write_hosts(const struct container *c, int dir, struct error *err)
 		addrs[args.addr_count++] = c->endpoints[i]->ipv6.addr;
 	}
 	args.addrs = addrs;
+	args.links = links->hosts;
+	args.link_count = links->n;
 	host_gateway(c, &args);
 	r = files_hosts(&args, &text, err);
 	return r < 0 ? r : save(dir, "hosts", &text, err);
@@ -154,7 +158,8 @@ int files_change(struct engine *e, const struct container *c, const struct files
 	return r < 0 || !change->resolv ? r : write_resolv(e, c, dir, err);
 }
 
-int files_write(struct engine *e, const struct container *c, struct error *err)
+int files_write(struct engine *e, const struct container *c, const struct links *links,
+		struct error *err)
 {
 	autostrbuf struct strbuf hostname = STRBUF_INIT(FILES_MAX);
 	autoclose int dir = open(c->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -164,6 +169,6 @@ int files_write(struct engine *e, const struct container *c, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "open directory '%s'", c->state_dir);
 	files_hostname(c->spec->config.hostname, &hostname);
 	r = save(dir, "hostname", &hostname, err);
-	r = r < 0 ? r : write_hosts(c, dir, err);
+	r = r < 0 ? r : write_hosts(c, links, dir, err);
 	return r < 0 ? r : write_resolv(e, c, dir, err);
 }

@@ -7,9 +7,11 @@
 #include "engine/container.h"
 
 struct engine;
+struct links;
 
 /* Into c->state_dir.  [worker, with the operation] */
-int files_write(struct engine *e, const struct container *c, struct error *err);
+int files_write(struct engine *e, const struct container *c, const struct links *links,
+		struct error *err);
 /* The same while it runs, when a network was joined or left: lines of `left` (or NULL) go from hosts,
  * those of `joined` (or NULL) come; resolv.conf is written anew if that begins or ends names. */
 struct files_change {

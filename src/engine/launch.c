@@ -181,6 +181,7 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 		paths[i] = xasprintf("%s/%s", l->files_dir, names[i]);
 		volume_binds_add(binds, paths[i], targets[i], c->spec->host.readonly_rootfs);
 	}
+	args.link_env = &l->links.env;
 	args.binds = binds->v;
 	args.bind_count = binds->n;
 	if (c->spec->host.init && *c->spec->host.init && !args.init_path)
@@ -417,6 +418,7 @@ void launch_done(struct launch *l)
 	port_bindings_done(&l->ports);
 	remap_done(&l->joined);
 	volume_binds_done(&l->binds);
+	links_done(&l->links);
 	fd_close(&l->lock_fd);
 	fd_close(&l->pidfd);
 	for (int i = 0; i < SHIM_JOIN_COUNT; i++)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/container.h"
+#include "engine/link.h"
 #include "engine/remap.h"
 #include "engine/volume.h"
 #include "network/ports.h"
@@ -25,6 +26,7 @@ struct launch {
 	struct remap joined;       /* owned: the mappings of the user namespace there */
 	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
+	struct links links;         /* owned; collected by the start */
 	struct volume_binds binds;  /* what the engine mounts by itself */
 	struct port_bindings ports; /* what the shim is to reserve; then what it got */
 	bool resolver;              /* it answers for names */

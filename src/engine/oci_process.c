@@ -137,6 +137,8 @@ static void write_env(const struct oci_process_args *args, const char *home, str
 		strv_addf(&env, "HOSTNAME=%s", c->hostname);
 	if (args->exec ? args->exec->tty : c->tty)
 		strv_add(&env, "TERM=xterm");
+	for (size_t i = 0; args->spec->link_env && i < args->spec->link_env->n; i++)
+		env_set(&env, args->spec->link_env->v[i]);
 	for (size_t i = 0; i < c->env.n; i++)
 		env_set(&env, c->env.v[i]);
 	for (size_t i = 0; args->exec && i < args->exec->env.n; i++)

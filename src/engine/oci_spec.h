@@ -31,6 +31,7 @@ struct oci_spec_args {
 	const char *userns_path;     /* with remap: the one to join; NULL: a new one */
 	const char *apparmor;        /* profile of the process, or NULL */
 	const struct labels *labels; /* SELinux' or NULL */
+	const struct strv *link_env; /* of legacy links; NULL: none */
 	const struct oci_bind *binds;
 	size_t bind_count;
 };

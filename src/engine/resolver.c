@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
+#include "engine/link.h"
 #include "network/files.h"
 #include "shim/protocol.h"
 
@@ -128,11 +129,10 @@ struct view_call {
 /* "db-1:database" or "db-1"; the container by whatever it was referred to. */
 static void add_link(const struct view_call *call, const struct network *net, const char *link)
 {
-	const char *colon = strchr(link, ':');
-	autofree char *ref = xstrndup(link, colon ? (size_t)(colon - link) : strlen(link));
-	const char *alias = colon ? colon + 1 : ref;
+	autofree char *ref = NULL, *alias = NULL;
 	struct container *other = NULL;
 
+	link_parse(link, &ref, &alias);
 	if (roster_find(call->e, ref, &other, NULL) < 0)
 		other = NULL;
 	strbuf_addf(call->out, "link %s", net->id);

@@ -116,6 +116,7 @@ static int lease(struct start *s)
 {
 	int r = endpoints_lease(s->e, s->c, s->err);
 
+	r = r < 0 ? r : links_collect(s->e, s->c, &s->launch.links, s->err);
 	r = r < 0 ? r : endpoints_ports(s->e, s->c, &s->launch.ports, s->err);
 	s->launch.resolver = r >= 0 && endpoints_have_names(s->e, s->c);
 	return r;
@@ -391,7 +392,9 @@ static int run_stages(struct start *s)
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_LEASE);
-	r = str_eq(s->files_dir, s->c->state_dir) ? files_write(s->e, s->c, s->err) : 0;
+	r = str_eq(s->files_dir, s->c->state_dir)
+		    ? files_write(s->e, s->c, &s->launch.links, s->err)
+		    : 0;
 	r = r < 0 ? r : launch_shim(&s->launch, s->err);
 	if (r < 0)
 		return r;

@@ -246,6 +246,19 @@ address() { # container network
 	run -1 docker network connect a hh
 }
 
+@test "links" {
+	docker network create a
+	docker run -d --name web-1 --network a busybox httpd -f -p 80 -h /www
+	[ "$(docker run --rm --network a --link web-1:site busybox wget -q -O - http://site/)" = hello ]
+	run docker run --rm --network a busybox nslookup site
+	[ "$status" -ne 0 ]
+	docker run -d --name old -e COLOUR=red --expose 80 busybox httpd -f -p 80 -h /www
+	[ "$(docker run --rm --link old:site busybox wget -q -O - http://site/)" = hello ]
+	run -0 docker run --rm --name user --link old:site busybox env
+	[[ $output == *"SITE_PORT_80_TCP_ADDR=$(address old bridge)"* && $output == *SITE_ENV_COLOUR=red* && $output == *SITE_NAME=/user/site* ]]
+	run -125 docker run --rm --link nobody busybox true
+}
+
 @test "prune takes what nobody refers to" {
 	docker network create a
 	docker network create --label keep b

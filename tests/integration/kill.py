@@ -278,6 +278,26 @@ class Scenario:
         assert self.engine.inspect("box")["State"]["FinishedAt"] == first_end
         self.engine.docker("rm", "box")
 
+    def run_network(self):
+        """After the restart a network is there as a whole; or it is gone, link and all."""
+        net = ["network", "create", "--label", "kept=1", "net"]
+        if self.point == "network.down":
+            self.engine.docker(*net)
+            self.crash_and_restart(lambda: self.engine.docker("network", "rm", "net", check=False))
+        else:
+            self.crash_and_restart(lambda: self.engine.docker(*net, check=False))
+        status, found = self.engine.api("GET", "/networks/net")
+        assert status == 200 and found["Labels"] == {"kept": "1"}, (status, found)
+        link = "br-" + found["Id"][:12]
+        links = lambda: [name for _, name in socket.if_nameindex()]  # noqa: E731
+        assert link in links(), "no bridge"
+        self.engine.docker("run", "-d", "--name", "box", "--network", "net", "busybox", "httpd", "-f", "-h", "/www")
+        page = self.engine.docker("run", "--rm", "--network", "net", "busybox", "wget", "-q", "-O", "-", "http://box/")
+        assert page.stdout == "hello\n", page
+        self.engine.docker("rm", "-f", "box")
+        self.engine.docker("network", "rm", "net")
+        assert link not in links(), "the bridge stays"
+
     def run_remove(self):
         self.begin()
         self.crash_and_restart(lambda: self.engine.docker("rm", "-f", "box", check=False))
