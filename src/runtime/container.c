@@ -391,11 +391,18 @@ static int serve_source(void *data, const struct sync_message *m, struct error *
 	return r < 0 ? launch_why_gone(cr->c->sync_fd, err) : 0;
 }
 
+int runtime_run_create_hooks(const struct oci_spec *spec, const char *id, pid_t pid,
+			     const char *bundle, struct error *err)
+{
+	autofree char *state = runtime_state_json(spec, id, "creating", pid, bundle);
+	int r = hooks_run(&spec->hooks.prestart, "prestart", state, err);
+
+	return r < 0 ? r : hooks_run(&spec->hooks.create_runtime, "createRuntime", state, err);
+}
+
 static int run_create_hooks(struct creation *cr, struct error *err)
 {
 	const struct sync_server server = {SYNC_SOURCE, serve_source, cr};
-	const struct oci_hooks *hooks = &cr->args->spec->hooks;
-	autofree char *state = NULL;
 	int r;
 
 	if (!cr->setup.wait_for_hooks)
@@ -403,11 +410,7 @@ static int run_create_hooks(struct creation *cr, struct error *err)
 	r = sync_expect_serving(cr->c->sync_fd, SYNC_HOOKS, NULL, &server, err);
 	if (r < 0)
 		return r;
-	state = runtime_state_json(cr->args->spec, cr->c->id, "creating", cr->c->pid,
-				   cr->setup.bundle);
-	r = hooks_run(&hooks->prestart, "prestart", state, err);
-	if (r == 0)
-		r = hooks_run(&hooks->create_runtime, "createRuntime", state, err);
+	r = runtime_run_create_hooks(cr->args->spec, cr->c->id, cr->c->pid, cr->setup.bundle, err);
 	if (r == 0 && sync_send(cr->c->sync_fd, SYNC_HOOKS_DONE, -EBADF) < 0)
 		r = error_set(err, ERROR_INTERNAL, EPIPE, "talk to the container's process");
 	return r;
@@ -634,6 +637,60 @@ static int open_cgroup(struct runtime_container *c, const char *place, struct er
 	return r < 0 ? error_move(err, &why, r) : 0;
 }
 
+int runtime_adopt(const struct runtime_create_args *args, pid_t pid, struct runtime_container **ret,
+		  struct error *err)
+{
+	struct creation cr = {.args = args,
+			      .child_sync_fd = -EBADF,
+			      .setup.proc_fd = -EBADF,
+			      .setup.prepared_root_fd = -EBADF};
+	autoruntime struct runtime_container *c = xnew0(struct runtime_container);
+	int r;
+
+	c->pidfd = c->netns_fd = c->console_fd = c->sync_fd = c->listen_fd = -EBADF;
+	c->bundle_fd = fcntl(args->bundle_fd, F_DUPFD_CLOEXEC, 3);
+	if (c->bundle_fd < 0)
+		return error_set(err, ERROR_INVALID, errno, "bundle");
+	c->bundle = launch_fd_path(c->bundle_fd);
+	c->id = xstrdup(args->id);
+	c->spec = args->spec;
+	c->pid = pid;
+	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
+		cr.setup.join_fds[i] = -EBADF;
+	cr.c = c;
+	cr.arena = arena_new();
+	r = cgroup_layout_detect(&c->cgroups, err);
+	if (r == 0)
+		r = create_cgroup(&cr, err);
+	if (r == 0)
+		r = finish_cgroup(&cr, err);
+	if (r == 0 && args->spec->linux_.intel_rdt) {
+		cr.setup.proc_fd = procfs_open(err);
+		r = cr.setup.proc_fd < 0
+			    ? cr.setup.proc_fd
+			    : rdt_join(&args->spec->linux_, c->id, cr.setup.proc_fd, pid, err);
+	}
+	creation_done(&cr);
+	c->pid = 0; /* until it is known */
+	if (r < 0) {
+		if (c->cgroup)
+			(void)cgroup_destroy(c->cgroup,
+					     NULL); /* the first error is the one to tell */
+		return r;
+	}
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+void runtime_set_process(struct runtime_container *c, pid_t pid, int pidfd_take, int console_take)
+{
+	fd_close(&c->pidfd);
+	fd_close(&c->console_fd);
+	c->pid = pid;
+	c->pidfd = pidfd_take;
+	c->console_fd = console_take;
+}
+
 int runtime_open(const struct runtime_open_args *args, struct runtime_container **ret,
 		 struct error *err)
 {
@@ -653,6 +710,8 @@ int runtime_open(const struct runtime_open_args *args, struct runtime_container 
 	for (size_t i = 0; i < OCI_NAMESPACE_COUNT; i++)
 		if (args->spec->linux_.namespaces[i].present)
 			c->ns_flags |= (uint64_t)ns_flags[i];
+	if (args->own_time)
+		c->ns_flags |= CLONE_NEWTIME;
 	r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
 		r = open_cgroup(c, args->cgroup_place, err);

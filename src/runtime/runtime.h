@@ -74,6 +74,13 @@ struct runtime_create_args {
 int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,
 		   struct error *err);
 
+/* The cgroup and its limits alone, with process `pid` in it: for a restore, which makes the rest by
+ * other means (args' descriptors and hooks are not looked at).  runtime_set_process() then says who
+ * process 1 is; pidfd and console (or -EBADF) are taken. */
+int runtime_adopt(const struct runtime_create_args *args, pid_t pid, struct runtime_container **ret,
+		  struct error *err);
+void runtime_set_process(struct runtime_container *c, pid_t pid, int pidfd_take, int console_take);
+
 struct runtime_open_args {
 	const char *id, *bundle;
 	const struct oci_spec *spec; /* borrowed until runtime_free */
@@ -81,6 +88,7 @@ struct runtime_open_args {
 	int pidfd; /* of process 1; borrowed for the call */
 	const char *cgroup_place;
 	bool no_new_keyring;
+	bool own_time; /* it is in a time namespace that the configuration does not have */
 	const char *seccomp_cache_dir, *seccomp_helper; /* as in runtime_create_args */
 };
 
@@ -146,7 +154,10 @@ int runtime_resume(struct runtime_container *c, struct error *err);
 /* Kill what is left in the cgroup, wait for it to die, remove the cgroup, run the poststop hooks.
  * Safe to repeat.  A process 1 that nobody has reaped is killed but not reaped. */
 int runtime_delete(struct runtime_container *c, struct error *err);
-/* For a container that another program created: the poststart hooks alone. */
+/* For a container that another program created: the hooks of its creation (prestart, createRuntime), or the
+ * poststart hooks, alone. */
+int runtime_run_create_hooks(const struct oci_spec *spec, const char *id, pid_t pid,
+			     const char *bundle, struct error *err);
 int runtime_run_poststart(const struct oci_spec *spec, const char *id, pid_t pid,
 			  const char *bundle, struct error *err);
 /* And what is left to do when it has been deleted: its class of service, the poststop hooks, whose

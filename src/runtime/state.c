@@ -107,6 +107,7 @@ static int decode(struct state *s, const char *text, size_t len, struct error *e
 	s->has_poststart = json_get_bool(v, "hasPoststart");
 	s->has_poststop = json_get_bool(v, "hasPoststop");
 	s->no_new_keyring = json_get_bool(v, "noNewKeyring");
+	s->own_time = json_get_bool(v, "ownTime");
 	annotations = json_get(v, "annotations");
 	if (json_count(annotations)) {
 		struct strbuf out = STRBUF_INIT(STATE_MAX);
@@ -189,6 +190,7 @@ int state_save(const struct state *s, struct error *err)
 	jw_kbool(&w, "hasPoststart", s->has_poststart);
 	jw_kbool(&w, "hasPoststop", s->has_poststop);
 	jw_kbool(&w, "noNewKeyring", s->no_new_keyring);
+	jw_kbool(&w, "ownTime", s->own_time);
 	if (s->annotations) {
 		jw_key(&w, "annotations");
 		jw_raw(&w, s->annotations, strlen(s->annotations));
@@ -421,6 +423,7 @@ int state_open_container(const struct state *s, const struct oci_spec *spec,
 					       .pidfd = pidfd,
 					       .cgroup_place = s->cgroup_path,
 					       .no_new_keyring = s->no_new_keyring,
+					       .own_time = s->own_time,
 					       .seccomp_cache_dir = seccomp_cache_dir};
 
 	if (pidfd < 0)

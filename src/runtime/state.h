@@ -33,6 +33,7 @@ struct state { /* the strings are owned */
 	uint64_t start_time;              /* clock ticks since boot, proc_pid_stat(5) */
 	bool has_poststart, has_poststop; /* config.json has such hooks, or what ends like them */
 	bool no_new_keyring;              /* as in runtime_create_args */
+	bool own_time;                    /* as in runtime_open_args */
 	int dir_fd;                       /* owned: <root>/<id> */
 };
 

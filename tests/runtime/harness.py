@@ -101,6 +101,7 @@ class Host:
         "NUMA": lambda self: os.path.isdir("/sys/devices/system/node/node0"),
         "time namespaces": lambda self: os.path.exists("/proc/self/ns/time"),
         "overlay": _filesystem("overlay"),
+        "criu": lambda self: shutil.which("criu") or os.path.exists(TOP + "/build/peers/criu/usr/sbin/criu"),
         "CAP_SYS_RESOURCE": lambda self: int(re.search(r"CapEff:\s*(\w+)", open("/proc/self/status").read())[1],
                                              16) >> 24 & 1,
     }

@@ -1,4 +1,6 @@
 /* create, run and start. */
+#include "bin/runtime/creation.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +10,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "bin/runtime/bundle.h"
 #include "bin/runtime/commands.h"
 #include "bin/runtime/handover.h"
 #include "runtime/foreground.h"
@@ -17,18 +18,7 @@
 
 #define FDS_MAX 1024 /* descriptors that can be passed on */
 
-/* A container while it is being made. */
-struct creation {
-	const struct options *o;
-	struct bundle bundle;
-	struct state *state;         /* owned */
-	struct runtime_container *c; /* owned */
-	char *seccomp_cache;         /* owned */
-	struct runtime_create_args args;
-	struct error saving; /* of what is done while process 1 sets itself up */
-};
-
-static void creation_done(struct creation *cr)
+void creation_done(struct creation *cr)
 {
 	(void)runtime_free(cr->c);
 	(void)state_free(cr->state);
@@ -36,7 +26,6 @@ static void creation_done(struct creation *cr)
 	error_done(&cr->saving);
 	free(cr->seccomp_cache);
 }
-#define autocreation __attribute__((cleanup(creation_done)))
 
 static char *annotations_json(const struct oci_spec *spec)
 {
@@ -143,7 +132,7 @@ static void stay_at_terminal(struct creation *cr)
 		(void)foreground_size(&p->console_size.height, &p->console_size.width);
 }
 
-static int creation_begin(struct creation *cr, bool detach, struct error *err)
+int creation_begin(struct creation *cr, bool detach, struct error *err)
 {
 	const struct options *o = cr->o;
 	int r = bundle_open(o->value[OPT_BUNDLE], &cr->bundle, err);
@@ -166,7 +155,7 @@ static int creation_begin(struct creation *cr, bool detach, struct error *err)
 }
 
 /* What must be on record once process 1 exists. */
-static int record(struct creation *cr, struct error *err)
+int creation_record(struct creation *cr, struct error *err)
 {
 	struct handover h = {.pid = runtime_pid(cr->c),
 			     .pidfd = runtime_pidfd(cr->c),
@@ -182,7 +171,7 @@ static int record(struct creation *cr, struct error *err)
 	return r;
 }
 
-static void roll_back(struct creation *cr)
+void creation_roll_back(struct creation *cr)
 {
 	if (cr->c)
 		(void)runtime_delete(cr->c, NULL); /* the first error is the one to tell */
@@ -192,21 +181,21 @@ static void roll_back(struct creation *cr)
 
 int command_create(const struct options *o, int *ret_code, struct error *err)
 {
-	autocreation struct creation cr = {.o = o, .bundle = BUNDLE_INIT};
+	autocreation struct creation cr = CREATION_INIT(o);
 	int r = creation_begin(&cr, true, err);
 
 	(void)ret_code;
 	if (r == 0)
 		r = state_create_container(cr.state, &cr.args, &cr.c, err);
 	if (r == 0)
-		r = record(&cr, err);
+		r = creation_record(&cr, err);
 	if (r < 0)
-		roll_back(&cr);
+		creation_roll_back(&cr);
 	return r;
 }
 
 /* Without a pid namespace of the container's, its orphans come to us, if we want them to. */
-static bool adopt_orphans(const struct creation *cr)
+bool creation_adopt_orphans(const struct creation *cr)
 {
 	if (cr->bundle.spec.linux_.namespaces[OCI_NAMESPACE_PID].present ||
 	    options_has(cr->o, OPT_NO_SUBREAPER))
@@ -214,7 +203,7 @@ static bool adopt_orphans(const struct creation *cr)
 	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
 
-static int run_foreground(struct creation *cr, bool subreaper, int *ret_code, struct error *err)
+int creation_stay(struct creation *cr, bool subreaper, int *ret_code, struct error *err)
 {
 	autoclose int console = runtime_console_take(cr->c);
 	const struct foreground_args args = {.pid = runtime_pid(cr->c),
@@ -233,28 +222,27 @@ static int run_foreground(struct creation *cr, bool subreaper, int *ret_code, st
 
 int command_run(const struct options *o, int *ret_code, struct error *err)
 {
-	autocreation struct creation cr = {.o = o, .bundle = BUNDLE_INIT};
+	autocreation struct creation cr = CREATION_INIT(o);
 	bool detach = options_has(o, OPT_DETACH), subreaper = false;
 	int r = creation_begin(&cr, detach, err);
 
 	if (r == 0 && !detach) {
 		foreground_block_signals();
-		subreaper = adopt_orphans(&cr);
+		subreaper = creation_adopt_orphans(&cr);
 	}
 	if (r == 0)
 		r = runtime_create(&cr.args, &cr.c, err);
-	if (r == 0) {
-		r = state_note_process(cr.state, runtime_pid(cr.c), err);
-	}
 	if (r == 0)
-		r = record(&cr, err);
+		r = state_note_process(cr.state, runtime_pid(cr.c), err);
+	if (r == 0)
+		r = creation_record(&cr, err);
 	if (r == 0)
 		r = runtime_start(cr.c, err);
 	if (r < 0) {
-		roll_back(&cr);
+		creation_roll_back(&cr);
 		return r;
 	}
-	return detach ? 0 : run_foreground(&cr, subreaper, ret_code, err);
+	return detach ? 0 : creation_stay(&cr, subreaper, ret_code, err);
 }
 
 /* runtime-spec 1.3: when one fails, so does start, and the container is stopped. */

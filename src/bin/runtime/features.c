@@ -115,8 +115,8 @@ static void write_linux(struct json_writer *w)
 	jw_kobject(w, "cgroup");
 	jw_kbool(w, "v1", true);
 	jw_kbool(w, "v2", true);
-	jw_kbool(w, "systemd", false);
-	jw_kbool(w, "systemdUser", false);
+	jw_kbool(w, "systemd", true);
+	jw_kbool(w, "systemdUser", true);
 	jw_kbool(w, "rdma", true);
 	jw_object_end(w);
 	write_seccomp(w);

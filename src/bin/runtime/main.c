@@ -21,6 +21,7 @@ static int command_help(const struct options *o, int *ret_code, struct error *er
 
 /* clang-format off */
 const struct command commands[] = {
+	{"checkpoint", command_checkpoint, 1, 1, "<container-id>", "checkpoint a running container", .error_code = EXIT_ERROR},
 	{"create", command_create, 1, 1, "<container-id>", "create a container", .executes = true, .failed = "create failed", .error_code = EXIT_ERROR},
 	{"delete", command_delete, 1, 1, "<container-id>", "delete what a container holds, often one that was detached from", .error_code = EXIT_ERROR},
 	{"events", command_events, 1, 1, "<container-id>", "print OOM kills and statistics", .error_code = EXIT_ERROR},
@@ -30,6 +31,7 @@ const struct command commands[] = {
 	{"list", command_list, 0, 0, "", "list the containers below --root", .error_code = EXIT_ERROR},
 	{"pause", command_pause, 1, 1, "<container-id>", "suspend all processes of a container", .error_code = EXIT_ERROR},
 	{"ps", command_ps, 1, ~0U, "<container-id> [ps options]", "list the processes of a container", .ends_options = true, .error_code = EXIT_ERROR},
+	{"restore", command_restore, 1, 1, "<container-id>", "restore a container from a checkpoint", .executes = true, .error_code = EXIT_ERROR},
 	{"resume", command_resume, 1, 1, "<container-id>", "let a paused container go on", .error_code = EXIT_ERROR},
 	{"run", command_run, 1, 1, "<container-id>", "create and start a container", .executes = true, .failed = "run failed", .error_code = EXIT_ERROR},
 	{"spec", command_spec, 0, 0, "", "make a config.json to start from", .error_code = EXIT_ERROR},

@@ -6,8 +6,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "bin/runtime/bundle.h"
 #include "bin/runtime/commands.h"
 #include "linux/cgroup.h"
+#include "linux/procfs.h"
+#include "linux/resctrl.h"
 #include "oci/runtime_spec.h"
 #include "runtime/runtime.h"
 #include "runtime/state.h"
@@ -153,33 +156,48 @@ static int resources_of_options(struct arena *a, const struct options *o, struct
 
 /* -- Intel RDT ----------------------------------------------------------------------------- */
 
-#define RESCTRL "/sys/fs/resctrl"
-
-/* The container's group is the one its configuration made. */
-static int set_schema(const struct state *s, const char *info, const char *what, const char *schema,
+/* The container's group: the class of service of its configuration, else its own. */
+static int set_schema(int root_fd, const char *group, enum option_id option, const char *schema,
 		      struct error *err)
 {
-	autofree char *file = xasprintf(RESCTRL "/%s/schemata", s->id);
+	const bool l3 = option == OPT_L3_CACHE_SCHEMA;
+	autofree char *file = xasprintf("%s/schemata", group);
 	autofree char *line = NULL;
 	int r;
 
 	if (str_empty(schema))
 		return 0;
-	if (access(info, F_OK) < 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0, "Intel RDT/%s is not enabled", what);
+	if (root_fd < 0 || faccessat(root_fd, l3 ? "info/L3" : "info/MB", F_OK, 0) < 0)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 l3 ? "Intel RDT/CAT: l3 cache schema is not enabled"
+				    : "Intel RDT/MBA: memory bandwidth schema is not enabled");
 	line = xasprintf("%s\n", schema);
-	r = file_write_value(AT_FDCWD, file, line, err);
-	return r < 0 ? error_wrap(err, r, "Intel RDT/%s", what) : 0;
+	r = file_write_value(root_fd, file, line, err);
+	return r < 0 ? error_wrap(err, r, "--%s", options_name(option)) : 0;
 }
 
 static int update_rdt(const struct options *o, const struct state *s, struct error *err)
 {
-	int r = set_schema(s, RESCTRL "/info/L3", "CAT: l3 cache schema",
-			   o->value[OPT_L3_CACHE_SCHEMA], err);
+	static const enum option_id schemas[] = {OPT_L3_CACHE_SCHEMA, OPT_MEM_BW_SCHEMA};
+	autobundle struct bundle b = BUNDLE_INIT;
+	autoclose int proc_fd = -EBADF, root_fd = -EBADF;
+	const struct oci_intel_rdt *rdt;
+	int r;
 
-	return r < 0 ? r
-		     : set_schema(s, RESCTRL "/info/MB", "MBA: memory bandwidth schema",
-				  o->value[OPT_MEM_BW_SCHEMA], err);
+	if (str_empty(o->value[schemas[0]]) && str_empty(o->value[schemas[1]]))
+		return 0;
+	r = bundle_load_saved(s, &b, err);
+	if (r < 0)
+		return r;
+	rdt = b.spec.linux_.intel_rdt;
+	proc_fd = procfs_open(err);
+	if (proc_fd < 0)
+		return proc_fd;
+	root_fd = resctrl_open(proc_fd, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(schemas) && r == 0; i++)
+		r = set_schema(root_fd, rdt && !str_empty(rdt->clos_id) ? rdt->clos_id : s->id,
+			       schemas[i], o->value[schemas[i]], err);
+	return r;
 }
 
 int command_update(const struct options *o, int *ret_code, struct error *err)

@@ -92,8 +92,8 @@ def usage(box):
     equal(box.runtime("-v").out, box.runtime("--version").out)
     for args in ((), ("help",), ("--help",), ("-h",)):
         out = box.runtime(*args, check=True).out
-        for name in ("create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume",
-                     "run", "spec", "start", "state", "update"):
+        for name in ("checkpoint", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps",
+                     "restore", "resume", "run", "spec", "start", "state", "update"):
             expect(re.search(r"^   %s " % name, out, re.M), "no %s in the help" % name)
     for args in (("exec", "--help"), ("help", "exec")):
         expect("--additional-gids" in box.runtime(*args, check=True).out, "no options in " + " ".join(args))
