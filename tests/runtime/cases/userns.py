@@ -52,6 +52,7 @@ def as_nested_root(box, own=300000):
         box.popen = {}
 
     box.popen = {"preexec_fn": enter}
+    box.global_options = []  # no systemd of his own is running
     box.at_end.append(leave)
     box.root = os.path.join(box.dir, "state")
     del box.linux["cgroupsPath"], box.linux["resources"]
