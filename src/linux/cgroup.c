@@ -589,23 +589,41 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err)
 
 /* cgroup1_tasks_write() with "0": the kernel skips cgroup_threadgroup_rwsem, whose writers may have to
  * wait for a grace period, when a thread moves nobody but itself. */
-int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err)
+static int join_hierarchy(const struct hierarchy *h, const char *path, struct error *err)
 {
 	autofree char *file = xasprintf("%s/tasks", path + 1);
+	autoerror struct error why = {0};
+	int r = cgroup_write(h->root_fd, file, "0", &why);
+
+	if (r == -ENOENT && rootless_is())
+		return 0; /* create_or_skip() */
+	return r < 0 ? error_wrap(err, error_move(err, &why, r), "join cgroup '%s' in %s", path,
+				  h->name)
+		     : 0;
+}
+
+int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err)
+{
 	int r = path_check(path, err);
 
 	for (size_t i = 0; r == 0 && i < l->count; i++)
-		if (!l->hierarchies[i].is_v2) {
-			autoerror struct error why = {0};
+		if (!l->hierarchies[i].is_v2)
+			r = join_hierarchy(&l->hierarchies[i], path, err);
+	return r;
+}
 
-			r = cgroup_write(l->hierarchies[i].root_fd, file, "0", &why);
-			if (r == -ENOENT && rootless_is())
-				r = 0; /* create_or_skip() */
-			else if (r < 0)
-				r = error_wrap(err, error_move(err, &why, r),
-					       "join cgroup '%s' in %s", path,
-					       l->hierarchies[i].name);
-		}
+int cgroup_move_out(const struct cgroup_layout *l, const char *path, struct error *err)
+{
+	autofree char *text = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");
+	int r = path_check(path, err);
+
+	for (size_t i = 0; r == 0 && i < l->count; i++) {
+		const struct hierarchy *h = &l->hierarchies[i];
+		autofree char *own = text && !h->is_v2 ? path_in(h, text) : NULL;
+
+		if (!h->is_v2 && !str_eq(own, "/"))
+			r = join_hierarchy(h, path, err);
+	}
 	return r;
 }
 

@@ -142,6 +142,8 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct error *err);
  * CLONE_INTO_CGROUP's business.  Unlike cgroup_attach() this takes no lock that waits for an RCU
  * grace period (10 ms and more). */
 int cgroup_join(const struct cgroup_layout *l, const char *path, struct error *err);
+/* The same in those hierarchies alone where the caller is in another cgroup than the root. */
+int cgroup_move_out(const struct cgroup_layout *l, const char *path, struct error *err);
 /* Apply limits; what is not given stays as it is.  Errors begin with the runtime-spec's name of the
  * field below linux.resources ("memory.swappiness: ..."): ERROR_INVALID with the file and value
  * that the kernel refused; ERROR_UNAVAILABLE for a limit, other than its default, that this kernel or

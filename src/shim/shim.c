@@ -411,11 +411,12 @@ static int move_to_cgroup(const char *path, struct error *err)
 	r = cgroup_layout_detect(&layout, err);
 	if (r < 0)
 		return r;
-	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2 || cgroup_join(layout, path, NULL) >= 0)
+	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2 ||
+	    cgroup_move_out(layout, path, NULL) >= 0)
 		return 0; /* no v1 hierarchy, or joined */
 	r = make_shared_cgroup(layout, path, err);
 	if (r >= 0)
-		r = cgroup_join(layout, path, err);
+		r = cgroup_move_out(layout, path, err);
 	return r < 0 ? error_wrap(err, r, "move the shim to cgroup '%s'", path) : 0;
 }
 
