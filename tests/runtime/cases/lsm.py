@@ -44,6 +44,17 @@ def apparmor_no_new_privileges(box):
     equal(box.sh("cat /proc/self/attr/current").out, "vessel-test (enforce)\n")
 
 
+@test("exec gets the container's AppArmor profile, or its own", needs="AppArmor")
+def apparmor_exec(box):
+    load_profile(box)
+    load_profile(box, "vessel-other")
+    box.process["apparmorProfile"] = "vessel-test"
+    box.start()
+    equal(box.exec("/bin/cat", "/proc/self/attr/current").out, "vessel-test (enforce)\n")
+    equal(box.exec("/bin/cat", "/proc/self/attr/current", options=("--apparmor", "vessel-other")).out,
+          "vessel-other (enforce)\n")
+
+
 @test("an AppArmor profile that is not there is refused")
 def apparmor_missing(box):
     box.process["apparmorProfile"] = "vessel-none"
