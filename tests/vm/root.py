@@ -107,7 +107,8 @@ def tests(root):
     """The runtime's suite in /tests/runtime, its payload beside it."""
     source = os.path.join(vessel.TOP, "tests/runtime")
     shutil.copytree(source, root + "/tests/runtime", ignore=shutil.ignore_patterns("__pycache__", "payload"))
-    shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload/payload"), root + "/tests/payload")
+    for name in ("payload", "enosys"):
+        shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload", name), root + "/tests/" + name)
     for name in ("newuidmap", "newgidmap"):
         copy_program(root, os.path.join(vessel.TOP, "build/peers/uidmap/usr/bin", name), "/usr/bin/" + name)
 

@@ -26,6 +26,7 @@ import harness  # noqa: E402
 WORK = os.path.join(vessel.TOP, "build/vm")
 LIMIT_S = 1200  # a guest that hangs; nothing is measured by it
 SUITE = "python3 -SBu /tests/runtime/suite.py --payload /tests/payload"
+ROUNDS = "VESSEL_ROUNDS=6 "  # of each race, where every system call is emulated; with VESSEL_SOAK=1 as on a host
 
 
 class Guest:
@@ -95,6 +96,8 @@ def commands(guest, options):
         elif guest.share and os.environ.get("VESSEL_SOAK") != "1":
             lacks = [name for name, has in harness.Host().has.items() if not has]
             suite += " --share %s --always '%s'" % (guest.share, ",".join(lacks))
+        if os.environ.get("VESSEL_SOAK") != "1":
+            suite = ROUNDS + suite
         out.append(suite)
     return out
 
