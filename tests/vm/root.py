@@ -20,6 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = ("overlay", "veth", "bridge", "br_netfilter", "nf_tables", "nft_chain_nat", "nft_nat",
            "nft_masq", "nft_redir", "nft_ct", "nft_fib_inet", "nft_reject_inet", "crc32c_generic",
            "dummy numdummies=0", "loop", "ext4")
+# What cases start on the host, where busybox' own cannot do enough.
+TOOLS = ("unshare", "nsenter")
 # Of Python's library, what no test of the runtime imports.
 PYTHON_WITHOUT = ("config-*", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip",
                   "distutils", "pydoc_data", "asyncio", "email", "xml", "unittest", "http", "html", "venv",
@@ -107,8 +109,7 @@ def tests(root):
     """The runtime's suite in /tests/runtime, its payload beside it."""
     source = os.path.join(vessel.TOP, "tests/runtime")
     shutil.copytree(source, root + "/tests/runtime", ignore=shutil.ignore_patterns("__pycache__", "payload"))
-    for name in ("payload", "enosys"):
-        shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload", name), root + "/tests/" + name)
+    shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload/payload"), root + "/tests/payload")
     for name in ("newuidmap", "newgidmap"):
         copy_program(root, os.path.join(vessel.TOP, "build/peers/uidmap/usr/bin", name), "/usr/bin/" + name)
 
@@ -230,6 +231,8 @@ def busybox_root(root, kernel):
     modules(root, kernel)
     python(root)
     tests(root)
+    for name in TOOLS:
+        copy_program(root, shutil.which(name), "/tests/bin/" + name)
     apparmor(root)
     with open(root + "/busybox.tar", "wb") as f:
         f.write(vessel.busybox_tar())

@@ -58,7 +58,7 @@ def apparmor_exec(box):
 @test("an AppArmor profile that is not there is refused")
 def apparmor_missing(box):
     box.process["apparmorProfile"] = "vessel-none"
-    box.fails("AppArmor.*vessel-none" if box.host.has["AppArmor"] else "AppArmor is not")
+    box.fails("apparmorProfile.*vessel-none" if box.host.has["AppArmor"] else "AppArmor is not")
 
 
 @test("without a profile a container is unconfined", needs="AppArmor")
