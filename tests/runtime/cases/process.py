@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 
 from harness import CAPS, Failure, equal, expect, test
 
@@ -414,16 +415,29 @@ def sysctl_of_own(box):
 # -- namespaces by path ----------------------------------------------------------------------------
 
 
+HOLDER = """
+import ctypes, os, sys
+flags = 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000 | 0x20000000  # net, ipc, uts, cgroup, pid
+if ctypes.CDLL(None, use_errno=True).unshare(flags | (0x80 if sys.argv[1] == "1" else 0)):
+    raise OSError(ctypes.get_errno(), "unshare")
+pid = os.fork()
+if pid:
+    print(pid, flush=True)
+sys.stdin.read()
+if pid:
+    os.waitpid(pid, 0)
+"""
+
+
 @test("each kind of namespace by path")
 def namespaces_by_path(box):
     names = {"network": "net", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "pid": "pid"}
     if box.host.has["time namespaces"]:
         names["time"] = "time"
-    holder = subprocess.Popen(["unshare", "--net", "--ipc", "--uts", "--cgroup", "--pid", "--time", "--fork",
-                               "--kill-child", "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE)
-    box.at_end += [holder.wait, holder.kill]
-    holder.stdout.readline()
-    inner = open("/proc/%d/task/%d/children" % (holder.pid, holder.pid)).read().strip()
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, "1" if "time" in names else "0"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    box.at_end += [holder.wait, holder.stdin.close]
+    inner = holder.stdout.readline().strip()
     del box.config["hostname"]
     wanted = {}
     for kind, name in names.items():
