@@ -148,6 +148,11 @@ int process_check_labels(const struct oci_process *p, struct error *err)
 	return 0;
 }
 
+static int wrap_selinux(const struct oci_process *p, int r, struct error *err)
+{
+	return error_wrap(err, r, "process.selinuxLabel: SELinux label '%s'", p->selinux_label);
+}
+
 int process_set_labels(struct setup *s, struct error *err)
 {
 	const struct oci_process *p = s->process;
@@ -163,7 +168,7 @@ int process_set_labels(struct setup *s, struct error *err)
 	if (!str_empty(p->selinux_label)) {
 		r = lsm_selinux_exec(s->proc_fd, p->selinux_label, err);
 		if (r < 0)
-			return error_wrap(err, r, "process.selinuxLabel '%s'", p->selinux_label);
+			return wrap_selinux(p, r, err);
 	}
 	return 0;
 }
@@ -182,7 +187,7 @@ int process_join_keyring(struct setup *s, struct error *err)
 	if (!str_empty(label))
 		r = lsm_selinux_keycreate(s->proc_fd, label, err);
 	if (r < 0)
-		return r;
+		return wrap_selinux(s->process, r, err);
 	r = keyring_join_session(name, user->present, &why);
 	if (r == -EPERM) {
 		/* Somebody's filter keeps us from keys, and so whoever comes after us. */

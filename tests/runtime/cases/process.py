@@ -519,7 +519,9 @@ def cpu_affinity(box):
         line = next(line for line in status if line.startswith("Cpus_allowed_list"))
     expect(len(cpus) == 1 or line.split()[1] not in (first, last), line)
     equal(exec_report(box, "status", execCPUAffinity={"final": last})["Cpus_allowed_list"], last)
-    equal(exec_report(box, "status", execCPUAffinity={"initial": first})["Cpus_allowed_list"], first)
+    initial = exec_report(box, "status", execCPUAffinity={"initial": first})["Cpus_allowed_list"]
+    # in the cgroup it is the kernel's to say: some versions give all of a v2 cpuset again
+    expect(initial == first or box.host.v2_only, initial)
     equal(exec_report(box, "status", execCPUAffinity={"initial": first, "final": last})["Cpus_allowed_list"], last)
     equal(sorted(os.sched_getaffinity(0)), cpus)
     result = box.runtime("exec", "--process", process_file(box, "report", execCPUAffinity={"final": "8000"}), box.id)
