@@ -20,6 +20,7 @@ struct resolver_stream {
 	struct strbuf out;      /* to the server, then to the asker */
 	size_t sent;            /* bytes of out */
 	bool asking;            /* a server is being asked */
+	bool asked;             /* and has the question: out is its answer */
 	unsigned server;        /* which */
 	struct dns_query query; /* valid while asking; points into in */
 };
@@ -105,6 +106,7 @@ static void ask(struct resolver_stream *s)
 						    s, &s->server_src, NULL) < 0)
 			continue;
 		begin_out(s, s->in.s + PREFIX, message_len(&s->in));
+		s->asked = false;
 		loop_set_timer(s->timer, RESOLVER_TRY_MS);
 		return;
 	}
@@ -155,11 +157,12 @@ static void server_ready(struct loop_source *src, int fd, uint32_t events, void 
 	unsigned rcode;
 	int r;
 
-	if (s->sent < s->out.len) {
+	if (!s->asked) {
 		r = send_out(s, fd);
 		if (r > 0) {
 			strbuf_reset(&s->out); /* the answer comes in here */
 			s->sent = 0;
+			s->asked = true;
 			loop_set_events(src, EPOLLIN);
 		}
 	} else {

@@ -180,9 +180,58 @@ static void hostname_is_a_line(void **state)
 	assert_string_equal(out.s, "web\n");
 }
 
+/* Who is asked for what no container is called: the host's servers, from where they can be reached. */
+static void a_resolver_is_told_the_servers(void **state)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(FILES_MAX), conf = STRBUF_INIT(FILES_MAX);
+	struct files_resolv args = {.host = "nameserver 127.0.0.1\nnameserver 192.0.2.1\n"
+					    "nameserver fe80::1%eth0\nnameserver fd00::1\n"
+					    "options timeout:1\n",
+				    .own_netns = true,
+				    .resolver = true};
+	const char *const dns[] = {"127.0.0.1"};
+
+	(void)state;
+	assert_int_equal(files_resolv_servers(&args, &out, NULL), 0);
+	assert_string_equal(out.s, "host-server 127.0.0.1\nserver 192.0.2.1\n");
+	assert_int_equal(files_resolv(&args, &conf, NULL), 0);
+	assert_string_equal(conf.s, "nameserver 127.0.0.11\noptions timeout:1 ndots:0\n");
+	/* One that was asked for is one in the container. */
+	args.dns = dns;
+	args.dns_count = 1;
+	strbuf_reset(&out);
+	assert_int_equal(files_resolv_servers(&args, &out, NULL), 0);
+	assert_string_equal(out.s, "server 127.0.0.1\n");
+	args.dns_count = 0;
+	args.host = "";
+	strbuf_reset(&out);
+	assert_int_equal(files_resolv_servers(&args, &out, NULL), 0);
+	assert_string_equal(out.s, "server 8.8.8.8\nserver 8.8.4.4\n");
+}
+
+static void hosts_follow_the_networks(void **state)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(FILES_MAX);
+	const struct netaddr drop[] = {addr("10.0.0.2"), {0}}, add[] = {addr("10.1.0.2")};
+	const struct files_hosts_edit edit = {.text = "127.0.0.1\tlocalhost\n10.0.0.2\tweb\n"
+						      "10.0.0.22\tother\n# mine",
+					      .drop = drop,
+					      .drop_count = 2,
+					      .add = add,
+					      .add_count = 1,
+					      .hostname = "web"};
+
+	(void)state;
+	assert_int_equal(files_hosts_edit(&edit, &out, NULL), 0);
+	assert_string_equal(out.s,
+			    "127.0.0.1\tlocalhost\n10.0.0.22\tother\n# mine\n10.1.0.2\tweb\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_resolver_is_told_the_servers),
+		cmocka_unit_test(hosts_follow_the_networks),
 		cmocka_unit_test(hosts_names_the_container_and_extras),
 		cmocka_unit_test(hosts_without_an_address_is_the_head),
 		cmocka_unit_test(bad_extra_hosts_are_refused),
