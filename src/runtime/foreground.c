@@ -183,6 +183,7 @@ static void on_signal(int signal_fd, const struct foreground_args *args)
 enum {
 	WATCH_EXIT,
 	WATCH_SIGNAL,
+	WATCH_OTHER,
 	WATCH_OUT_FROM,
 	WATCH_OUT_TO,
 	WATCH_IN_FROM,
@@ -195,10 +196,12 @@ static void loop(const struct foreground_args *args, int signal_fd, struct termi
 	struct pollfd p[WATCH_COUNT] = {
 		[WATCH_EXIT] = {.fd = pidfd_pollable(args->pidfd), .events = POLLIN},
 		[WATCH_SIGNAL] = {.fd = signal_fd, .events = POLLIN},
+		[WATCH_OTHER] = {.events = POLLIN},
 	};
 	bool exited = false;
 
 	for (;;) {
+		p[WATCH_OTHER].fd = args->watch_fd ? *args->watch_fd : -1;
 		relay_watch(&t->out, &p[WATCH_OUT_FROM], &p[WATCH_OUT_TO]);
 		relay_watch(&t->in, &p[WATCH_IN_FROM], &p[WATCH_IN_TO]);
 		/* The exit alone is not the end: output may still be in the terminal. */
@@ -211,6 +214,8 @@ static void loop(const struct foreground_args *args, int signal_fd, struct termi
 			return;
 		if (p[WATCH_SIGNAL].revents)
 			on_signal(signal_fd, args);
+		if (p[WATCH_OTHER].revents)
+			args->on_watch(args->data);
 		relay_run(&t->out, &p[WATCH_OUT_FROM], &p[WATCH_OUT_TO]);
 		relay_run(&t->in, &p[WATCH_IN_FROM], &p[WATCH_IN_TO]);
 		exited = exited || (p[WATCH_EXIT].fd < 0 ? pidfd_wait(args->pidfd, 0) != 0

@@ -14,9 +14,12 @@ void foreground_block_signals(void);
 bool foreground_size(uint16_t *ret_rows, uint16_t *ret_columns);
 
 struct foreground_args {
-	pid_t pid;        /* a child of ours */
-	int pidfd;        /* borrowed */
-	int console_fd;   /* borrowed, or -EBADF: our standard streams are relayed to and from it */
+	pid_t pid;      /* a child of ours */
+	int pidfd;      /* borrowed */
+	int console_fd; /* borrowed, or -EBADF: our standard streams are relayed to and from it */
+	int *watch_fd;  /* or NULL: when it can be read, on_watch is called, which may close it */
+	void (*on_watch)(void *data);
+	void *data;
 	bool reap_others; /* we are a subreaper: orphans end up here (PR_SET_CHILD_SUBREAPER) */
 };
 

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "bin/runtime/commands.h"
 #include "bin/runtime/handover.h"
+#include "bin/runtime/notify.h"
 #include "runtime/foreground.h"
 #include "runtime/runtime.h"
 #include "runtime/state.h"
@@ -23,6 +24,7 @@ void creation_done(struct creation *cr)
 	(void)runtime_free(cr->c);
 	(void)state_free(cr->state);
 	bundle_done(&cr->bundle);
+	fd_close(&cr->notify_fd);
 	error_done(&cr->saving);
 	free(cr->seccomp_cache);
 }
@@ -147,6 +149,9 @@ int creation_begin(struct creation *cr, bool detach, struct error *err)
 		r = bundle_seccomp_cache(o, &cr->bundle, &cr->seccomp_cache, err);
 	if (r == 0)
 		r = describe(o, cr->state, &cr->bundle, err);
+	if (r == 0 && notify_is_wanted())
+		r = notify_prepare(cr->state, o->value[OPT_ROOT], cr->bundle.arena,
+				   &cr->bundle.spec, err);
 	if (r == 0)
 		r = fill_args(cr, err);
 	if (r == 0 && !detach)
@@ -203,12 +208,22 @@ bool creation_adopt_orphans(const struct creation *cr)
 	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
 
+static void on_notification(void *data)
+{
+	struct creation *cr = data;
+
+	notify_read(&cr->notify_fd, 0);
+}
+
 int creation_stay(struct creation *cr, bool subreaper, int *ret_code, struct error *err)
 {
 	autoclose int console = runtime_console_take(cr->c);
 	const struct foreground_args args = {.pid = runtime_pid(cr->c),
 					     .pidfd = runtime_pidfd(cr->c),
 					     .console_fd = console,
+					     .watch_fd = &cr->notify_fd,
+					     .on_watch = on_notification,
+					     .data = cr,
 					     .reap_others = subreaper};
 	int r = foreground_run(&args, ret_code, err);
 	int deleted;
@@ -237,11 +252,15 @@ int command_run(const struct options *o, int *ret_code, struct error *err)
 	if (r == 0)
 		r = creation_record(&cr, err);
 	if (r == 0)
+		r = notify_listen(cr.state, &cr.notify_fd, err);
+	if (r == 0)
 		r = runtime_start(cr.c, err);
 	if (r < 0) {
 		creation_roll_back(&cr);
 		return r;
 	}
+	if (detach)
+		notify_wait(&cr.notify_fd, runtime_pid(cr.c), runtime_pidfd(cr.c));
 	return detach ? 0 : creation_stay(&cr, subreaper, ret_code, err);
 }
 
@@ -261,10 +280,19 @@ static int run_poststart(const struct state *s, struct error *err)
 int command_start(const struct options *o, int *ret_code, struct error *err)
 {
 	autostate struct state *s = NULL;
+	autoclose int notify = -EBADF, pidfd = -EBADF;
 	int r = state_load(o->value[OPT_ROOT], o->args[0], &s, err);
 
 	(void)ret_code;
 	if (r == 0)
+		r = notify_listen(s, &notify, err);
+	if (r == 0)
 		r = state_start_container(s, err);
-	return r == 0 && s->has_poststart ? run_poststart(s, err) : r;
+	if (r == 0 && s->has_poststart)
+		r = run_poststart(s, err);
+	if (r == 0 && notify >= 0) {
+		pidfd = state_open_process(s);
+		notify_wait(&notify, s->pid, pidfd);
+	}
+	return r;
 }

@@ -17,11 +17,12 @@ struct creation {
 	struct runtime_container *c; /* owned */
 	char *seccomp_cache;         /* owned */
 	struct runtime_create_args args;
+	int notify_fd;       /* owned; -EBADF: nobody listens for notifications */
 	struct error saving; /* of what is done while process 1 sets itself up */
 };
-#define CREATION_INIT(options)                        \
-	{                                             \
-		.o = (options), .bundle = BUNDLE_INIT \
+#define CREATION_INIT(options)                                             \
+	{                                                                  \
+		.o = (options), .bundle = BUNDLE_INIT, .notify_fd = -EBADF \
 	}
 
 /* Read the bundle, check the options against it, take the id, fill cr->args. */

@@ -24,8 +24,8 @@ static int read_resources(struct arena *a, const char *path, struct oci_resource
 	autofree char *text = NULL;
 	const struct json *v;
 	size_t len = 0;
-	int r = file_read(AT_FDCWD, from_stdin ? "/dev/stdin" : path, OCI_SPEC_MAX, &text, &len,
-			  err);
+	int r = file_read(AT_FDCWD, from_stdin ? "/proc/self/fd/0" : path, OCI_SPEC_MAX, &text,
+			  &len, err);
 
 	if (r >= 0)
 		r = json_parse(a, text, len, &v, err);

@@ -70,7 +70,10 @@ def in_terminal(box, *args, typed=b"", before=None):
 
 
 def wait_end(pid):
-    fd = os.pidfd_open(pid)
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     expect(poll.poll(LIMIT_S * 1000), "process %d lives on" % pid)
@@ -411,6 +414,33 @@ def subreaper(box):
                "the orphan outlives the container")
 
 
+@test("NOTIFY_SOCKET: readiness is passed on, and nothing else; start waits for it")
+def notify(box):
+    path = os.path.join(box.dir, "host.sock")
+    host = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    host.bind(path)
+    host.settimeout(LIMIT_S)
+    box.at_end.append(host.close)
+    box.popen["env"] = {**os.environ, "NOTIFY_SOCKET": path}
+    box.process["args"] = ["/payload", "notify", "STATUS=x\nREADY=1", "stay"]
+    box.create()
+    equal(box.exec("report", "env").json()["env"].count("NOTIFY_SOCKET=/run/notify/notify.sock"), 0)
+    box.runtime("start", box.id, check=True)
+    equal([host.recv(100), host.recv(100)], [b"READY=1\n", b"MAINPID=%d\n" % box.pid()])
+    expect("/run/notify" in box.exec("/bin/cat", "/proc/mounts").out, "it is mounted")
+    box.runtime("delete", "-f", box.id, check=True)
+    equal(box.run("notify", "READY=1").out, "")
+    equal(host.recv(100), b"READY=1\n")
+    box.process["args"] = ["/payload", "notify", "STOPPING=1"]  # ends without being ready
+    box.write()
+    box.runtime("run", "-d", "--bundle", box.dir, box.id, check=True)
+    host.setblocking(False)
+    try:
+        raise Failure("told of %r" % host.recv(100))
+    except BlockingIOError:
+        pass
+
+
 # -- state, list, ps
 
 
@@ -493,8 +523,7 @@ def kill(box):
         pid = box.pid()
         box.runtime("kill", box.id, "0", check=True)
         box.runtime("kill", box.id, name, check=True)
-        if os.path.exists("/proc/%d" % pid):
-            wait_end(pid)
+        wait_end(pid)
         refused(box, "container not running", "kill", box.id, "TERM")
         refused(box, "container not running", "kill", box.id, "0")
         box.runtime("delete", box.id, check=True)
@@ -504,8 +533,7 @@ def kill(box):
     refused(box, "container does not exist", "kill", "nobody", "TERM")
     pid = box.pid()
     box.runtime("kill", "--all", box.id, "KILL", check=True)
-    if os.path.exists("/proc/%d" % pid):
-        wait_end(pid)
+    wait_end(pid)
     equal(box.status(), "stopped")
 
 

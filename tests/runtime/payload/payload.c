@@ -12,7 +12,7 @@
 #define REPORT_MAX (1U << 20)
 
 static const struct payload_command *const commands[] = {
-	attack_commands, base_commands,  cgroup_commands,
+	attack_commands, base_commands,  cgroup_commands,  command_commands,
 	enosys_commands, mount_commands, process_commands,
 };
 static const struct payload_part *const parts[] = {base_parts, process_parts};

@@ -18,6 +18,7 @@ struct payload_part {
 };
 
 extern const struct payload_command base_commands[];
+extern const struct payload_command command_commands[];
 extern const struct payload_command attack_commands[];
 extern const struct payload_command cgroup_commands[];
 extern const struct payload_command enosys_commands[];
