@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/endpoint.h"
+#include "engine/health.h"
 #include "engine/volume.h"
 #include "network/network.h"
 #include "network/ports.h"
@@ -149,6 +150,7 @@ static bool match_volume(const struct list *l, const struct container *c)
 static bool is_shown(const struct list *l, const struct container *c)
 {
 	const struct filters *f = &l->filters;
+	const char *health = health_status_name(c->health ? c->health->status : HEALTH_NONE);
 	enum container_status s = c->state.status;
 
 	if (!l->all && l->limit <= 0 && s != CONTAINER_RUNNING && s != CONTAINER_PAUSED &&
@@ -156,7 +158,7 @@ static bool is_shown(const struct list *l, const struct container *c)
 		return false;
 	return filters_match_prefix(f, "id", c->id) && match_name(l, c) &&
 	       filters_match(f, "status", container_status_name(s)) &&
-	       filters_match(f, "health", "none") && filters_match(f, "is-task", "false") &&
+	       filters_match(f, "health", health) && filters_match(f, "is-task", "false") &&
 	       filters_match_labels(f, "label", c->spec->config.labels) && match_ancestor(l, c) &&
 	       match_network(l, c) && match_exited(l, c) && match_volume(l, c) &&
 	       match_ports(l, "expose", c->spec->config.exposed_ports) &&

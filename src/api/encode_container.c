@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "engine/health.h"
 #include "engine/volume.h"
 #include "store/store.h"
 
@@ -49,6 +50,11 @@ static void write_state(const struct container *c, struct json_writer *w)
 	jw_kstring(w, "Error", s->error ? s->error : "");
 	encode_time(w, "StartedAt", s->started_at);
 	encode_time(w, "FinishedAt", s->finished_at);
+	if (c->health) {
+		jw_kobject(w, "Health");
+		health_write(c->health, w);
+		jw_object_end(w);
+	}
 	jw_object_end(w);
 }
 

@@ -104,9 +104,6 @@ static int validate_healthcheck(const struct config_healthcheck *h, struct error
 					 durations[i].name);
 	if (h->retries < 0)
 		return invalid(err, "Retries in Healthcheck cannot be negative");
-	/* An image's own healthcheck is another matter: only asking for one here is refused. */
-	if (h->test.n > 0 && strcmp(h->test.v[0], "NONE") != 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "Healthcheck is not implemented");
 	return 0;
 }
 
@@ -617,6 +614,13 @@ int config_validate(struct container_spec *s, unsigned api_version, struct strv 
 	struct host_config *h = &s->host;
 	int r = validate_config(&s->config, err);
 
+	if (api_version < 144 && s->config.healthcheck) {
+		struct config_healthcheck *check =
+			arena_memdup(s->arena, s->config.healthcheck, sizeof(*check));
+
+		check->start_interval = 0; /* of API 1.44 */
+		s->config.healthcheck = check;
+	}
 	if (r == 0)
 		r = refuse_not_there_yet(s->body, err);
 	if (r == 0)

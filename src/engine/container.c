@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/health.h"
 #include "engine/shim_client.h"
 
 static const char *const status_names[] = {
@@ -71,6 +72,10 @@ void container_status_text(const struct container *c, int64_t now, struct strbuf
 		add_duration(out, (now - s->started_at) / 1000000000);
 		if (s->status == CONTAINER_PAUSED)
 			strbuf_adds(out, " (Paused)");
+		else if (c->health && c->health->status != HEALTH_NONE)
+			strbuf_addf(out, " (%s%s)",
+				    c->health->status == HEALTH_STARTING ? "health: " : "",
+				    health_status_name(c->health->status));
 		return;
 	case CONTAINER_RESTARTING:
 	case CONTAINER_EXITED:
@@ -143,7 +148,9 @@ static void container_free(struct container *c)
 		rt->shim = shim_client_unref(rt->shim);
 	}
 	rt->policy_timer = loop_remove(rt->policy_timer);
+	rt->prober = prober_free(rt->prober);
 	free(rt);
+	c->health = health_free(c->health);
 	container_drop_endpoints(c);
 	for (size_t i = 0; i < c->exec_count; i++)
 		(void)exec_free(c->execs[i]);

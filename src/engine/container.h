@@ -45,9 +45,11 @@ struct exec {
 	pid_t pid;                  /* 0: not started or gone */
 	bool started, running;
 	bool busy;     /* somebody is starting it: it must stay */
+	bool is_probe; /* of the container's health: it has no row */
 	int exit_code; /* valid when started and not running */
 };
 
+struct health;            /* engine/health.h */
 struct container_runtime; /* shim connection, operation in progress, held clients: engine/ only */
 
 struct container {
@@ -58,6 +60,7 @@ struct container {
 	struct container_spec *spec; /* owned; engine/config.h */
 	struct labels labels;        /* owned; both "" where SELinux is not used */
 	struct container_state state;
+	struct health *health;               /* owned; NULL: it never ran with a health check */
 	struct network_endpoint **endpoints; /* owned; of a running container, or leased */
 	size_t endpoint_count;
 	struct exec **execs; /* owned */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/health.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
@@ -321,6 +322,10 @@ static void paused_on_loop(void *data)
 		return; /* its end was faster */
 	call->c->state.status = call->pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 	rows_post_state(call->e->db, call->c);
+	if (call->pause)
+		health_stop(call->c, false);
+	else
+		health_start(call->c, false);
 	engine_emit(call->e, call->c, call->pause ? "pause" : "unpause", NULL, 0);
 }
 

@@ -72,6 +72,7 @@ struct container_runtime {
 	unsigned policy_failures;
 	int64_t policy_delay_ms;
 	struct loop_source *policy_timer; /* owned */
+	struct prober *prober;            /* owned; engine/health.h */
 };
 
 #define CREATE_MARKER "unfinished" /* a file in containers/<id> until its row is there */

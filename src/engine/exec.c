@@ -134,17 +134,17 @@ static void create_check_on_loop(void *data)
 				    c->id);
 }
 
-/* A health check every few seconds, for years: the oldest that have ended go. */
+/* A script that runs one every few seconds, for years: the oldest that have ended go. */
 static void forget_old(struct engine *e, struct container *c)
 {
 	size_t ended = 0, kept = 0;
 
 	for (size_t i = 0; i < c->exec_count; i++)
-		ended += c->execs[i]->started && !c->execs[i]->running;
+		ended += !c->execs[i]->is_probe && c->execs[i]->started && !c->execs[i]->running;
 	for (size_t i = 0; i < c->exec_count; i++) {
 		struct exec *x = c->execs[i];
 
-		if (ended > EXECS_KEPT && x->started && !x->running && !x->busy) {
+		if (ended > EXECS_KEPT && x->started && !x->running && !x->busy && !x->is_probe) {
 			ended--;
 			rows_post_exec_delete(e->db, x);
 			(void)exec_free(x);
@@ -396,6 +396,63 @@ int engine_exec_start(struct engine *e, const char *id, unsigned rows, unsigned 
 	}
 	engine_call(e, end_on_loop, &call);
 	return r < 0 ? error_move(err, &why, r) : 0;
+}
+
+/* ---- probes ---------------------------------------------------------------------------------- */
+
+static void add_probe_on_loop(void *data)
+{
+	struct create_call *call = data;
+
+	create_check_on_loop(call);
+	if (call->r < 0)
+		return;
+	container_add_exec(call->c, call->x);
+	emit(call->c, call->x, "exec_create", true);
+}
+
+int exec_probe(struct container *c, const struct strbuf *config, struct engine_client *client_take,
+	       char ret_id[65], struct error *err)
+{
+	struct engine *e = c->rt->engine;
+	struct create_call call = {.e = e, .c = c, .err = err};
+	autoarena struct arena *a = arena_new();
+	const struct json *doc;
+	int r = json_parse(a, config->s, config->len, &doc, err);
+
+	ret_id[0] = '\0';
+	if (r < 0)
+		return r;
+	call.x = xnew0(struct exec);
+	call.x->is_probe = true;
+	engine_new_id(call.x->id);
+	(void)str_copy(call.x->container_id, sizeof(call.x->container_id), c->id);
+	r = exec_config_new(doc, &call.x->config, err);
+	if (r >= 0) {
+		engine_call(e, add_probe_on_loop, &call);
+		r = call.r;
+	}
+	if (r < 0) {
+		(void)exec_free(call.x);
+		return r;
+	}
+	memcpy(ret_id, call.x->id, sizeof(call.x->id));
+	return engine_exec_start(e, ret_id, 0, 0, client_take, err);
+}
+
+void exec_forget(struct container *c, const char *id)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->exec_count; i++) {
+		struct exec *x = c->execs[i];
+
+		if (str_eq(x->id, id))
+			(void)exec_free(x);
+		else
+			c->execs[kept++] = x;
+	}
+	c->exec_count = kept;
 }
 
 /* ---- resize ---------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "engine/endpoint.h"
 #include "engine/exec.h"
+#include "engine/health.h"
 #include "engine/operation.h"
 #include "engine/resolver.h"
 #include "engine/rows.h"
@@ -99,6 +100,7 @@ void exit_begin(struct container *c, const struct exit_info *info)
 	rt->exit_pending = true;
 	if (rt->starting)
 		return; /* the start's last step comes back to it */
+	health_stop(c, true);
 	emit_die(c, info);
 	container_ref(c);
 	engine_work(rt->engine, exit_job, c);
@@ -326,6 +328,7 @@ static void exited_on_loop(void *data)
 	s->started_at = call->info->started_at;
 	s->finished_at = call->info->finished_at;
 	call->c->rt->starting_at = 0;
+	health_stop(call->c, true);
 	execs_end(call->c);
 }
 

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "engine/exec.h"
 #include "engine/exit.h"
+#include "engine/health.h"
 #include "engine/lock.h"
 #include "engine/resolver.h"
 #include "engine/rows.h"
@@ -186,6 +187,8 @@ static struct container *container_of_row(struct engine *e, struct row_container
 	row->s.state.error = NULL;
 	c->rt->starting_at = row->s.starting_at;
 	c->rt->stopped_by_user = row->s.stopped_by_user;
+	if (!str_empty(row->health))
+		c->health = health_parse(row->health, strlen(row->health));
 	container_fill_defaults(c);
 	volumes_resolve_own(e, c->id, c->spec);
 	if (str_eq(c->spec->host.log.type, "json-file")) {
@@ -362,6 +365,7 @@ static void adopt(struct container *c, struct found *f)
 {
 	const struct json *state = f->state.msg.body;
 	struct container_runtime *rt = c->rt;
+	bool fresh = rt->starting_at != 0; /* the start was not confirmed: it is now */
 	autoerror struct error err = {0};
 
 	if (f->probe == PROBE_RUNNING) {
@@ -370,7 +374,7 @@ static void adopt(struct container *c, struct found *f)
 					  : CONTAINER_RUNNING;
 		c->state.pid = (pid_t)json_get_int(state, "pid");
 		c->state.started_at = json_get_int(state, "started_at");
-		if (rt->starting_at != 0) { /* the start was not confirmed: it is now */
+		if (fresh) {
 			c->state.exit_code = 0;
 			c->state.oom_killed = false;
 			c->state.finished_at = 0;
@@ -384,6 +388,8 @@ static void adopt(struct container *c, struct found *f)
 	rows_post_state(rt->engine->db, c);
 	if (shim_client_run(rt->shim, rt->engine->args.loop, &err) < 0)
 		log_error("container '%s': listen to its shim: %s", c->id, error_msg(&err));
+	else if (c->state.status == CONTAINER_RUNNING)
+		health_start(c, fresh);
 }
 
 static void finish_exit(struct container *c, struct found *f)

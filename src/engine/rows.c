@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/engine_priv.h"
+#include "engine/health.h"
 #include "network/network.h"
 #include "volume/volume.h"
 
@@ -31,6 +32,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE containers ADD COLUMN process_label TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE containers ADD COLUMN mount_label TEXT NOT NULL DEFAULT '';",
 	"CREATE TABLE volumes(name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;",
+	"ALTER TABLE containers ADD COLUMN health TEXT NOT NULL DEFAULT '';",
 };
 
 int rows_migrate(struct db *db, struct error *err)
@@ -76,7 +78,7 @@ static int load_containers(struct db_tx *tx, struct rows *rows, struct error *er
 	int r = db_query(tx, &st, err,
 			 "SELECT id, name, image_id, spec, created_at, removing, status, pid,"
 			 " exit_code, oom_killed, error, started_at, finished_at, restart_count,"
-			 " starting_at, stopped_by_user, process_label, mount_label"
+			 " starting_at, stopped_by_user, process_label, mount_label, health"
 			 " FROM containers ORDER BY created_at",
 			 "");
 
@@ -107,6 +109,7 @@ static int load_containers(struct db_tx *tx, struct rows *rows, struct error *er
 		c->s.stopped_by_user = db_int(st, 15) != 0;
 		c->process_label = copy_text(st, 16);
 		c->mount_label = copy_text(st, 17);
+		c->health = copy_text(st, 18);
 	}
 	return r;
 }
@@ -174,6 +177,7 @@ void rows_done(struct rows *r)
 		free(r->containers[i].spec);
 		free(r->containers[i].process_label);
 		free(r->containers[i].mount_label);
+		free(r->containers[i].health);
 		row_state_done(&r->containers[i].s);
 	}
 	for (size_t i = 0; i < r->endpoint_count; i++) {
@@ -319,6 +323,43 @@ void rows_post_state(struct db *db, const struct container *c)
 	db_post(db, post_state_job, s, DB_NORMAL, post_state_done);
 }
 
+struct post_health {
+	char id[65];
+	struct strbuf doc;
+};
+
+static int post_health_job(struct db_tx *tx, void *data, struct error *err)
+{
+	const struct post_health *h = data;
+
+	return db_exec(tx, err, "UPDATE containers SET health = ? WHERE id = ?", "ss", h->doc.s,
+		       h->id);
+}
+
+static void post_health_done(void *data, int r, struct error *err)
+{
+	struct post_health *h = data;
+
+	if (r < 0)
+		log_error("record the health of container '%s': %s", h->id, error_msg(err));
+	strbuf_done(&h->doc);
+	free(h);
+}
+
+void rows_post_health(struct db *db, const struct container *c)
+{
+	struct post_health *h = xnew0(struct post_health);
+	struct json_writer w;
+
+	(void)str_copy(h->id, sizeof(h->id), c->id);
+	strbuf_init(&h->doc, ROW_DOC_MAX);
+	json_writer_init(&w, &h->doc);
+	jw_object(&w);
+	health_write(c->health, &w);
+	jw_object_end(&w);
+	db_post(db, post_health_job, h, DB_NORMAL, post_health_done);
+}
+
 static int rename_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct id_call *call = data;
@@ -396,8 +437,11 @@ static void post_exec_done(void *data, int r, struct error *err)
 
 void rows_post_exec(struct db *db, const struct exec *x)
 {
-	struct row_exec *row = xnew0(struct row_exec);
+	struct row_exec *row;
 
+	if (x->is_probe)
+		return;
+	row = xnew0(struct row_exec);
 	row->id = xstrdup(x->id);
 	row->started = x->started;
 	row->exit_code = x->exit_code;

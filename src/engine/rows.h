@@ -29,6 +29,7 @@ void row_state_done(struct row_state *s);
 struct row_container {
 	char *id, *name, *image_id, *spec; /* owned */
 	char *process_label, *mount_label; /* owned */
+	char *health;                      /* owned; "": none */
 	size_t spec_len;
 	int64_t created_at;
 	struct row_state s;
@@ -70,6 +71,8 @@ struct row_update {
 int rows_update(struct db *db, const struct row_update *u, struct error *err);
 /* [loop] Queue the state as it is now. */
 void rows_post_state(struct db *db, const struct container *c);
+/* [loop] Queue its health (health_write). */
+void rows_post_health(struct db *db, const struct container *c);
 int rows_rename(struct db *db, const char *id, const char *name, struct error *err);
 int rows_set_removing(struct db *db, const char *id, struct error *err);
 /* With its endpoints and execs. */

@@ -24,6 +24,7 @@
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/files.h"
+#include "engine/health.h"
 #include "engine/launch.h"
 #include "engine/operation.h"
 #include "engine/resolver.h"
@@ -281,6 +282,7 @@ static void started_on_loop(void *data)
 	for (size_t i = 0; i < c->endpoint_count; i++)
 		engine_emit_network(s->e, c, c->endpoints[i], "connect");
 	engine_emit(s->e, c, "start", NULL, 0);
+	health_start(c, true);
 	if (rt->exit_pending)
 		exit_begin(c, &rt->exit); /* it was that short */
 	else if (rt->shim_lost)

@@ -187,6 +187,18 @@ int shim_exec_resize(struct shim *s, const char *id, uint32_t rows, uint32_t col
 	return streams_resize(e->streams, rows, cols, err);
 }
 
+int shim_exec_kill(struct shim *s, const char *id, struct error *err)
+{
+	struct shim_exec *e = find(s, id);
+
+	if (!e)
+		return error_set(err, ERROR_NOT_FOUND, 0, "no exec '%s'", id);
+	/* Until it is reaped here its number is its own. */
+	if (!e->running || kill(e->pid, SIGKILL) < 0)
+		return error_set(err, ERROR_CONFLICT, 0, "exec '%s' is not running", id);
+	return 0;
+}
+
 /* Drain, tell the daemon, then the clients. */
 static void exec_ended(struct shim_exec *e, int code)
 {

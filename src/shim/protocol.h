@@ -53,6 +53,7 @@
  *   exec       {"id":"...","tty":bool,"stdin":bool,"stdout":bool,"stderr":bool,"detach_keys":"...","h":N,"w":N,"early":"base64","client":bool}
  *              + fd 0: memfd with the OCI process object; + fd 1: the client if "client".  -> {"pid":N}; errnum as for start
  *   exec_resize {"id","h","w"}
+ *   exec_kill   {"id"}                   SIGKILL
  *   pause, resume                         freezer
  *   netns      -> {} + fd
  *   resolver   -> {"resolver":{"udp":N,"tcp":N}}     start it, unless it is there: a network with names was joined

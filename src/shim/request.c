@@ -236,6 +236,13 @@ static int op_exec_resize(struct request *rq, struct error *err)
 	return r < 0 ? r : shim_exec_resize(rq->s, id ? id : "", rows, cols, err);
 }
 
+static int op_exec_kill(struct request *rq, struct error *err)
+{
+	const char *id = json_get_string(rq->m->body, "id");
+
+	return shim_exec_kill(rq->s, id ? id : "", err);
+}
+
 static int op_pause(struct request *rq, struct error *err)
 {
 	int r = runtime_pause(rq->s->container, err);
@@ -353,6 +360,7 @@ static const struct {
 	{"wait", op_wait, ATTACHABLE},
 	{"exec", op_exec, IN(RUNNING)},
 	{"exec_resize", op_exec_resize, ALIVE},
+	{"exec_kill", op_exec_kill, ALIVE},
 	{"pause", op_pause, IN(RUNNING)},
 	{"resume", op_resume, IN(PAUSED)},
 	{"netns", op_netns, IN(CREATED) | ALIVE},

@@ -96,6 +96,8 @@ struct shim_exec_args {
 int shim_exec_start(struct shim *s, struct shim_exec_args *args, pid_t *ret_pid, struct error *err);
 int shim_exec_resize(struct shim *s, const char *id, uint32_t rows, uint32_t cols,
 		     struct error *err);
+/* SIGKILL. */
+int shim_exec_kill(struct shim *s, const char *id, struct error *err);
 /* Whether the reaped pid was an exec's. */
 bool shim_exec_died(struct shim *s, pid_t pid, int code);
 void shim_execs_write(const struct shim *s, struct json_writer *w); /* "execs":[...] */

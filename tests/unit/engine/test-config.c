@@ -319,7 +319,6 @@ static const struct refusal refusals[] = {
 	{"{\"StopSignal\":\"NOPE\"}", ERROR_INVALID, "invalid signal: NOPE"},
 	{"{\"Hostname\":\"a b\"}", ERROR_INVALID, "invalid hostname format: a b"},
 	{"{\"Volumes\":{\"data\":{}}}", ERROR_INVALID, "mount path must be absolute"},
-	{"{\"Healthcheck\":{\"Test\":[\"CMD\",\"a\"]}}", ERROR_NOT_IMPLEMENTED, "Healthcheck"},
 	{"{\"Healthcheck\":{\"Interval\":5}}", ERROR_INVALID,
 	 "Interval in Healthcheck cannot be less than 1ms"},
 	{"{\"ExposedPorts\":{\"x/tcp\":{}}}", ERROR_INVALID, "invalid port specification: \"x\""},
