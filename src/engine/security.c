@@ -251,4 +251,14 @@ void security_warn(const struct engine *e, const struct container_spec *s, struc
 		strv_addf(warnings,
 			  "AppArmor is not enabled on this host: the profile '%s' has no effect.",
 			  security.apparmor);
+	for (size_t i = 0; i < CONFIG_LABEL_COUNT; i++) {
+		if (!security.label[i] || e->security.selinux)
+			continue;
+		strv_add(warnings,
+			 e->args.selinux
+				 ? "SELinux is not enabled on this host: labels have no effect."
+				 : "SELinux is not used (--selinux-enabled): labels have no "
+				   "effect.");
+		return;
+	}
 }

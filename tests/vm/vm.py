@@ -13,6 +13,7 @@ feature, and every Nth of the others, which the guests divide among them.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -125,17 +126,21 @@ def boot(guest, arguments, console):
          "-append", "console=ttyS0 panic=-1 oops=panic mitigations=off random.trust_cpu=on " + guest.parameters],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     lines = []
-    for line in qemu.stdout:
-        line = line.decode(errors="replace").replace("\r", "")
-        lines.append(line)
-        if not line.startswith("1.."):
-            sys.stdout.write(line)
-            sys.stdout.flush()
-    qemu.wait()
+    try:
+        for line in qemu.stdout:
+            line = line.decode(errors="replace").replace("\r", "")
+            lines.append(line)
+            if not line.startswith("1.."):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    finally:
+        qemu.terminate()
+        qemu.wait()
     return lines
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser()
     parser.add_argument("guest", choices=GUESTS)
     parser.add_argument("--engine", metavar="WORD", help="those of guest.sh whose function's name contains it")
