@@ -101,7 +101,6 @@ void exit_begin(struct container *c, const struct exit_info *info)
 	if (rt->starting)
 		return; /* the start's last step comes back to it */
 	health_stop(c, true);
-	emit_die(c, info);
 	container_ref(c);
 	engine_work(rt->engine, exit_job, c);
 }
@@ -163,8 +162,6 @@ static void take_on_loop(void *data)
 	struct unlink_job *job = call->job;
 	struct container *c = call->c;
 
-	for (size_t i = 0; i < c->endpoint_count; i++)
-		engine_emit_network(job->e, c, c->endpoints[i], "disconnect");
 	job->endpoints = TAKE_PTR(c->endpoints);
 	job->n = c->endpoint_count;
 	c->endpoint_count = 0;
@@ -237,8 +234,8 @@ static bool has_fixed_address(const struct container *c)
 	return false;
 }
 
-/* Take its network away: ports at once, link and addresses now or soon. */
-static void unlink_network(struct engine *e, struct container *c, bool direct)
+/* Take its network away, ports at once; what is left of it goes by unlink_network. */
+static struct unlink_job *unpublish_network(struct engine *e, struct container *c)
 {
 	struct unlink_job *job = xnew0(struct unlink_job);
 
@@ -256,6 +253,13 @@ static void unlink_network(struct engine *e, struct container *c, bool direct)
 	crash_point(CRASH_EXIT_UNPUBLISHED);
 	engine_call(e, take_on_loop, &(struct take_call){c, job});
 	resolver_update_networks(e, job->endpoints, job->n);
+	return job;
+}
+
+/* Link and addresses, now or soon. */
+static void unlink_network(struct engine *e, const struct container *c, struct unlink_job *job,
+			   bool direct)
+{
 	if (direct || job->n == 0 || has_fixed_address(c))
 		run_unlink_job(job);
 	else
@@ -313,6 +317,7 @@ static int record(struct engine *e, struct container *c, const struct exit_info 
 struct exited_call {
 	struct container *c;
 	const struct exit_info *info;
+	const struct unlink_job *ended; /* its network */
 	struct plan plan;
 };
 
@@ -330,6 +335,12 @@ static void exited_on_loop(void *data)
 	call->c->rt->starting_at = 0;
 	health_stop(call->c, true);
 	execs_end(call->c);
+	/* Whoever hears of the end and asks must find it: Compose takes a container that still runs for
+	 * one that restarts. */
+	emit_die(call->c, call->info);
+	for (size_t i = 0; i < call->ended->n; i++)
+		engine_emit_network(call->ended->e, call->c, call->ended->endpoints[i],
+				    "disconnect");
 }
 
 static void due_on_loop(void *data)
@@ -392,6 +403,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	struct exit_info info = c->rt->exit;
 	struct exited_call call = {.c = c, .info = &info};
 	autoerror struct error err = {0};
+	struct unlink_job *ended;
 	bool recorded, removed = false;
 
 	crash_point(CRASH_EXIT_RECEIVED);
@@ -399,11 +411,12 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 		read_exit_json(c, &info);
 		exit_clean_runtime(e, c->id);
 	}
-	unlink_network(e, c, direct);
+	call.ended = ended = unpublish_network(e, c);
 	c->rt->exit = info;
 	engine_call(e, due_on_loop, &call);
 	recorded = record(e, c, &info, &call.plan) >= 0;
 	engine_call(e, exited_on_loop, &call);
+	unlink_network(e, c, ended, direct);
 	volumes_unmount(e, c);
 	crash_point(CRASH_EXIT_RECORDED);
 	if (recorded && call.plan.remove) {
