@@ -87,8 +87,9 @@ static int apply_propagation(int mount_fd, const struct plan_mount *m, struct er
 
 #define MODE_OPTION_SIZE sizeof("mode=07777")
 
-/* A tmpfs without a mode of its own takes that of the directory it covers; one that is filled first
- * becomes read-only later.  `all` has room for one more option. */
+/* A tmpfs without a mode of its own takes that of the directory it covers (at_fd; -EBADF: there was
+ * none, and the kernel's 1777 it is); one that is filled first becomes read-only later.  `all` has room for
+ * one more option. */
 static int tmpfs_options(const struct plan_mount *m, int at_fd, const char **all,
 			 char mode[static MODE_OPTION_SIZE], struct mount_options *ret,
 			 struct error *err)
@@ -97,7 +98,7 @@ static int tmpfs_options(const struct plan_mount *m, int at_fd, const char **all
 	size_t n = own.count;
 	struct stat st;
 
-	if (n < MOUNT_OPTIONS_MAX && !mount_options_has_fs_option(&own, "mode=")) {
+	if (at_fd >= 0 && n < MOUNT_OPTIONS_MAX && !mount_options_has_fs_option(&own, "mode=")) {
 		if (fstat(at_fd, &st) < 0)
 			return error_set(err, ERROR_INTERNAL, errno, "inspect '/%s'",
 					 m->destination);
@@ -117,13 +118,14 @@ static int tmpfs_options(const struct plan_mount *m, int at_fd, const char **all
 	return 0;
 }
 
-static int new_tmpfs(struct setup *s, const struct plan_mount *m, int at_fd, struct error *err)
+static int new_tmpfs(struct setup *s, const struct plan_mount *m, int at_fd, bool is_new,
+		     struct error *err)
 {
 	autofree const char **all = xnew0n(const char *, m->options.count + 1);
 	struct plan_mount own = *m;
 	char mode[MODE_OPTION_SIZE];
 	autoclose int fd = -EBADF;
-	int r = tmpfs_options(m, at_fd, all, mode, &own.options, err);
+	int r = tmpfs_options(m, is_new ? -EBADF : at_fd, all, mode, &own.options, err);
 
 	if (r < 0)
 		return r;
@@ -149,18 +151,27 @@ static int label_root(int mount_fd, const struct plan_mount *m, struct error *er
 	return 0;
 }
 
-static int new_file_system(struct setup *s, const struct plan_mount *m, int at_fd,
+static int new_file_system(struct setup *s, const struct plan_mount *m, int at_fd, bool is_new,
 			   struct error *err)
 {
 	if (strcmp(m->fstype, "tmpfs") == 0)
-		return new_tmpfs(s, m, at_fd, err);
+		return new_tmpfs(s, m, at_fd, is_new, err);
 	if (strcmp(m->fstype, "overlay") == 0)
 		return mount_new_overlay_options(&m->options, err);
 	return rootfs_new_file_system(s, m, err);
 }
 
+static bool is_there(const struct setup *s, const struct plan_mount *m)
+{
+	autoclose int fd = root_open(s->root_fd, m->destination, O_PATH,
+				     m->no_symlinks ? ROOT_NO_SYMLINKS : 0);
+
+	return fd >= 0;
+}
+
 static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *err)
 {
+	bool is_new = str_eq(m->fstype, "tmpfs") && !is_there(s, m);
 	autoclose int at_fd = rootfs_open_destination(s, m, true, err), fd = -EBADF;
 	int r;
 
@@ -169,7 +180,7 @@ static int mount_fs(struct setup *s, const struct plan_mount *m, struct error *e
 	r = str_eq(m->fstype, "sysfs") ? setup_wait_network(s, err) : 0; /* it shows that one */
 	if (r < 0)
 		return r;
-	fd = new_file_system(s, m, at_fd, err);
+	fd = new_file_system(s, m, at_fd, is_new, err);
 	if (fd < 0)
 		return fd;
 	r = apply_propagation(fd, m, err);

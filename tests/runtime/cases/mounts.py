@@ -356,14 +356,14 @@ def long_option(box):
     expect(not [at for at in mounts(box) if at.startswith("/proc/fs")], "the staging place is left")
 
 
-@test("tmpfs: without a mode it has that of the directory it covers")
+@test("tmpfs: without a mode it has that of the directory it covers, 1777 where there was none")
 def tmpfs_mode(box):
     os.mkdir(os.path.join(box.rootfs, "sticky"))
     os.chmod(os.path.join(box.rootfs, "sticky"), 0o1777)
     box.mount("/sticky", type="tmpfs", source="tmpfs")
     box.mount("/missing", type="tmpfs", source="tmpfs")
     seen = stats(box, "/sticky", "/missing")
-    equal((seen["/sticky"]["mode"], seen["/missing"]["mode"]), ("1777", "0755"))
+    equal((seen["/sticky"]["mode"], seen["/missing"]["mode"]), ("1777", "1777"))
 
 
 @test("tmpfs: tmpcopyup fills it with what it covers")
