@@ -117,6 +117,26 @@ int containers_rename(struct api_call *c, struct error *err)
 	return r < 0 ? r : api_answer_empty(c, 204);
 }
 
+int containers_update(struct api_call *c, struct error *err)
+{
+	autojson struct api_json j = {0};
+	autostrv struct strv warnings = {0};
+	const struct json *body;
+	int r = api_body(c, &body, err);
+
+	r = r < 0 ? r : engine_update(c->engine, c->params[0], body, &warnings, err);
+	if (r < 0)
+		return r;
+	api_json_init(&j);
+	jw_object(&j.w);
+	jw_karray(&j.w, "Warnings");
+	for (size_t i = 0; i < warnings.n; i++)
+		jw_string(&j.w, warnings.v[i]);
+	jw_array_end(&j.w);
+	jw_object_end(&j.w);
+	return api_answer_json(c, 200, &j.out, err);
+}
+
 int containers_resize(struct api_call *c, struct error *err)
 {
 	unsigned rows, cols;

@@ -35,6 +35,7 @@ HANDLER(containers_kill);
 HANDLER(containers_pause);
 HANDLER(containers_unpause);
 HANDLER(containers_rename);
+HANDLER(containers_update);
 HANDLER(containers_resize);
 HANDLER(containers_remove);
 HANDLER(containers_wait);

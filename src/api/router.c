@@ -41,7 +41,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/containers/{}/unpause",     containers_unpause,   API_WORKER},
 	{"POST",   "/containers/{}/rename",      containers_rename,    API_WORKER},
 	{"POST",   "/containers/{}/resize",      containers_resize,    API_WORKER},
-	{"POST",   "/containers/{}/update",      NULL,                 API_LOOP_BUFFERED},
+	{"POST",   "/containers/{}/update",      containers_update,    API_WORKER_BUFFERED},
 	{"POST",   "/containers/{}/wait",        containers_wait,      API_WORKER},
 	{"POST",   "/containers/{}/attach",      containers_attach,    API_WORKER},
 	{"POST",   "/containers/{}/exec",        exec_create_handler,  API_WORKER_BUFFERED},

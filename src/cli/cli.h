@@ -57,8 +57,8 @@ struct command {
 };
 
 /* Each cmd_*.c defines a table that ends in a row without a name. */
-extern const struct command container_commands[], life_commands[], image_commands[],
-	system_commands[], exec_commands[], network_commands[], volume_commands[];
+extern const struct command container_commands[], life_commands[], update_commands[],
+	image_commands[], system_commands[], exec_commands[], network_commands[], volume_commands[];
 
 int cli_main(int argc, char **argv, cli_remote_fn run_remote);
 

@@ -398,6 +398,16 @@ int config_decode(struct container_spec *s, const struct json *doc, struct error
 	return 0;
 }
 
+int config_decode_host(struct arena *a, const struct json *v, struct host_config *ret,
+		       struct error *err)
+{
+	int r = json_decode(a, v, host_fields, ret, "", err);
+
+	if (r >= 0)
+		fill_host(ret);
+	return r;
+}
+
 int config_decode_healthcheck(struct arena *a, const struct json *v,
 			      const struct config_healthcheck **ret, struct error *err)
 {

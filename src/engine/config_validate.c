@@ -34,7 +34,7 @@ static const struct {
 	{"HostConfig", "IOMaximumBandwidth"},
 };
 
-static bool is_zero(const struct json *v)
+bool config_is_zero(const struct json *v)
 {
 	switch (json_type(v)) {
 	case JSON_NULL:
@@ -59,7 +59,7 @@ static int refuse_not_there_yet(const struct json *body, struct error *err)
 		const char *object = not_there_yet[i].object, *name = not_there_yet[i].name;
 		const struct json *v = json_get(object ? json_get(body, object) : body, name);
 
-		if (!is_zero(v))
+		if (!config_is_zero(v))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s%s%s is not implemented",
 					 object ? object : "", object ? "." : "", name);
 	}
@@ -128,7 +128,7 @@ static int validate_config(const struct container_config *c, struct error *err)
 	return validate_healthcheck(c->healthcheck, err);
 }
 
-static int validate_restart(const struct host_config *h, struct error *err)
+int config_restart_validate(const struct host_config *h, struct error *err)
 {
 	const struct config_restart *p = &h->restart;
 	bool none = *p->name == '\0' || strcmp(p->name, "no") == 0;
@@ -574,7 +574,7 @@ static int validate_host(const struct container_spec *s, struct error *err)
 {
 	const struct host_config *h = &s->host;
 	bool known = false;
-	int r = validate_restart(h, err);
+	int r = config_restart_validate(h, err);
 
 	if (r == 0)
 		r = config_mounts_validate(s, err);

@@ -87,6 +87,9 @@ int engine_kill(struct engine *e, const char *ref, int signal, struct error *err
 int engine_pause(struct engine *e, const char *ref, struct error *err);
 int engine_unpause(struct engine *e, const char *ref, struct error *err);
 int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err);
+/* Limits and RestartPolicy, of the body of an update; an error changes nothing. */
+int engine_update(struct engine *e, const char *ref, const struct json *body, struct strv *warnings,
+		  struct error *err);
 int engine_resize(struct engine *e, const char *ref, unsigned rows, unsigned cols,
 		  struct error *err);
 enum engine_remove_flags {

@@ -54,6 +54,7 @@
  *              + fd 0: memfd with the OCI process object; + fd 1: the client if "client".  -> {"pid":N}; errnum as for start
  *   exec_resize {"id","h","w"}
  *   exec_kill   {"id"}                   SIGKILL
+ *   update     {"resources":{}}          limits, as in the OCI specification's linux.resources; what is not given stays
  *   pause, resume                         freezer
  *   netns      -> {} + fd
  *   resolver   -> {"resolver":{"udp":N,"tcp":N}}     start it, unless it is there: a network with names was joined

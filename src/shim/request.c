@@ -257,6 +257,17 @@ static int op_resume(struct request *rq, struct error *err)
 	return r < 0 ? r : shim_event(rq->s, LIFECYCLE_EV_RESUME, err);
 }
 
+static int op_update(struct request *rq, struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	struct oci_resources resources = {0};
+	int r = oci_resources_parse(a, json_get(rq->m->body, "resources"), &resources, err);
+
+	resources.devices = (struct json_objects){0};
+	return r < 0 ? r
+		     : runtime_apply_resources(runtime_cgroup(rq->s->container), &resources, err);
+}
+
 static int op_netns(struct request *rq, struct error *err)
 {
 	int fd = runtime_netns_fd(rq->s->container);
@@ -363,6 +374,7 @@ static const struct {
 	{"exec_kill", op_exec_kill, ALIVE},
 	{"pause", op_pause, IN(RUNNING)},
 	{"resume", op_resume, IN(PAUSED)},
+	{"update", op_update, ALIVE},
 	{"netns", op_netns, IN(CREATED) | ALIVE},
 	{"resolver", op_resolver, IN(CREATED) | ALIVE},
 	{"retarget", op_retarget, IN(CREATED) | ALIVE},
