@@ -967,7 +967,8 @@ def events_oom(box):
     os.symlink("busybox", os.path.join(box.rootfs, "bin/tail"))
     fifo = os.path.join(box.rootfs, "tmp/go")
     os.mkfifo(fifo)
-    box.start("/bin/sh", "-c", "read x </tmp/go; head -c 100000000 /dev/zero | tail >/dev/null; exec sleep 1000")
+    # again and again: the first may come between the eventfd's making and its registration
+    box.start("/bin/sh", "-c", "read x </tmp/go; while :; do head -c 100000000 /dev/zero | tail >/dev/null; done")
     child = subprocess.Popen(box.command("events", "--interval", "1h", box.id), stdout=subprocess.PIPE, text=True)
     while not (watching(child.pid) and sleeping(child.pid)):
         expect(child.poll() is None, "events has ended")
