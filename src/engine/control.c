@@ -268,6 +268,11 @@ struct flag_call {
 	bool on;
 };
 
+static void reset_on_loop(void *data)
+{
+	restart_reset(data);
+}
+
 static void restarting_on_loop(void *data)
 {
 	const struct flag_call *call = data;
@@ -292,6 +297,7 @@ int engine_restart(struct engine *e, const char *ref, int signo, int timeout_s, 
 	if (r >= 0)
 		r = operation_begin_on(e, c, "restart", 0, &op, err);
 	if (r >= 0) {
+		engine_call(e, reset_on_loop, c);
 		r = start_locked(e, c, err);
 		if (r < 0 && err && err->kind == ERROR_NOT_MODIFIED) {
 			error_done(err); /* somebody else has started it */

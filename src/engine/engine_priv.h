@@ -69,7 +69,6 @@ struct container_runtime {
 	bool restarting;      /* by engine_restart: --rm and policies wait */
 	bool stopped_by_user; /* no restart by policy */
 	int64_t starting_at;  /* ns; a start was recorded but not confirmed */
-	unsigned policy_failures;
 	int64_t policy_delay_ms;
 	struct loop_source *policy_timer; /* owned */
 	struct prober *prober;            /* owned; engine/health.h */
@@ -203,6 +202,8 @@ int start_locked(struct engine *e, struct container *c, struct error *err);
 /* engine/restart.c: [loop] after an exit: shall it run again? */
 bool restart_is_due(struct container *c);
 void restart_schedule(struct container *c);
+void restart_reset(
+	struct container *c); /* a user starts it: RestartCount and back-off begin anew */
 void restart_cancel(struct container *c);
 
 /* engine/restore.c ----------------------------------------------------------------------------- */

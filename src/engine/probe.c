@@ -125,6 +125,12 @@ static void on_limit(struct loop_source *s, void *data)
 	kill_probe(p);
 }
 
+/* A restart by a user begins the count anew: this one is none. */
+struct count_call {
+	struct container *c;
+	unsigned count;
+};
+
 /* ---- the end of a probe ---------------------------------------------------------------------- */
 
 static void unref_on_loop(void *data)
@@ -132,15 +138,26 @@ static void unref_on_loop(void *data)
 	container_unref(data);
 }
 
+static void count_on_loop(void *data)
+{
+	const struct count_call *call = data;
+
+	call->c->state.restart_count = call->count;
+	rows_post_state(call->c->rt->engine->db, call->c);
+}
+
 static void restart_job(void *data)
 {
 	struct container *c = data;
 	struct engine *e = c->rt->engine;
+	struct count_call call = {c, c->state.restart_count + 1};
 	autoerror struct error err = {0};
 
 	log_warn("container '%s' is unhealthy: it is restarted", c->id);
 	if (engine_restart(e, c->id, 0, ENGINE_TIMEOUT_DEFAULT, &err) < 0)
 		log_error("restart unhealthy container '%s': %s", c->id, error_msg(&err));
+	else
+		engine_call(e, count_on_loop, &call);
 	engine_call(e, unref_on_loop, c);
 }
 
@@ -171,7 +188,6 @@ static void record(struct prober *p, int code, const char *output)
 	strbuf_addf(&action, "health_status: %s", health_status_name(h->status));
 	engine_emit(e, c, action.s, NULL, 0);
 	if (h->status == HEALTH_UNHEALTHY && wants_restart(c)) {
-		c->state.restart_count++;
 		container_ref(c);
 		engine_work(e, restart_job, c);
 	}

@@ -1,7 +1,6 @@
-/* engine/restart.c - restart policies: "always", "unless-stopped", "on-failure[:N]".
- *
- * Docker's back-off: 100 ms, doubled up to a minute, begun anew after a run of ten seconds.
- */
+/* engine/restart.c - restart policies: "always", "unless-stopped", "on-failure[:N]". */
+#include "engine/restart.h"
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
@@ -12,21 +11,39 @@
 #define RESTART_DELAY_MAX_MS 60000
 #define RESTART_GOOD_RUN_NS  10000000000LL
 
+int64_t restart_delay(int64_t before, int64_t run_ns)
+{
+	if (before == 0 || run_ns >= RESTART_GOOD_RUN_NS)
+		return RESTART_DELAY_MS;
+	return before * 2 > RESTART_DELAY_MAX_MS ? RESTART_DELAY_MAX_MS : before * 2;
+}
+
+bool restart_wanted(const struct config_restart *policy, int exit_code, unsigned restarts)
+{
+	if (str_eq(policy->name, "always") || str_eq(policy->name, "unless-stopped"))
+		return true;
+	return str_eq(policy->name, "on-failure") && exit_code != 0 &&
+	       (policy->max_retries <= 0 || restarts < (unsigned)policy->max_retries);
+}
+
+bool restart_wanted_at_boot(const struct config_restart *policy, bool stopped_by_user)
+{
+	return str_eq(policy->name, "always") ||
+	       (str_eq(policy->name, "unless-stopped") && !stopped_by_user);
+}
+
 bool restart_is_due(struct container *c)
 {
 	struct container_runtime *rt = c->rt;
-	const struct config_restart *p = &c->spec->host.restart;
 
-	if (rt->removing || rt->restarting || rt->stopped_by_user)
-		return false;
-	if (rt->exit.finished_at - rt->exit.started_at >= RESTART_GOOD_RUN_NS) {
-		rt->policy_delay_ms = 0;
-		rt->policy_failures = 0;
-	}
-	if (str_eq(p->name, "always") || str_eq(p->name, "unless-stopped"))
-		return true;
-	return str_eq(p->name, "on-failure") && rt->exit.code != 0 &&
-	       (p->max_retries <= 0 || rt->policy_failures < (unsigned)p->max_retries);
+	return !rt->removing && !rt->restarting && !rt->stopped_by_user &&
+	       restart_wanted(&c->spec->host.restart, rt->exit.code, c->state.restart_count);
+}
+
+void restart_reset(struct container *c)
+{
+	c->state.restart_count = 0;
+	c->rt->policy_delay_ms = 0;
 }
 
 static void failed_on_loop(void *data)
@@ -72,7 +89,6 @@ static void on_timer(struct loop_source *s, void *data)
 	(void)s;
 	c->rt->policy_timer = loop_remove(c->rt->policy_timer);
 	c->state.restart_count++;
-	c->rt->policy_failures++;
 	container_ref(c);
 	engine_work(c->rt->engine, restart_job, c);
 }
@@ -80,11 +96,9 @@ static void on_timer(struct loop_source *s, void *data)
 void restart_schedule(struct container *c)
 {
 	struct container_runtime *rt = c->rt;
-	int64_t delay = rt->policy_delay_ms;
 
-	rt->policy_delay_ms = delay == 0                         ? RESTART_DELAY_MS
-			      : delay * 2 > RESTART_DELAY_MAX_MS ? RESTART_DELAY_MAX_MS
-								 : delay * 2;
+	rt->policy_delay_ms =
+		restart_delay(rt->policy_delay_ms, rt->exit.finished_at - rt->exit.started_at);
 	rt->policy_timer = loop_remove(rt->policy_timer);
 	if (loop_add_timer(rt->engine->args.loop, (uint64_t)rt->policy_delay_ms, on_timer, c,
 			   &rt->policy_timer, NULL) < 0)

@@ -24,6 +24,7 @@
 #include "engine/health.h"
 #include "engine/lock.h"
 #include "engine/resolver.h"
+#include "engine/restart.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 #include "engine/volume_priv.h"
@@ -458,7 +459,7 @@ static void judge(struct restore *rs, struct container_found *cf)
 	struct engine *e = rs->e;
 	struct container *c = cf->c;
 	autoerror struct error err = {0};
-	bool always = str_eq(c->spec->host.restart.name, "always");
+	bool again = restart_wanted_at_boot(&c->spec->host.restart, c->rt->stopped_by_user);
 
 	if (cf->removing && cf->f.probe != PROBE_RUNNING && cf->f.probe != PROBE_SILENT) {
 		finish_removal(e, cf);
@@ -483,7 +484,7 @@ static void judge(struct restore *rs, struct container_found *cf)
 		if (remove_locked(e, c, true, &err) < 0)
 			log_error("remove container '%s': %s", c->id, error_msg(&err));
 	} else if (c->state.status == CONTAINER_RESTARTING ||
-		   (always && c->state.status == CONTAINER_EXITED)) {
+		   (again && c->state.status == CONTAINER_EXITED)) {
 		c->state.status = CONTAINER_RESTARTING;
 		restart_schedule(c);
 	}

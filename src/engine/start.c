@@ -457,6 +457,11 @@ int start_locked(struct engine *e, struct container *c, struct error *err)
 	return r < 0 ? error_move(err, &why, r) : 0;
 }
 
+static void reset_on_loop(void *data)
+{
+	restart_reset(data);
+}
+
 int engine_start(struct engine *e, const char *ref, struct error *err)
 {
 	struct operation op;
@@ -464,6 +469,8 @@ int engine_start(struct engine *e, const char *ref, struct error *err)
 
 	if (r < 0)
 		return r;
+	if (!container_is_active(op.container))
+		engine_call(e, reset_on_loop, op.container);
 	r = start_locked(e, op.container, err);
 	operation_end(&op);
 	return r;

@@ -1,0 +1,54 @@
+# Restart policies: counts, stops by a user, and a daemon that comes up again.
+load ../lib/engine
+
+setup_file() { engine_up; }
+teardown_file() { engine_down; }
+
+count() { docker inspect -f '{{.RestartCount}}' "$1"; }
+status() { docker inspect -f '{{.State.Status}}' "$1"; }
+
+# Wait for event $2 of container $1, for the $3rd time.
+events() {
+	local n=$3 line pid
+	exec 4< <(exec timeout 30 "$DOCKER" events --since 2000-01-01T00:00:00Z --filter "container=$1" \
+		--filter "event=$2" --format '{{.Action}}')
+	pid=$!
+	for ((; n > 0; n--)); do read -r -u 4 line || break; done
+	kill "$pid" 2>/dev/null || true
+	exec 4<&-
+	[ "$n" -eq 0 ]
+}
+
+@test "on-failure:N: so many restarts; a start by a user counts anew" {
+	docker run -d --name failing --restart on-failure:2 busybox sh -c 'exit 7'
+	events failing die 3
+	[ "$(docker wait failing)" = 7 ]
+	[ "$(count failing) $(status failing)" = "2 exited" ]
+	docker start failing
+	events failing die 6
+	[ "$(docker wait failing)" = 7 ]
+	[ "$(count failing) $(status failing)" = "2 exited" ]
+	docker run --name fine --restart on-failure busybox true
+	[ "$(count fine) $(status fine)" = "0 exited" ]
+}
+
+@test "a stop by the user holds until the daemon comes up: always then starts, unless-stopped does not" {
+	docker run -d --name al --restart always busybox sleep 1000
+	docker run -d --name un --restart unless-stopped busybox sleep 1000
+	docker run -d --name of --restart on-failure busybox sleep 1000
+	docker stop -t 0 al un of
+	[ "$(status al) $(status un) $(status of)" = "exited exited exited" ]
+	daemon_stop KILL
+	daemon_start
+	events al start 1
+	[ "$(status al) $(status un) $(status of)" = "running exited exited" ]
+}
+
+@test "a process that dies of itself comes again, by always and unless-stopped" {
+	for policy in always unless-stopped; do
+		docker run -d --name "self-$policy" --restart $policy busybox \
+			sh -c '[ ! -e /once ] || exec sleep 1000; touch /once'
+		events "self-$policy" start 2
+		[ "$(count "self-$policy")" = 1 ]
+	done
+}
