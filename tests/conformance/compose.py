@@ -277,6 +277,42 @@ volumes:
         project.run("--profile", "broken", "down", "-v", "-t", "1")
 
 
+def healthy(engine):
+    """depends_on with service_healthy, `up --wait`, and a service that never gets healthy."""
+    text = """
+services:
+  db:
+    image: busybox
+    command: sh -c 'usleep 300000; touch /tmp/ready; exec sleep 1000'
+    init: true
+    healthcheck: {test: ["CMD", "test", "-e", "/tmp/ready"], interval: 100ms, timeout: 10s, retries: 100}
+  web:
+    image: busybox
+    command: httpd -f -p 80 -h /www
+    init: true
+    depends_on:
+      db: {condition: service_healthy}
+  ill:
+    image: busybox
+    command: sleep 1000
+    init: true
+    profiles: [ill]
+    healthcheck: {test: "false", interval: 50ms, retries: 1}
+"""
+    with Project(engine, "well", text) as project:
+        project.run("up", "-d", "--wait")
+        check(project.processes()["well-db-1"]["Health"], "healthy", "ps")
+        check(project.container("db")["State"]["Health"]["Status"], "healthy", "inspect")
+        now = engine.api("GET", "/info")[1]["SystemTime"]
+        seen = engine.docker("events", "--since", "1h", "--until", now, "--filter", "label=com.docker.compose.project=well",
+                             "--format", "{{.Action}} {{index .Actor.Attributes \"com.docker.compose.service\"}}").stdout
+        order = [line for line in seen.splitlines() if line in ("start db", "health_status: healthy db", "start web")]
+        check(order, ["start db", "health_status: healthy db", "start web"], "the order")
+        project.run("--profile", "ill", "up", "-d", "--wait", "ill", code=1)
+        check(project.container("ill")["State"]["Health"]["Status"], "unhealthy", "the one that is ill")
+        project.run("--profile", "ill", "down", "-t", "1")
+
+
 def fields(engine):
     """Fields of a service that become fields of create."""
     text = """
@@ -389,6 +425,7 @@ CASES = (
     ("one-off containers of run", one_off),
     ("up in the foreground ends with the code of a service", attached),
     ("a service waits for another one's end", completed),
+    ("a service waits for another one's health", healthy),
     ("fields of a service", fields),
     ("a project outlives the daemon", daemon_killed),
     ("events of a project", events),
