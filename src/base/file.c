@@ -225,7 +225,43 @@ struct removal {
 	bool again;     /* something was moved there since it was last read */
 };
 
-static int open_subdir(int dirfd, const char *name)
+/* The id of the mount that an open file is on (proc(5)), or -errno. */
+static int mount_id(int fd)
+{
+	static const char key[] = "\nmnt_id:\t";
+	char path[48], text[512];
+	autoclose int info = -EBADF;
+	const char *id;
+	int n;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	n = info < 0 ? -errno : fd_read_full(info, text, sizeof(text) - 1);
+	if (n < 0)
+		return n;
+	text[n] = '\0';
+	id = strstr(text, key);
+	return id ? (int)strtol(id + strlen(key), NULL, 10) : -ENOSYS;
+}
+
+/* For kernels without openat2(2), before 5.6: one component at a time is what callers give. */
+static int open_subdir_by_mount(int dirfd, const char *name)
+{
+	autoclose int top =
+		openat(dirfd, name[0] == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int here, there;
+
+	if (top < 0 || fd < 0)
+		return -errno;
+	here = mount_id(top);
+	there = mount_id(fd);
+	if (here < 0 || there < 0)
+		return here < 0 ? here : there;
+	return here == there ? TAKE_FD(fd) : -EXDEV;
+}
+
+static int try_open_subdir(int dirfd, const char *name)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -233,9 +269,18 @@ static int open_subdir(int dirfd, const char *name)
 	};
 	long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
 
-	if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
-		fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	if (fd >= 0)
+		return (int)fd;
+	return errno == ENOSYS ? open_subdir_by_mount(dirfd, name) : -errno;
+}
+
+static int open_subdir(int dirfd, const char *name)
+{
+	int fd = try_open_subdir(dirfd, name);
+
+	if (fd == -EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+		fd = try_open_subdir(dirfd, name);
+	return fd;
 }
 
 static int remove_entries(struct removal *rm, int fd_take, unsigned depth);

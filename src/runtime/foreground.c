@@ -78,13 +78,13 @@ static void terminal_init(struct terminal *t, int console_fd)
 {
 	t->fd = console_fd;
 	t->is_raw = false;
-	t->in.from = t->out.from = -1;
+	t->in.from = t->in.to = t->out.from = t->out.to = -1;
+	t->in.start = t->in.end = t->out.start = t->out.end = 0;
 	if (console_fd < 0)
 		return;
 	t->in.from = STDIN_FILENO;
 	t->in.to = t->out.from = console_fd;
 	t->out.to = STDOUT_FILENO;
-	t->in.start = t->in.end = t->out.start = t->out.end = 0;
 	(void)fd_set_nonblock(console_fd, true);
 	if (tcgetattr(STDIN_FILENO, &t->saved) == 0) {
 		struct termios raw = t->saved;
