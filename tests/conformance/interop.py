@@ -2,7 +2,7 @@
 """vessel-runtime in runc's place: containerd by ctr, podman, and dockerd, all from Debian's packages.
 
 Each runs, executes in, stops and removes containers on it.  Private namespaces and directories; what a
-caller leaves in /run is made in a mount namespace of this program's own.
+caller leaves in /run and /dev/shm is made in a mount namespace of this program's own.
 """
 
 import json
@@ -247,7 +247,8 @@ def main():
     vessel.enter_private_namespace()
     if os.environ.get("VESSEL_INTEROP_MNT") != "1":
         os.environ["VESSEL_INTEROP_MNT"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh",
+        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 
+                              "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && exec \"$@\"", "sh",
                               sys.executable, *sys.argv])
     tap = vessel.Tap()
     root = tempfile.mkdtemp(prefix="vessel-interop-", dir="/dev/shm")

@@ -89,6 +89,11 @@ static bool has_openat2(void)
 	return exists(sys_openat2(-1, "", 0, 0, ~0ULL));
 }
 
+static bool has_clone3(void)
+{
+	return exists(syscall(SYS_clone3, NULL, 0UL));
+}
+
 static bool has_mount_setattr(void)
 {
 	return exists(syscall(SYS_mount_setattr, -1, "", 0, NULL, 0));
@@ -156,6 +161,7 @@ static int word_probe(int argc, char **argv)
 	json_writer_init(&w, &out);
 	jw_object(&w);
 	jw_kbool(&w, "openat2", has_openat2());
+	jw_kbool(&w, "clone3", has_clone3());
 	jw_kbool(&w, "mount_setattr", has_mount_setattr());
 	jw_kbool(&w, "the mount API", has_mount_api());
 	jw_kbool(&w, "idmapped mounts of tmpfs", has_idmap());
