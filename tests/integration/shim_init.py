@@ -92,6 +92,9 @@ def terminal():
         out += os.read(master, 100)
     group = os.tcgetpgrp(master)
     assert group not in (pid, os.getpgrp()), "the command has no process group of its own"
+    os.write(master, b"line\n")
+    while out.count(b"line") < 2:  # cat is there: a shell that is just forking may keep the signal to itself
+        out += os.read(master, 100)
     os.write(master, b"\x03")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
     os.close(master)
