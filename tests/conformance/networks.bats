@@ -122,6 +122,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	run ask_tcp asker outside.test
 	third=$output
 	kill $pid
+	printf '%s\n' "$first" -- "$second" -- "$third" -- "$(cat "$ROOT/dns.log")"
 	[[ $first == *192.0.2.77* && $second == *192.0.2.77* && $third == 192.0.2.77 ]]
 	[ "$(ask_tcp asker asker)" = "$(address asker app)" ]
 }

@@ -3,7 +3,7 @@ load ../lib/engine
 
 setup_file() {
 	engine_up
-	docker network create --label a=1 --label b=2 --subnet 10.88.0.0/24 net2
+	docker network create --label a=1 --subnet 10.88.0.0/24 net2
 	docker network create --internal net10
 	docker volume create --label a=1 vol-2
 	docker volume create vol-10
