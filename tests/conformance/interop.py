@@ -247,7 +247,7 @@ def main():
     vessel.enter_private_namespace()
     if os.environ.get("VESSEL_INTEROP_MNT") != "1":
         os.environ["VESSEL_INTEROP_MNT"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 
+        os.execvp("unshare", ["unshare", "--mount", "sh", "-c",
                               "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && exec \"$@\"", "sh",
                               sys.executable, *sys.argv])
     tap = vessel.Tap()
