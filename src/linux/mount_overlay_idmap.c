@@ -86,7 +86,7 @@ static int attach_layers(const struct layers *l, struct error *err)
 	stage = mount_new("tmpfs", "tmpfs", &none, err);
 	r = stage < 0 ? stage : mount_attach(stage, place, "a layer", err);
 	for (size_t i = 0; r == 0 && i < l->n; i++) {
-		char name[16];
+		char name[24];
 
 		(void)snprintf(name, sizeof(name), "%zu", i);
 		if (mkdirat(stage, name, 0700) < 0 ||
