@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "http/server.h"
+#include "store/stream.h"
 
 #define API_BODY_MAX   ((size_t)4 << 20)  /* bytes of a JSON body */
 #define API_ANSWER_MAX ((size_t)64 << 20) /* bytes of a JSON answer */
@@ -49,6 +50,11 @@ void api_answer_error(struct http_request *req, const struct error *err);
 void api_answer_message(struct http_request *req, int status, const char *msg);
 int api_answer_json(struct api_call *c, int status, const struct strbuf *json, struct error *err);
 int api_answer_empty(struct api_call *c, int status); /* returns 0 */
+
+/* Archives, as streams; valid during the call.  The answer's head goes out with its first byte, so that
+ * what fails before has a status of its own; the handler ends it. */
+struct stream_reader api_body_reader(struct api_call *c);
+struct stream_writer api_tar_writer(struct api_call *c);
 
 /* Parameters. */
 bool api_query_bool(const struct api_call *c, const char *name); /* as Docker reads them */

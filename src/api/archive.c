@@ -18,22 +18,6 @@
 #define STAT_HEADER "X-Docker-Container-Path-Stat"
 #define STAT_MAX    16384 /* bytes of the header's JSON */
 
-static ssize_t read_body(void *data, void *buf, size_t size, struct error *err)
-{
-	ssize_t n = http_body_read(data, buf, size);
-
-	return n < 0 ? error_set(err, ERROR_INVALID, (int)-n, "read the request's body") : n;
-}
-
-static int write_tar(void *data, const void *buf, size_t len, struct error *err)
-{
-	struct http_request *req = data;
-	int r = http_is_started(req) ? 0 : http_start(req, 200, "application/x-tar");
-
-	r = r < 0 ? r : http_write(req, buf, len);
-	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "send the archive") : 0;
-}
-
 /* -- what is at a path ---------------------------------------------------------------------- */
 
 /* Go's os.FileMode, which clients are written in. */
@@ -163,7 +147,7 @@ int containers_archive_head(struct api_call *c, struct error *err)
 
 int containers_archive_get(struct api_call *c, struct error *err)
 {
-	const struct stream_writer out = {.write = write_tar, .data = c->req};
+	const struct stream_writer out = api_tar_writer(c);
 	autoplace struct place place = {0};
 	autoroot struct engine_root root = {0};
 	struct tree_pack pack = {0};
@@ -192,7 +176,7 @@ static int check_writable(const struct engine_root *root, struct error *err)
 
 int containers_archive_put(struct api_call *c, struct error *err)
 {
-	const struct stream_reader in = {.read = read_body, .data = c->req};
+	const struct stream_reader in = api_body_reader(c);
 	autoplace struct place place = {0};
 	autoroot struct engine_root root = {0};
 	struct tree_unpack unpack = {0};
@@ -221,7 +205,7 @@ int containers_archive_put(struct api_call *c, struct error *err)
 
 int containers_export(struct api_call *c, struct error *err)
 {
-	const struct stream_writer out = {.write = write_tar, .data = c->req};
+	const struct stream_writer out = api_tar_writer(c);
 	autoroot struct engine_root root = {0};
 	struct tree_pack pack = {0};
 	int r = engine_root_open(c->engine, c->params[0], "/", &root, err);

@@ -13,20 +13,6 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-static ssize_t read_body(void *data, void *buf, size_t size, struct error *err)
-{
-	ssize_t n = http_body_read(data, buf, size);
-
-	return n < 0 ? error_set(err, ERROR_INVALID, (int)-n, "read the request's body") : n;
-}
-
-static int write_body(void *data, const void *buf, size_t len, struct error *err)
-{
-	int r = http_write(data, buf, len);
-
-	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "send the archive") : 0;
-}
-
 /* Lines of progress.  A client that stops listening does not stop the work. */
 static void send_line(struct http_request *req, struct api_json *j)
 {
@@ -96,7 +82,7 @@ static int end_lines(struct api_call *c, int r, struct error *err)
 int images_load(struct api_call *c, struct error *err)
 {
 	autostore_loaded_list struct store_loaded_list loaded = {0};
-	const struct stream_reader in = {.read = read_body, .data = c->req};
+	const struct stream_reader in = api_body_reader(c);
 	const struct store_progress progress = {
 		.report = api_query_bool_default(c, "quiet", true) ? NULL : report,
 		.message = message,
@@ -126,7 +112,7 @@ static const char *reference(struct api_call *c, const char *repo, const char *t
 
 static int import(struct api_call *c, struct error *err)
 {
-	const struct stream_reader in = {.read = read_body, .data = c->req};
+	const struct stream_reader in = api_body_reader(c);
 	const char *repo = api_query(c, "repo"), *message_text = api_query(c, "message"),
 		   *platform = api_query(c, "platform");
 	size_t count = http_query_count(c->req), n = 0;
@@ -174,23 +160,9 @@ int images_create(struct api_call *c, struct error *err)
 	return error_set(err, ERROR_INVALID, 0, "one of fromImage and fromSrc is needed");
 }
 
-/* The head is sent with the first byte, so that an unknown name is a 404. */
-static int write_tar(void *data, const void *buf, size_t len, struct error *err)
-{
-	struct http_request *req = data;
-
-	if (!http_is_started(req)) {
-		int r = http_start(req, 200, "application/x-tar");
-
-		if (r < 0)
-			return error_set(err, ERROR_INTERNAL, -r, "send the archive");
-	}
-	return write_body(req, buf, len, err);
-}
-
 static int save(struct api_call *c, const char *const *refs, size_t n, struct error *err)
 {
-	const struct stream_writer out = {.write = write_tar, .data = c->req};
+	const struct stream_writer out = api_tar_writer(c);
 	int r = store_save(engine_store(c->engine), refs, n, &out, err);
 
 	if (r < 0)

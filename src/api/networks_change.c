@@ -94,17 +94,28 @@ int networks_prune(struct api_call *c, struct error *err)
 	return api_answer_json(c, 200, &j.out, err);
 }
 
+/* The body, and the container that it names. */
+static int container_of(struct api_call *c, const struct json **ret_body, const char **ret,
+			struct error *err)
+{
+	int r = body_of(c, ret_body, err);
+
+	if (r < 0)
+		return r;
+	*ret = json_get_string(*ret_body, "Container");
+	*ret = *ret ? *ret : "";
+	return 0;
+}
+
 int networks_connect(struct api_call *c, struct error *err)
 {
 	const struct json *body;
 	const char *container;
-	int r = body_of(c, &body, err);
+	int r = container_of(c, &body, &container, err);
 
-	if (r < 0)
-		return r;
-	container = json_get_string(body, "Container");
-	r = engine_network_connect(c->engine, c->params[0], container ? container : "",
-				   json_get(body, "EndpointConfig"), err);
+	if (r >= 0)
+		r = engine_network_connect(c->engine, c->params[0], container,
+					   json_get(body, "EndpointConfig"), err);
 	return r < 0 ? r : api_answer_empty(c, 200);
 }
 
@@ -112,12 +123,10 @@ int networks_disconnect(struct api_call *c, struct error *err)
 {
 	const struct json *body;
 	const char *container;
-	int r = body_of(c, &body, err);
+	int r = container_of(c, &body, &container, err);
 
-	if (r < 0)
-		return r;
-	container = json_get_string(body, "Container");
-	r = engine_network_disconnect(c->engine, c->params[0], container ? container : "",
-				      json_get_bool(body, "Force"), err);
+	if (r >= 0)
+		r = engine_network_disconnect(c->engine, c->params[0], container,
+					      json_get_bool(body, "Force"), err);
 	return r < 0 ? r : api_answer_empty(c, 200);
 }

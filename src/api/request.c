@@ -33,6 +33,32 @@ int api_answer_empty(struct api_call *c, int status)
 	return 0;
 }
 
+static ssize_t read_body(void *data, void *buf, size_t size, struct error *err)
+{
+	ssize_t n = http_body_read(data, buf, size);
+
+	return n < 0 ? error_set(err, ERROR_INVALID, (int)-n, "read the request's body") : n;
+}
+
+struct stream_reader api_body_reader(struct api_call *c)
+{
+	return (struct stream_reader){.read = read_body, .data = c->req};
+}
+
+static int write_tar(void *data, const void *buf, size_t len, struct error *err)
+{
+	struct http_request *req = data;
+	int r = http_is_started(req) ? 0 : http_start(req, 200, "application/x-tar");
+
+	r = r < 0 ? r : http_write(req, buf, len);
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "send the archive") : 0;
+}
+
+struct stream_writer api_tar_writer(struct api_call *c)
+{
+	return (struct stream_writer){.write = write_tar, .data = c->req};
+}
+
 const char *api_query(const struct api_call *c, const char *name)
 {
 	const char *s = http_query(c->req, name);

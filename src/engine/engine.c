@@ -155,36 +155,12 @@ static int open_dirs(struct engine *e, struct error *err)
 	return r < 0 ? r : file_mkdir_p(e->exec_fd, "containers", 0711, err);
 }
 
-/* The directory of our own program, then PREFIX/libexec/vessel beside PREFIX/bin. */
-static char *find_helper(const char *name)
-{
-	static const char *const dirs[] = {"", "/../libexec/vessel"};
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n < 0)
-		return NULL;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		char *path = xasprintf("%s%s/%s", self, dirs[i], name);
-
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return NULL;
-}
-
 static int open_helpers(struct engine *e, struct error *err)
 {
-	autofree char *shim = find_helper("vessel-shim");
+	autofree char *shim = self_helper("vessel-shim");
 
-	e->helpers.init_path = find_helper("vessel-init");
-	e->helpers.seccomp_helper = find_helper("vessel-seccomp");
+	e->helpers.init_path = self_helper("vessel-init");
+	e->helpers.seccomp_helper = self_helper("vessel-seccomp");
 	if (!shim)
 		return error_set(err, ERROR_UNAVAILABLE, 0,
 				 "vessel-shim is neither beside vesseld nor in libexec/vessel");
@@ -288,7 +264,6 @@ struct engine *engine_close(struct engine *e)
 		return NULL;
 	firewall_unwatch(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
-	exit_unlink_all(e);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

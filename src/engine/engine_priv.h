@@ -188,8 +188,6 @@ void exit_begin(struct container *c, const struct exit_info *info);
 /* [worker] Until the present run is cleaned up; timeout_ms < 0 waits for ever.  -ETIMEDOUT without
  * an error set. */
 int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms);
-/* [after the loop's end] Do what exits have left for later. */
-void exit_unlink_all(struct engine *e);
 /* [worker] exec-root/containers/<id> and the cgroup, when no shim is left. */
 void exit_clean_runtime(struct engine *e, const char *id);
 

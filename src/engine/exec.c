@@ -284,10 +284,7 @@ static int make_process(const struct start_call *call, struct error *err)
 
 	if (r < 0)
 		return r;
-	strv_add(&dirs, snap.upper);
-	for (size_t i = 0; i < snap.lower.n; i++)
-		strv_add(&dirs, snap.lower.v[i]);
-	args.rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
+	args.rootfs = rootfs_dirs_of(&snap, &dirs);
 	r = oci_spec_exec(&args, call->x->config, &text, err);
 	return r < 0 ? r : fd_memfd("vessel-exec", text.s, text.len, err);
 }

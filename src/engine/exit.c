@@ -217,12 +217,6 @@ static void unlink_later_on_loop(void *data)
 		engine_work(e, run_unlink_jobs, TAKE_PTR(e->unlinks));
 }
 
-void exit_unlink_all(struct engine *e)
-{
-	e->unlink_timer = e->unlink_timer ? loop_remove(e->unlink_timer) : NULL;
-	run_unlink_jobs(TAKE_PTR(e->unlinks));
-}
-
 /* An address that was asked for must be free again for the container's next start. */
 static bool has_fixed_address(const struct container *c)
 {

@@ -21,7 +21,6 @@
 #include "engine/shim_client.h"
 #include "engine/volume.h"
 
-#define SELF_CGROUP_MAX   65536              /* bytes */
 #define LAUNCH_CONFIG_MAX ((size_t)16 << 20) /* bytes of a shim's configuration */
 #define LAUNCH_UNDO_MS    10000              /* a shim that takes longer to undo is killed */
 #define LAUNCH_FAILED_MS  2000               /* the same after a start that failed or hung */
@@ -169,10 +168,7 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 	};
 	int r;
 
-	strv_add(&dirs, l->snap.upper);
-	for (size_t i = 0; i < l->snap.lower.n; i++)
-		strv_add(&dirs, l->snap.lower.v[i]);
-	args.rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
+	args.rootfs = rootfs_dirs_of(&l->snap, &dirs);
 	r = volumes_prepare(l->engine, c, &args.rootfs, binds, err);
 	r = r < 0 ? r : security_label_volumes(l->engine, c, binds, err);
 	if (r < 0)
@@ -190,27 +186,12 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 	return oci_spec_generate(&args, out, err);
 }
 
-/* Started by hand or by a simple init, vesseld is in no cgroup that could end with a service. */
-static bool in_root_cgroup(void)
-{
-	autofree char *text = NULL;
-	char *rest = NULL, *path;
-
-	if (file_read(AT_FDCWD, "/proc/self/cgroup", SELF_CGROUP_MAX, &text, NULL, NULL) < 0)
-		return false;
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		path = strrchr(line, ':');
-		if (!path || !str_eq(path + 1, "/"))
-			return false;
-	}
-	return true;
-}
-
 /* Beside the container's own cgroup, so that restarting the service that vesseld is kills no shim.
  * On a pure v2 host a cgroup with children may hold no processes: there it gets one of its own. */
 static void write_shim_cgroup(const struct launch *l, struct json_writer *w)
 {
-	if (!l->engine->cgroups || in_root_cgroup())
+	/* Started by hand or by a simple init, vesseld is in no cgroup that could end with a service. */
+	if (!l->engine->cgroups || cgroup_self_is_root())
 		return;
 	if (cgroup_layout_mode(l->engine->cgroups) == CGROUP_MODE_V2) {
 		jw_key(w, "ShimCgroup");

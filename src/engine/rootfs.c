@@ -5,12 +5,11 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "engine/config_priv.h"
 #include "engine/engine_priv.h"
 #include "engine/user.h"
+#include "engine/volume.h"
 #include "linux/mount.h"
 #include "linux/root.h"
 
@@ -27,11 +26,14 @@ static void look_on_loop(void *data)
 	look->pid = s->status == CONTAINER_RUNNING || s->status == CONTAINER_PAUSED ? s->pid : 0;
 }
 
-static bool is_below(const char *path, const char *dir, char *clean)
+/* `data`: the clean path that is asked for. */
+static bool is_above(void *data, const char *target)
 {
+	const char *path = data;
+	char clean[PATH_MAX];
 	size_t len;
 
-	if (root_clean_path(dir, clean, PATH_MAX) < 0)
+	if (root_clean_path(target, clean, sizeof(clean)) < 0)
 		return false;
 	len = strlen(clean);
 	return strncmp(path, clean, len) == 0 && (path[len] == '/' || path[len] == '\0');
@@ -40,26 +42,15 @@ static bool is_below(const char *path, const char *dir, char *clean)
 /* Is something mounted at the path, or above it, when the container runs? */
 static bool is_mounted(const struct container_spec *s, const char *path)
 {
-	autoarena struct arena *a = arena_new();
-	const struct config_mount *mounts = s->host.mounts.v;
-	char wanted[PATH_MAX], clean[PATH_MAX];
-	bool found = false;
+	char wanted[PATH_MAX];
 
 	if (root_clean_path(path, wanted, sizeof(wanted)) < 0)
 		return false;
-	for (size_t i = 0; i < s->host.mounts.n; i++)
-		found |= is_below(wanted, mounts[i].target, clean);
-	for (size_t i = 0; i < s->host.tmpfs.n; i++)
-		found |= is_below(wanted, s->host.tmpfs.keys[i], clean);
-	for (size_t i = 0; i < json_count(s->config.volumes); i++)
-		found |= is_below(wanted, json_key_at(s->config.volumes, i), clean);
-	for (size_t i = 0; i < s->host.binds.n; i++) {
-		struct config_bind b;
-
-		if (config_bind_parse(a, s->host.binds.v[i], &b, NULL) >= 0)
-			found |= is_below(wanted, b.target, clean);
-	}
-	return found;
+	/* Those of a container that has not been started since there are volumes with rows. */
+	for (size_t i = 0; !s->points_settled && i < json_count(s->config.volumes); i++)
+		if (is_above(wanted, json_key_at(s->config.volumes, i)))
+			return true;
+	return volume_any_target(s, is_above, wanted);
 }
 
 /* Only ids of the first range are translated: there is one, but in hand-made subuid(5) files. */
@@ -176,10 +167,7 @@ bool engine_root_user(const struct engine_root *r, uid_t *ret_uid, gid_t *ret_gi
 	if (str_empty(name) ||
 	    store_snapshot_get(r->engine->store, r->container->id, &snap, NULL) < 0)
 		return false;
-	strv_add(&dirs, snap.upper);
-	for (size_t i = 0; i < snap.lower.n; i++)
-		strv_add(&dirs, snap.lower.v[i]);
-	rootfs = (struct rootfs_dirs){(const char *const *)dirs.v, dirs.n};
+	rootfs = rootfs_dirs_of(&snap, &dirs);
 	if (user_resolve(&rootfs, name, NULL, 0, &user, NULL) < 0)
 		return false;
 	*ret_uid = user.uid;

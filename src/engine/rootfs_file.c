@@ -2,25 +2,14 @@
 #include "engine/rootfs_file.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-
-int rootfs_open_in(int root_fd, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
+#include "linux/root.h"
+#include "store/store.h"
 
 /* What it is, is known before it is opened: an image may hold a FIFO, or a device node, and opening
  * that here, outside of all device cgroups, would reach the host's device (/dev/watchdog, say). */
@@ -60,7 +49,7 @@ static int find_in_layer(const char *dir, const char *path, int *ret_fd)
 
 	if (root < 0)
 		return 0;
-	fd = rootfs_open_in(root, path, O_PATH | O_NOFOLLOW);
+	fd = root_open(root, path, O_PATH | O_NOFOLLOW, 0);
 	if (fd >= 0) {
 		bool whiteout = fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0;
 
@@ -68,7 +57,7 @@ static int find_in_layer(const char *dir, const char *path, int *ret_fd)
 		if (whiteout)
 			return -ENOENT;
 	}
-	fd = rootfs_open_in(root, path, O_PATH);
+	fd = root_open(root, path, O_PATH, 0);
 	if (fd < 0)
 		return 0;
 	*ret_fd = fd;
@@ -89,4 +78,12 @@ int rootfs_file_read(const struct rootfs_dirs *dirs, const char *path, size_t ma
 	}
 	(void)error_set(err, ERROR_NOT_FOUND, ENOENT, "read '%s' of the image", path);
 	return -ENOENT;
+}
+
+struct rootfs_dirs rootfs_dirs_of(const struct store_snapshot *snap, struct strv *strings)
+{
+	strv_add(strings, snap->upper);
+	for (size_t i = 0; i < snap->lower.n; i++)
+		strv_add(strings, snap->lower.v[i]);
+	return (struct rootfs_dirs){(const char *const *)strings->v, strings->n};
 }

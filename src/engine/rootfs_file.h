@@ -20,5 +20,6 @@ struct rootfs_dirs {
  * it; -E2BIG past max. */
 int rootfs_file_read(const struct rootfs_dirs *dirs, const char *path, size_t max, char **ret,
 		     struct error *err);
-/* openat2(2) inside a directory: -errno or an fd. */
-int rootfs_open_in(int root_fd, const char *path, int flags);
+/* Those of a snapshot; `strings` (owned by the caller) holds what the result borrows. */
+struct store_snapshot;
+struct rootfs_dirs rootfs_dirs_of(const struct store_snapshot *snap, struct strv *strings);

@@ -47,6 +47,11 @@ void volume_binds_add(struct volume_binds *b, const char *source, const char *de
 void volume_binds_done(struct volume_binds *b);
 #define autovolumes __attribute__((cleanup(volume_binds_done)))
 
+/* The paths in the container where volumes, bind mounts and tmpfs are mounted, until fn says true:
+ * whether it has. */
+typedef bool (*volume_target_fn)(void *data, const char *target);
+bool volume_any_target(const struct container_spec *s, volume_target_fn fn, void *data);
+
 /* [worker] Resolve the mount points of a container that is being created. */
 int volumes_resolve(struct engine *e, const char *id, struct container_spec *s, struct error *err);
 /* [worker] Make the volumes that are not there yet: behind the container's row, so that what a killed

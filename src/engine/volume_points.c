@@ -52,27 +52,37 @@ struct resolve {
 	int r;
 };
 
-static bool has_target(const struct container_spec *s, const char *target)
+bool volume_any_target(const struct container_spec *s, volume_target_fn fn, void *data)
 {
+	autoarena struct arena *a = arena_new();
 	const struct config_mount *m = s->host.mounts.v;
 
 	for (size_t i = 0; i < s->point_count; i++)
-		if (str_eq(s->points[i].target, target))
+		if (fn(data, s->points[i].target))
 			return true;
 	for (size_t i = 0; i < s->host.mounts.n; i++)
-		if (str_eq(m[i].target, target))
+		if (fn(data, m[i].target))
 			return true;
 	for (size_t i = 0; i < s->host.tmpfs.n; i++)
-		if (str_eq(s->host.tmpfs.keys[i], target))
+		if (fn(data, s->host.tmpfs.keys[i]))
 			return true;
 	for (size_t i = 0; i < s->host.binds.n; i++) {
 		struct config_bind b;
 
-		if (config_bind_parse(s->arena, s->host.binds.v[i], &b, NULL) >= 0 &&
-		    str_eq(b.target, target))
+		if (config_bind_parse(a, s->host.binds.v[i], &b, NULL) >= 0 && fn(data, b.target))
 			return true;
 	}
 	return false;
+}
+
+static bool is_target(void *data, const char *target)
+{
+	return str_eq(data, target);
+}
+
+static bool has_target(const struct container_spec *s, const char *target)
+{
+	return volume_any_target(s, is_target, (void *)(uintptr_t)target);
 }
 
 static struct config_point *add_point(struct resolve *rs, const char *volume, const char *target)

@@ -511,6 +511,21 @@ static char *path_in(const struct hierarchy *h, const char *text)
 	return NULL;
 }
 
+bool cgroup_self_is_root(void)
+{
+	autofree char *text = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");
+	char *rest = NULL;
+
+	for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		const char *path = strrchr(line, ':');
+
+		if (!path || !str_eq(path + 1, "/"))
+			return false;
+	}
+	return text != NULL;
+}
+
 char *cgroup_own_path(const struct cgroup_layout *l)
 {
 	autofree char *text = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");

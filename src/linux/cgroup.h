@@ -124,6 +124,8 @@ int cgroup_create_rest(struct cgroup *cg, struct error *err);
  * layout is optional. */
 int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup **ret,
 		struct error *err);
+/* Whether the caller is in the root cgroup of all hierarchies, mounted or not. */
+bool cgroup_self_is_root(void);
 /* The caller's path in the unified tree, malloc'd; NULL if there is none. */
 char *cgroup_own_path(const struct cgroup_layout *l);
 /* Give the unified directory to the user who is root in the container's user namespace, so that

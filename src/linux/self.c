@@ -86,16 +86,19 @@ static int readonly_mount(void)
 	return TAKE_FD(fd);
 }
 
+static char *linked_path(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+
+	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
+}
+
 char *self_path(void)
 {
 	const char *inherited = self_is_sealed() ? getenv(PATH_VARIABLE) : NULL;
-	char path[PATH_MAX];
-	ssize_t n;
 
-	if (inherited)
-		return xstrdup(inherited);
-	n = readlink("/proc/self/exe", path, sizeof(path));
-	return n > 0 && (size_t)n < sizeof(path) ? xstrndup(path, (size_t)n) : NULL;
+	return inherited ? xstrdup(inherited) : linked_path();
 }
 
 char *self_helper(const char *name)
@@ -129,7 +132,7 @@ int self_reexec(char *const argv[], struct error *err)
 	if (fd < 0)
 		return fd;
 	/* Neither tells where its neighbours are. */
-	path = self_path();
+	path = linked_path();
 	if (path && setenv(PATH_VARIABLE, path, 1) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "set our environment");
 	(void)syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "base/str.h"
 #include "linux/root.h"
 #include "store/tree.h"
+#include "store/unpack_priv.h"
 
 #define MAX_DEPTH 256
 
@@ -28,11 +28,6 @@ struct changes {
 	struct change *v; /* owned */
 	size_t n, cap;
 };
-
-static bool is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
 
 static bool is_opaque(int dir_fd)
 {
@@ -50,7 +45,7 @@ static bool find_below(const struct changes *c, const char *path, struct stat *r
 			root_open(c->lower[i], path, O_PATH | O_NOFOLLOW, ROOT_NO_SYMLINKS);
 
 		if (fd >= 0 && fstat(fd, ret) == 0)
-			return !is_whiteout(ret);
+			return !unpack_is_whiteout(ret);
 	}
 	return false;
 }
@@ -92,7 +87,7 @@ static int look(struct changes *c, int dir_fd, const char *name, const char *pat
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : error_set(err, ERROR_INTERNAL, errno, "'%s'", path);
 	known = find_below(c, path, &below);
-	if (is_whiteout(&st)) {
+	if (unpack_is_whiteout(&st)) {
 		if (known)
 			add(c, TREE_DELETED, path);
 		*entries |= known;

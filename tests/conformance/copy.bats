@@ -61,6 +61,19 @@ one" ]
 	[ "$(docker cp box:/etc/passwd - | tar -xO | head -c 5)" = root: ]
 }
 
+@test "cp: what would land under a mount of a stopped container is refused" {
+	echo hello >"$W/x"
+	docker create --name data -v named:/named -v /anonymous busybox true
+	docker create --name box --volumes-from data --tmpfs /scratch busybox true
+	for path in named anonymous scratch; do
+		run -1 docker cp "$W/x" "box:/$path/x"
+		[[ "$output" == *"only while the container runs"* ]]
+	done
+	docker cp "$W/x" box:/root/x
+	docker rm -f box data
+	docker volume rm named
+}
+
 @test "cp: links lead within the container, never out of it" {
 	docker run -d --name box busybox sleep 1000
 	docker exec box sh -c 'ln -s /etc /tmp/link; ln -s ../../../../../../etc/passwd /tmp/up; ln -s /proc/1/root /tmp/proc'
