@@ -59,6 +59,8 @@ int containers_attach(struct api_call *c, struct error *err)
 	struct detach unused;
 	int r = detach_init(&unused, keys, err);
 
+	if (r == 0 && http_body_skip(c->req) < 0) /* what dockerode sends as well is no input */
+		r = error_set(err, ERROR_INVALID, 0, "read the request's body");
 	r = r < 0 ? r : engine_attach_check(c->engine, c->params[0], &args, &tty, err);
 	if (r < 0)
 		return r;

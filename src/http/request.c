@@ -387,3 +387,27 @@ ssize_t http_body_read(struct http_request *req, void *buf, size_t size)
 	}
 	return 0;
 }
+
+int http_body_skip(struct http_request *req)
+{
+	struct conn *c = req->conn;
+	struct framing end = req->framing;
+	char waste[4096];
+	const char *in;
+	ssize_t n;
+	size_t len = conn_in(c, &in);
+
+	assert(req->in_worker);
+	if (req->framing.kind == FRAMING_CHUNKED) {
+		n = framing_skip(&end, in, len);
+		if (n > 0 && end.is_done) {
+			conn_consume(c, (size_t)n);
+			req->framing = end;
+		}
+		return n < 0 ? -EBADMSG : 0;
+	}
+	do
+		n = http_body_read(req, waste, sizeof(waste));
+	while (n > 0);
+	return (int)n;
+}

@@ -145,6 +145,9 @@ const char *http_request_body(const struct http_request *req, size_t *ret_len);
  * off or badly framed (-ECONNRESET, -EBADMSG, -ETIMEDOUT).  Answers Expect: 100-continue.  After
  * http_request_work_buffered it reads from the buffer. */
 ssize_t http_body_read(struct http_request *req, void *buf, size_t size);
+/* Worker mode, before http_hijack: pass over a body of a declared length, blocking, and over a chunked
+ * one whose end has been read with the head.  A chunked body that goes on is the client's stream. */
+int http_body_skip(struct http_request *req);
 
 /* Loop mode, for parked requests (set it once the body is read, if it is wanted): called at most
  * once, on the loop, never from inside another call on this request, when the client is gone.  The request is freed after fn has returned.  Without this callback the

@@ -368,3 +368,27 @@ class Tap:
     def end(self):
         print("1..%d" % self.count, flush=True)
         return 1 if self.failed else 0
+
+
+def node_tests(script, environment=None):
+    """Run the cases of a JavaScript file beside this program on an engine of their own, and audit what they leave."""
+    enter_private_namespace()
+    engine = Engine()
+    status = 1
+    try:
+        engine.start()
+        engine.import_busybox()
+        audit = Audit(engine)
+        variables = dict(os.environ, DOCKER_HOST=engine.host(), DOCKER_TCP_PORT=str(engine.tcp_port), HOME=engine.root,
+                         NODE_PATH="%s/build/peers/node-clients/node_modules:%s/tests/lib" % (TOP, TOP), **(environment or {}))
+        status = subprocess.run(["node", script, *(a for a in sys.argv[1:] if not a.startswith("-"))], env=variables,
+                                stdin=subprocess.DEVNULL, timeout=600).returncode
+        left = audit.check()
+        if left:
+            print("# left on the host: " + "; ".join(left))
+            status = 1
+        if "--keep-log" in sys.argv:
+            print(engine.log_text()[-20000:])
+    finally:
+        engine.destroy()
+    return status
