@@ -1,10 +1,11 @@
-/* Decompression by first bytes. */
+/* Decompression by first bytes; what is longer than a buffer is inflated on a thread of its own. */
 #include "store/compress.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
 
+#include "store/conveyor.h"
 #include "store/inflate.h"
 
 #define IN_SIZE    (128 * 1024)
@@ -21,6 +22,10 @@ struct decompress {
 	uint64_t in_bytes, out_bytes;
 	struct inflate *gz; /* owned */
 	ZSTD_DStream *zstd; /* owned */
+	/* Once there is a thread, all of the above is the thread's. */
+	struct conveyor *thread;           /* owned; NULL: none (yet) */
+	struct stream_reader source, work; /* the thread's two ends */
+	bool no_thread;
 };
 
 static int fill(struct decompress *d, struct error *err)
@@ -130,13 +135,11 @@ static ssize_t read_zstd(struct decompress *d, void *buf, size_t size, struct er
 	return (ssize_t)out.pos;
 }
 
-static ssize_t decompress_read(void *data, void *buf, size_t size, struct error *err)
+static ssize_t inflate_read(void *data, void *buf, size_t size, struct error *err)
 {
 	struct decompress *d = data;
 	ssize_t n;
 
-	if (d->kind == COMPRESS_NONE)
-		return read_plain(d, buf, size, err);
 	n = d->kind == COMPRESS_GZIP ? read_gzip(d, buf, size, err) : read_zstd(d, buf, size, err);
 	if (n <= 0)
 		return n;
@@ -146,6 +149,33 @@ static ssize_t decompress_read(void *data, void *buf, size_t size, struct error 
 				 "compressed data grows more than %d times: refused as a bomb",
 				 COMPRESS_MAX_RATIO);
 	return n;
+}
+
+static void start_thread(struct decompress *d)
+{
+	const struct stream_reader *in = d->in;
+
+	d->thread = conveyor_new(in);
+	d->source = conveyor_source(d->thread);
+	d->work = (struct stream_reader){.read = inflate_read, .data = d};
+	d->in = &d->source;
+	if (conveyor_start(d->thread, &d->work) == 0)
+		return;
+	d->thread = conveyor_free(d->thread);
+	d->in = in;
+	d->no_thread = true;
+}
+
+static ssize_t decompress_read(void *data, void *buf, size_t size, struct error *err)
+{
+	struct decompress *d = data;
+
+	if (d->kind == COMPRESS_NONE)
+		return read_plain(d, buf, size, err);
+	if (!d->thread && !d->no_thread && d->in_bytes > IN_SIZE)
+		start_thread(d);
+	return d->thread ? conveyor_read(d->thread, buf, size, err)
+			 : inflate_read(d, buf, size, err);
 }
 
 static int sniff(struct decompress *d, struct error *err)
@@ -208,6 +238,7 @@ struct decompress *decompress_free(struct decompress *d)
 {
 	if (!d)
 		return NULL;
+	(void)conveyor_free(d->thread);
 	(void)ZSTD_freeDStream(d->zstd);
 	(void)inflate_free(d->gz);
 	free(d->buf);

@@ -23,7 +23,7 @@ enum compress_kind {
 
 struct decompress;
 
-/* Looks at the first bytes of `in`, which is borrowed. */
+/* Looks at the first bytes of `in`, which is borrowed, and read on the caller's thread only. */
 int decompress_new(const struct stream_reader *in, struct decompress **ret, struct error *err);
 struct decompress *decompress_free(struct decompress *d);
 DEFINE_CLEANUP(struct decompress, decompress_free);

@@ -242,6 +242,61 @@ static void test_bomb(void **state)
 	strbuf_done(&in);
 }
 
+static ssize_t fails_read(void *data, void *buf, size_t size, struct error *err)
+{
+	struct portions *d = data;
+
+	return d->len == 0 ? error_set(err, ERROR_UNAVAILABLE, 0, "the line is dead")
+			   : portions_read(data, buf, size, err);
+}
+
+/* What is longer than a few buffers has a thread: whole, cut off, damaged, unreadable, given up. */
+static void test_long(void **state)
+{
+	enum { WHOLE, CUT, DAMAGED, UNREADABLE, GIVEN_UP, CASES };
+	static const add_fn adders[] = {gzip_add, add_zstd};
+	char *data = make_data(), *buf = xcalloc(1, 100000);
+
+	(void)state;
+	for (int i = 0; i < CASES * 2; i++) {
+		struct strbuf in = STRBUF_INIT(16 << 20), out = STRBUF_INIT(16 << 20);
+		struct error err = {0};
+		struct portions from;
+		struct stream_reader reader = {.data = &from}, plain;
+		struct decompress *d = NULL;
+		int kind = i % CASES;
+		ssize_t n = 1;
+
+		for (int k = 0; k < 20; k++)
+			adders[i / CASES](&in, data, DATA_SIZE);
+		from = (struct portions){.p = in.s, .len = in.len, .step = 70000};
+		from.len -= kind == CUT || kind == UNREADABLE ? 1000 : 0;
+		if (kind == DAMAGED)
+			memset(in.s + in.len / 2, 0x5a, 1000);
+		reader.read = kind == UNREADABLE ? fails_read : portions_read;
+		assert_ok(decompress_new(&reader, &d, &err), &err);
+		plain = decompress_reader(d);
+		while (n > 0 && !(kind == GIVEN_UP && out.len > DATA_SIZE)) {
+			n = plain.read(plain.data, buf, 100000, &err);
+			if (n > 0)
+				strbuf_add(&out, buf, (size_t)n);
+		}
+		(void)decompress_free(d);
+		for (size_t at = 0; at + DATA_SIZE <= out.len; at += DATA_SIZE)
+			assert_memory_equal(out.s + at, data, DATA_SIZE);
+		if (kind == WHOLE)
+			assert_int_equal(out.len, 20 * DATA_SIZE);
+		assert_true(kind == WHOLE || kind == GIVEN_UP ? n >= 0 : n < 0);
+		if (kind == UNREADABLE)
+			assert_string_equal(error_msg(&err), "the line is dead");
+		error_done(&err);
+		strbuf_done(&in);
+		strbuf_done(&out);
+	}
+	free(buf);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_others_are_named),
 		cmocka_unit_test(test_bomb),
+		cmocka_unit_test(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
