@@ -226,6 +226,24 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* Until 1.45 there was the configuration of the container that an image was made of. docker-compose 1
+ * looks for it in every answer, of the newest version as well: without it, it recreates nothing. */
+static void write_container_config(const struct api_call *c, const struct json *config,
+				   struct json_writer *w)
+{
+	const char *agent = http_request_header(c->req, "User-Agent");
+
+	if (c->version >= 145 && !(agent && str_has_prefix(agent, "docker-compose/1.")))
+		return;
+	jw_kstring(w, "Container", "");
+	if (json_type(config) == JSON_OBJECT) {
+		jw_kvalue(w, "ContainerConfig", config);
+	} else {
+		jw_kobject(w, "ContainerConfig");
+		jw_object_end(w);
+	}
+}
+
 static void write_image(struct api_call *c, const struct store_image *img, struct json_writer *w)
 {
 	autoarena struct arena *a = arena_new();
@@ -242,6 +260,7 @@ static void write_image(struct api_call *c, const struct store_image *img, struc
 		encode_time(w, "Created", img->created_ns);
 	jw_kstring(w, "DockerVersion", or_empty(json_get_string(config, "docker_version")));
 	jw_kstring(w, "Author", or_empty(json_get_string(config, "author")));
+	write_container_config(c, json_get(config, "config"), w);
 	image_config_answer(json_get(config, "config"), w);
 	jw_kstring(w, "Architecture", or_empty(json_get_string(config, "architecture")));
 	write_some(w, "Variant", json_get_string(config, "variant"));

@@ -68,6 +68,8 @@ volumes:
 class Project:
     """A Compose project in a directory of its own, named after it."""
 
+    COMMAND = [COMPOSE, "--ansi", "never", "--progress", "plain"]
+
     def __init__(self, engine, name, text, environment=None):
         self.engine, self.name = engine, name
         self.directory = os.path.join(engine.root, "projects", name)
@@ -81,7 +83,7 @@ class Project:
 
     def run(self, *args, code=0):
         """docker-compose ARGS in the project; its standard output."""
-        done = subprocess.run([COMPOSE, "--ansi", "never", "--progress", "plain", *args], cwd=self.directory,
+        done = subprocess.run([*self.COMMAND, *args], cwd=self.directory,
                               env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=vessel.TIMEOUT_S)
         if done.returncode != code and code is not None:
@@ -432,7 +434,7 @@ CASES = (
 )
 
 
-def main():
+def main(cases=CASES):
     vessel.enter_private_namespace()
     tap = vessel.Tap()
     only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
@@ -441,7 +443,7 @@ def main():
         engine.start()
         engine.import_busybox()
         audit = vessel.Audit(engine)
-        for name, function in CASES:
+        for name, function in cases:
             if only in function.__name__:
                 tap.case(name, function, engine)
         tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
