@@ -8,7 +8,6 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 
 /* What a call runs next. */
 struct step {
@@ -115,14 +114,9 @@ static void on_error(struct http_request *req, int status, const char *msg, void
 int api_new(struct engine *e, struct api **ret, struct error *err)
 {
 	struct api *a = xnew0(struct api);
-	char digest[DIGEST_STRING_SIZE];
-	const char *root = engine_get_args(e)->data_root;
 
 	(void)err;
 	a->engine = e;
-	/* Tells daemons apart, and stays the same over restarts. */
-	sha256_of(root, strlen(root), digest);
-	(void)str_copy(a->id, sizeof(a->id), digest_hex(digest));
 	*ret = a;
 	return 0;
 }

@@ -20,7 +20,6 @@
 
 struct api {
 	struct engine *engine; /* borrowed */
-	char id[40];           /* of this daemon, for /info */
 };
 
 /* One request, in its arena: gone when it is answered in loop mode. */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/settings.h"
 #include "store/store.h"
 
 struct counts {
@@ -74,6 +75,14 @@ static void write_strings(struct json_writer *w, const char *key, const char *co
 	jw_karray(w, key);
 	for (; *v; v++)
 		jw_string(w, *v);
+	jw_array_end(w);
+}
+
+static void write_list(struct json_writer *w, const char *key, const struct json_strings *list)
+{
+	jw_karray(w, key);
+	for (size_t i = 0; i < list->n; i++)
+		jw_string(w, list->v[i]);
 	jw_array_end(w);
 }
 
@@ -208,6 +217,7 @@ int system_info(struct api_call *c, struct error *err)
 	autojson struct api_json j = {0};
 	struct counts n = {.c = c};
 	const struct engine_args *args = engine_get_args(c->engine);
+	const struct settings *s = engine_settings(c->engine);
 	struct json_writer *w = &j.w;
 	char host[HOST_NAME_MAX + 1] = "";
 	bool v2 = is_cgroup2();
@@ -220,19 +230,18 @@ int system_info(struct api_call *c, struct error *err)
 	(void)gethostname(host, sizeof(host) - 1);
 	api_json_init(&j);
 	jw_object(w);
-	jw_kstring(w, "ID", c->api->id);
+	jw_kstring(w, "ID", engine_id(c->engine));
 	write_counts(w, &n, images.n);
 	write_drivers(w);
 	write_kernel(w, v2);
 	write_machine(w, v2);
 	jw_kstring(w, "DockerRootDir", args->data_root);
-	jw_kstring(w, "HttpProxy", "");
-	jw_kstring(w, "HttpsProxy", "");
-	jw_kstring(w, "NoProxy", "");
+	jw_kstring(w, "HttpProxy", s->http_proxy);
+	jw_kstring(w, "HttpsProxy", s->https_proxy);
+	jw_kstring(w, "NoProxy", s->no_proxy);
 	jw_kstring(w, "Name", host);
-	jw_karray(w, "Labels");
-	jw_array_end(w);
-	jw_kbool(w, "ExperimentalBuild", false);
+	write_list(w, "Labels", &s->labels);
+	jw_kbool(w, "ExperimentalBuild", s->experimental);
 	jw_kstring(w, "ServerVersion", API_ENGINE_VERSION);
 	write_runtime(c->engine, v2, w);
 	jw_object_end(w);

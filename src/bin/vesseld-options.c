@@ -1,4 +1,4 @@
-/* bin/vesseld-options.c - what vesseld is told: dockerd's flags, and daemon.json with dockerd's keys. */
+/* bin/vesseld-options.c - the command line and the file of vesseld, as documents for the settings. */
 #include "bin/vesseld-options.h"
 
 #include <fcntl.h>
@@ -6,275 +6,430 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/flags.h"
 
-#define CONFIG_FILE_MAX ((size_t)1 << 20) /* bytes */
+#define TEXT_MAX ((size_t)1 << 20) /* bytes of the configuration file, and of all flags */
 
-#define ROW(name, short_, type, member, help) \
-	FLAG(struct vesseld_options, name, short_, type, member, help)
+/* ---- flags ----------------------------------------------------------------------------------- */
 
-static const struct flag flag_table[] = {
-	ROW("bip", 0, FLAG_STRING, bip, "Address of the default bridge, with prefix length"),
-	ROW("bridge", 'b', FLAG_STRING, bridge, "Link name of the default bridge"),
-	ROW("cgroup-parent", 0, FLAG_STRING, cgroup_parent, "Parent cgroup of all containers"),
-	ROW("config-file", 0, FLAG_STRING, config_file, "Daemon configuration file"),
-	ROW("data-root", 0, FLAG_STRING, data_root, "Root directory of persistent state"),
-	ROW("debug", 'D', FLAG_BOOL, debug, "Enable debug mode"),
-	ROW("exec-root", 0, FLAG_STRING, exec_root, "Root directory for execution state files"),
-	ROW("group", 'G', FLAG_STRING, group, "Group of the unix socket"),
-	ROW("host", 'H', FLAG_LIST, hosts, "Daemon socket(s) to listen on"),
-	ROW("ipv6", 0, FLAG_BOOL, ipv6, "Give IPv6 addresses on the default bridge too"),
-	ROW("log-level", 'l', FLAG_STRING, log_level,
-	    "Set the logging level (debug, info, warn, error, fatal)"),
-	ROW("log-opt", 0, FLAG_LIST, log_opt_flags, "Default log options of containers"),
-	ROW("pidfile", 'p', FLAG_STRING, pidfile, "Path to use for daemon PID file"),
-	ROW("selinux-enabled", 0, FLAG_BOOL, selinux, "Label containers for SELinux"),
-	ROW("tls", 0, FLAG_BOOL, tls, "Use TLS; implied by --tlsverify"),
-	ROW("tlscacert", 0, FLAG_STRING, tls_ca, "Trust certs signed only by this CA"),
-	ROW("tlscert", 0, FLAG_STRING, tls_cert, "Path to TLS certificate file"),
-	ROW("tlskey", 0, FLAG_STRING, tls_key, "Path to TLS key file"),
-	ROW("tlsverify", 0, FLAG_BOOL, tls_verify, "Use TLS and verify the remote"),
-	ROW("userns-remap", 0, FLAG_STRING, userns_remap, "User/Group setting for user namespaces"),
-	ROW("validate", 0, FLAG_BOOL, validate, "Validate daemon configuration and exit"),
-	ROW("version", 'v', FLAG_BOOL, version, "Print version information and quit"),
-	{0},
+struct command_line {
+	struct vesseld_options *options;
+	struct vesseld_options own; /* flags that are no settings */
+	struct {                    /* by row of the settings' table */
+		struct strv list;   /* owned */
+		const char *text;
+		int number;
+		bool on;
+	} v[SETTINGS_MAX];
+	struct flag table[FLAGS_MAX];
+	int row[FLAGS_MAX]; /* of each flag; -1: it is no setting */
+	size_t n;
 };
 
-enum key_type { KEY_STRING, KEY_BOOL, KEY_LIST, KEY_OBJECT };
-
-/* Keys of the file; flag: the one that it may not meet.  Those that only hold their value here are
- * accepted with it, because configurations bring them along. */
-static const struct {
-	const char *key;
-	enum key_type type;
-	size_t offset;
-	const char *flag;
-} key_table[] = {
-	{"bip", KEY_STRING, offsetof(struct vesseld_options, bip), "bip"},
-	{"bridge", KEY_STRING, offsetof(struct vesseld_options, bridge), "bridge"},
-	{"cgroup-parent", KEY_STRING, offsetof(struct vesseld_options, cgroup_parent),
-	 "cgroup-parent"},
-	{"data-root", KEY_STRING, offsetof(struct vesseld_options, data_root), "data-root"},
-	{"debug", KEY_BOOL, offsetof(struct vesseld_options, debug), "debug"},
-	{"exec-root", KEY_STRING, offsetof(struct vesseld_options, exec_root), "exec-root"},
-	{"group", KEY_STRING, offsetof(struct vesseld_options, group), "group"},
-	{"hosts", KEY_LIST, offsetof(struct vesseld_options, hosts), "host"},
-	{"ipv6", KEY_BOOL, offsetof(struct vesseld_options, ipv6), "ipv6"},
-	{"log-level", KEY_STRING, offsetof(struct vesseld_options, log_level), "log-level"},
-	{"log-opts", KEY_OBJECT, offsetof(struct vesseld_options, log_opts), "log-opt"},
-	{"pidfile", KEY_STRING, offsetof(struct vesseld_options, pidfile), "pidfile"},
-	{"selinux-enabled", KEY_BOOL, offsetof(struct vesseld_options, selinux), "selinux-enabled"},
-	{"tls", KEY_BOOL, offsetof(struct vesseld_options, tls), "tls"},
-	{"tlscacert", KEY_STRING, offsetof(struct vesseld_options, tls_ca), "tlscacert"},
-	{"tlscert", KEY_STRING, offsetof(struct vesseld_options, tls_cert), "tlscert"},
-	{"tlskey", KEY_STRING, offsetof(struct vesseld_options, tls_key), "tlskey"},
-	{"tlsverify", KEY_BOOL, offsetof(struct vesseld_options, tls_verify), "tlsverify"},
-	{"userns-remap", KEY_STRING, offsetof(struct vesseld_options, userns_remap),
-	 "userns-remap"},
-};
-
-static const struct {
-	const char *key, *value; /* of a string, or "true" */
-} fixed_keys[] = {
-	{"log-driver", "json-file"},   {"storage-driver", "overlay2"},
-	{"live-restore", "true"},      {"exec-opts", "native.cgroupdriver=cgroupfs"},
-	{"default-runtime", "vessel"},
-};
-
-static int apply_list(struct strv *list, const struct json *v, const char *key, struct error *err)
+static enum flag_type flag_type_of(enum setting_type type)
 {
-	const struct json *item;
-
-	if (json_type(v) != JSON_ARRAY)
-		return error_set(err, ERROR_INVALID, 0, "'%s': expected an array of strings", key);
-	json_array_foreach(item, v) {
-		if (!json_string(item))
-			return error_set(err, ERROR_INVALID, 0,
-					 "'%s': expected an array of strings", key);
-		strv_add(list, json_string(item));
-	}
-	return 0;
-}
-
-static int apply_key(struct vesseld_options *o, size_t row, const struct json *v, struct error *err)
-{
-	void *field = (char *)o + key_table[row].offset;
-	const char *key = key_table[row].key;
-
-	switch (key_table[row].type) {
-	case KEY_STRING:
-		if (!json_string(v))
-			return error_set(err, ERROR_INVALID, 0, "'%s': expected a string", key);
-		*(const char **)field = json_string(v);
-		return 0;
-	case KEY_BOOL:
-		if (json_type(v) != JSON_BOOL)
-			return error_set(err, ERROR_INVALID, 0, "'%s': expected true or false",
-					 key);
-		*(bool *)field = json_bool(v);
-		return 0;
-	case KEY_LIST:
-		return apply_list(field, v, key, err);
-	case KEY_OBJECT:
-		if (json_type(v) != JSON_OBJECT)
-			return error_set(err, ERROR_INVALID, 0, "'%s': expected an object", key);
-		*(const struct json **)field = v;
-		return 0;
-	}
-	return 0;
-}
-
-static int apply_fixed(const char *key, const struct json *v, struct error *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(fixed_keys); i++) {
-		const char *value = json_type(v) == JSON_BOOL ? json_bool(v) ? "true" : "false"
-				    : json_count(v) == 1      ? json_string(json_at(v, 0))
-							      : json_string(v);
-
-		if (!str_eq(fixed_keys[i].key, key))
-			continue;
-		if (str_eq(value, fixed_keys[i].value))
-			return 0;
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "'%s': only '%s' is implemented",
-				 key, fixed_keys[i].value);
-	}
-	return error_set(err, ERROR_INVALID, 0,
-			 "the following directives don't match any configuration option: %s", key);
-}
-
-static int apply_file(struct vesseld_options *o, const struct json *doc,
-		      const struct flags_parsed *parsed, struct error *err)
-{
-	if (json_type(doc) != JSON_OBJECT)
-		return error_set(err, ERROR_INVALID, 0, "expected an object");
-	for (size_t i = 0; i < json_count(doc); i++) {
-		const char *key = json_key_at(doc, i);
-		size_t row = 0;
-		int r;
-
-		while (row < ARRAY_SIZE(key_table) && !str_eq(key_table[row].key, key))
-			row++;
-		if (row == ARRAY_SIZE(key_table))
-			r = apply_fixed(key, json_value_at(doc, i), err);
-		else if (flags_changed(flag_table, parsed, key_table[row].flag))
-			r = error_set(err, ERROR_INVALID, 0,
-				      "the following directives are specified both as a flag and "
-				      "in the configuration file: %s",
-				      key);
-		else
-			r = apply_key(o, row, json_value_at(doc, i), err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int read_file(struct vesseld_options *o, const struct flags_parsed *parsed,
-		     struct error *err)
-{
-	const char *path = o->config_file ? o->config_file : VESSELD_CONFIG_FILE;
-	autofree char *text = NULL;
-	autoerror struct error why = {0};
-	const struct json *doc;
-	size_t len;
-	int r = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &len, &why);
-
-	if (r == -ENOENT && !o->config_file)
-		return 0;
-	r = r < 0 ? r : json_parse(o->arena, text, len, &doc, &why);
-	r = r < 0 ? r : apply_file(o, doc, parsed, &why);
-	if (r < 0)
-		return error_set(err, ERROR_INVALID, 0,
-				 "unable to configure the daemon with file %s: %s", path,
-				 error_msg(&why));
-	return 0;
-}
-
-/* --log-opt k=v into an object like the file's. */
-static int merge_log_opts(struct vesseld_options *o, struct error *err)
-{
-	autostrbuf struct strbuf text = STRBUF_INIT(CONFIG_FILE_MAX);
-	struct json_writer w;
-
-	if (o->log_opt_flags.n == 0)
-		return 0;
-	json_writer_init(&w, &text);
-	jw_object(&w);
-	for (size_t i = 0; i < o->log_opt_flags.n; i++) {
-		const char *opt = o->log_opt_flags.v[i], *equals = strchr(opt, '=');
-		autofree char *key = equals ? xstrndup(opt, (size_t)(equals - opt)) : NULL;
-
-		if (!equals)
-			return error_set(err, ERROR_INVALID, 0, "invalid --log-opt '%s'", opt);
-		jw_kstring(&w, key, equals + 1);
-	}
-	jw_object_end(&w);
-	return json_parse(o->arena, text.s, text.len, &o->log_opts, err);
-}
-
-static int check(const struct vesseld_options *o, struct error *err)
-{
-	const struct {
-		const char *name, *value;
-	} paths[] = {
-		{"data-root", o->data_root},
-		{"exec-root", o->exec_root},
-		{"cgroup-parent", o->cgroup_parent},
+	static const enum flag_type types[SETTING_TYPE_COUNT] = {
+		[SETTING_STRING] = FLAG_STRING, [SETTING_BOOL] = FLAG_BOOL,
+		[SETTING_INT] = FLAG_INT,       [SETTING_BYTES] = FLAG_STRING,
+		[SETTING_LIST] = FLAG_LIST,     [SETTING_MAP] = FLAG_LIST,
+		[SETTING_BOOLS] = FLAG_LIST,    [SETTING_MAPS] = FLAG_LIST,
+		[SETTING_RUNTIMES] = FLAG_LIST, [SETTING_ULIMITS] = FLAG_LIST,
+		[SETTING_POOLS] = FLAG_LIST,    [SETTING_OBJECT] = FLAG_LIST,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		if (paths[i].value[0] != '/')
-			return error_set(err, ERROR_INVALID, 0, "%s must be an absolute path: '%s'",
-					 paths[i].name, paths[i].value);
-	for (size_t i = 0; i < json_count(o->log_opts); i++)
-		if (!json_string(json_value_at(o->log_opts, i)))
-			return error_set(err, ERROR_INVALID, 0, "log-opts: '%s' is no string",
-					 json_key_at(o->log_opts, i));
+	return types[type];
+}
+
+static void add_flag(struct command_line *c, const struct flag *flag, int row)
+{
+	c->row[c->n] = row;
+	c->table[c->n++] = *flag;
+}
+
+static void fill_table(struct command_line *c)
+{
+	static const struct flag own[] = {
+		FLAG(struct command_line, "config-file", 0, FLAG_STRING, own.config_file,
+		     "Daemon configuration file"),
+		FLAG(struct command_line, "list-settings", 0, FLAG_BOOL, own.list_settings,
+		     "Write the table of settings"),
+		FLAG(struct command_line, "replace-docker", 0, FLAG_BOOL, own.replace_docker,
+		     "Take over dockerd's socket, group and configuration file"),
+		FLAG(struct command_line, "validate", 0, FLAG_BOOL, own.validate,
+		     "Validate daemon configuration and exit"),
+		FLAG(struct command_line, "version", 'v', FLAG_BOOL, own.version,
+		     "Print version information and quit"),
+	};
+	static const size_t offsets[] = {
+		[FLAG_BOOL] = offsetof(struct command_line, v[0].on),
+		[FLAG_INT] = offsetof(struct command_line, v[0].number),
+		[FLAG_STRING] = offsetof(struct command_line, v[0].text),
+		[FLAG_LIST] = offsetof(struct command_line, v[0].list),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		add_flag(c, &own[i], -1);
+	c->table[1].hidden = true;
+	for (int i = 0; settings_table[i].key; i++) {
+		const struct setting *s = &settings_table[i];
+		struct flag flag = {
+			.name = s->flag,
+			.shorthand = s->shorthand,
+			.type = flag_type_of(s->type),
+			.help = s->help,
+			.hidden = s->flags & SETTING_HIDDEN,
+		};
+
+		flag.offset = offsets[flag.type] + (size_t)i * sizeof(c->v[0]);
+		if (s->flag)
+			add_flag(c, &flag, i);
+	}
+}
+
+/* ---- flags to a document --------------------------------------------------------------------- */
+
+static int malformed(const struct setting *s, const char *value, const char *shape,
+		     struct error *err)
+{
+	return error_set(err, ERROR_INVALID, 0,
+			 "invalid argument \"%s\" for \"--%s\" flag: expected %s", value, s->flag,
+			 shape);
+}
+
+/* "name=rest": an owned name, and the rest; NULL without '='. */
+static char *split(const char *text, const char **ret_rest)
+{
+	const char *equals = strchr(text, '=');
+
+	*ret_rest = equals ? equals + 1 : NULL;
+	return equals && equals != text ? xstrndup(text, (size_t)(equals - text)) : NULL;
+}
+
+static int write_pair(const struct setting *s, const char *text, struct json_writer *w,
+		      struct error *err)
+{
+	const char *rest;
+	autofree char *name = split(text, &rest);
+
+	if (!name)
+		return malformed(s, text, "key=value", err);
+	jw_kstring(w, name, rest);
 	return 0;
 }
 
-static void print_usage(void)
+static int write_switch(const struct setting *s, const char *text, struct json_writer *w,
+			struct error *err)
+{
+	const char *rest;
+	autofree char *name = split(text, &rest);
+	bool on = true;
+
+	if (rest && (!name || flags_parse_bool(rest, &on) < 0))
+		return malformed(s, text, "name=true or name=false", err);
+	jw_kbool(w, name ? name : text, on);
+	return 0;
+}
+
+static int write_runtime(const struct setting *s, const char *text, struct json_writer *w,
+			 struct error *err)
+{
+	const char *rest;
+	autofree char *name = split(text, &rest);
+
+	if (!name || !*rest)
+		return malformed(s, text, "name=path", err);
+	jw_kobject(w, name);
+	jw_kstring(w, "path", rest);
+	jw_object_end(w);
+	return 0;
+}
+
+static int write_ulimit(const struct setting *s, const char *text, struct json_writer *w,
+			struct error *err)
+{
+	const char *rest, *colon;
+	autofree char *name = split(text, &rest);
+	autofree char *soft_text = NULL;
+	int64_t soft, hard;
+
+	if (!name)
+		return malformed(s, text, "name=soft[:hard]", err);
+	colon = strchr(rest, ':');
+	soft_text = colon ? xstrndup(rest, (size_t)(colon - rest)) : xstrdup(rest);
+	if (str_parse_i64(soft_text, &soft) < 0 ||
+	    str_parse_i64(colon ? colon + 1 : rest, &hard) < 0)
+		return malformed(s, text, "name=soft[:hard]", err);
+	jw_kobject(w, name);
+	jw_kstring(w, "Name", name);
+	jw_kint(w, "Hard", hard);
+	jw_kint(w, "Soft", soft);
+	jw_object_end(w);
+	return 0;
+}
+
+static int write_network_opt(const struct setting *s, const char *text, struct json_writer *w,
+			     struct error *err)
+{
+	const char *rest, *value = NULL;
+	autofree char *driver = split(text, &rest);
+	autofree char *key = driver ? split(rest, &value) : NULL;
+
+	if (!key)
+		return malformed(s, text, "driver=key=value", err);
+	jw_kobject(w, driver);
+	jw_kstring(w, key, value);
+	jw_object_end(w);
+	return 0;
+}
+
+static int write_pool(const struct setting *s, const char *text, struct json_writer *w,
+		      struct error *err)
+{
+	autofree char *copy = xstrdup(text);
+	const char *base = NULL;
+	uint32_t size = 0;
+	char *save = NULL;
+
+	for (char *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+		if (str_has_prefix(part, "base="))
+			base = part + 5;
+		else if (!str_has_prefix(part, "size=") || str_parse_u32(part + 5, &size) < 0)
+			return malformed(s, text, "base=subnet,size=bits", err);
+	}
+	if (!base || !size)
+		return malformed(s, text, "base=subnet,size=bits", err);
+	jw_object(w);
+	jw_kstring(w, "base", base);
+	jw_kuint(w, "size", size);
+	jw_object_end(w);
+	return 0;
+}
+
+static int write_item(const struct setting *s, const char *text, struct json_writer *w,
+		      struct error *err)
+{
+	(void)s;
+	(void)err;
+	jw_string(w, text);
+	return 0;
+}
+
+static int write_list(const struct setting *s, const struct strv *list, struct json_writer *w,
+		      struct error *err)
+{
+	static int (*const items[SETTING_TYPE_COUNT])(const struct setting *s, const char *text,
+						      struct json_writer *w, struct error *err) = {
+		[SETTING_LIST] = write_item,        [SETTING_MAP] = write_pair,
+		[SETTING_BOOLS] = write_switch,     [SETTING_MAPS] = write_network_opt,
+		[SETTING_RUNTIMES] = write_runtime, [SETTING_ULIMITS] = write_ulimit,
+		[SETTING_POOLS] = write_pool,
+	};
+	bool is_array = s->type == SETTING_LIST || s->type == SETTING_POOLS;
+	int r = 0;
+
+	if (is_array)
+		jw_array(w);
+	else
+		jw_object(w);
+	for (size_t i = 0; r >= 0 && i < list->n; i++)
+		r = items[s->type](s, list->v[i], w, err);
+	if (r < 0)
+		return r;
+	if (is_array)
+		jw_array_end(w);
+	else
+		jw_object_end(w);
+	return 0;
+}
+
+static int write_value(const struct command_line *c, int row, struct json_writer *w,
+		       struct error *err)
+{
+	const struct setting *s = &settings_table[row];
+
+	enum flag_type type = flag_type_of(s->type);
+
+	jw_key(w, s->key);
+	if (type == FLAG_LIST)
+		return write_list(s, &c->v[row].list, w, err);
+	if (type == FLAG_BOOL)
+		jw_bool(w, c->v[row].on);
+	else if (type == FLAG_INT)
+		jw_int(w, c->v[row].number);
+	else
+		jw_string(w, c->v[row].text);
+	return 0;
+}
+
+static int flags_document(struct command_line *c, const struct flags_parsed *parsed,
+			  struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(TEXT_MAX);
+	struct json_writer w;
+	int r = 0;
+
+	json_writer_init(&w, &out);
+	jw_object(&w);
+	for (size_t i = 0; r >= 0 && i < c->n; i++)
+		if (c->row[i] >= 0 && parsed->changed[i])
+			r = write_value(c, c->row[i], &w, err);
+	if (r < 0)
+		return r;
+	jw_object_end(&w);
+	return json_parse(c->options->arena, out.s, out.len, &c->options->flags, err);
+}
+
+/* ---- help ------------------------------------------------------------------------------------ */
+
+static void print_usage(struct command_line *c)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT(65536);
 
 	strbuf_adds(&text, "\nUsage:  vesseld [OPTIONS]\n\nA container engine.\n\nOptions:\n");
-	flags_usage(flag_table, &text);
+	flags_usage(c->table, &text);
 	(void)fputs(text.s, stdout);
+}
+
+static const char *type_name(enum setting_type type)
+{
+	static const char *const names[SETTING_TYPE_COUNT] = {
+		[SETTING_STRING] = "string",     [SETTING_BOOL] = "boolean",
+		[SETTING_INT] = "number",        [SETTING_BYTES] = "size",
+		[SETTING_LIST] = "strings",      [SETTING_MAP] = "map of strings",
+		[SETTING_BOOLS] = "switches",    [SETTING_MAPS] = "map of maps",
+		[SETTING_RUNTIMES] = "runtimes", [SETTING_ULIMITS] = "ulimits",
+		[SETTING_POOLS] = "pools",       [SETTING_OBJECT] = "object",
+	};
+
+	return names[type];
+}
+
+void vesseld_options_list(void)
+{
+	(void)puts("| key | flag | type | default | there | reload |\n|---|---|---|---|---|---|");
+	for (int i = 0; settings_table[i].key; i++) {
+		const struct setting *s = &settings_table[i];
+
+		(void)printf("| `%s` | %s%s%s | %s | %s%s%s | %s | %s |\n", s->key,
+			     s->flag ? "`--" : "", s->flag ? s->flag : "", s->flag ? "`" : "",
+			     type_name(s->type), s->fallback ? "`" : "",
+			     s->fallback ? s->fallback : "", s->fallback ? "`" : "",
+			     s->offset >= 0 ? "yes" : "default only",
+			     s->flags & SETTING_RELOADABLE ? "yes" : "");
+	}
+}
+
+/* ---- the file -------------------------------------------------------------------------------- */
+
+static const char *file_of(const struct vesseld_options *o)
+{
+	if (o->config_file)
+		return o->config_file;
+	return o->replace_docker ? VESSELD_DOCKER_CONFIG_FILE : VESSELD_CONFIG_FILE;
+}
+
+static bool is_blank(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+static int read_file(const struct vesseld_options *o, struct arena *a, const struct json **ret,
+		     struct error *err)
+{
+	static const char bom[] = "\xef\xbb\xbf";
+	autofree char *text = NULL;
+	const char *start;
+	size_t len;
+	int r = file_read(AT_FDCWD, file_of(o), TEXT_MAX, &text, &len, err);
+
+	if (r < 0)
+		return r;
+	start = str_has_prefix(text, bom) ? text + sizeof(bom) - 1 : text;
+	if (is_blank(start))
+		return 0;
+	return json_parse(a, start, len - (size_t)(start - text), ret, err);
+}
+
+static int load(const struct vesseld_options *o, struct settings **ret, struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	autoerror struct error why = {0};
+	struct settings_source source = {.flags = o->flags};
+	int r = read_file(o, a, &source.file, &why);
+	bool has_file = source.file;
+
+	if (r == -ENOENT && !o->config_file)
+		r = 0;
+	r = r < 0 ? r : settings_new(&source, ret, &why);
+	if (r >= 0)
+		return 0;
+	if (!has_file && why.kind != ERROR_INTERNAL)
+		return error_move(err, &why, r);
+	return error_set(err, why.kind, 0, "unable to configure the daemon with file %s: %s",
+			 file_of(o), error_msg(&why));
+}
+
+int vesseld_options_reload(const struct vesseld_options *o, const struct settings *now,
+			   struct settings **ret, struct error *err)
+{
+	autostrbuf struct strbuf kept = STRBUF_INIT(TEXT_MAX);
+	autosettings struct settings *fresh = NULL;
+	int r = load(o, &fresh, err);
+
+	r = r < 0 ? r : settings_reload(now, fresh, ret, &kept, err);
+	if (r >= 0 && kept.len > 0)
+		log_warn("changed in the configuration, but only a restart applies it: %s", kept.s);
+	return r;
+}
+
+/* ---- all together ---------------------------------------------------------------------------- */
+
+static int parse(struct command_line *c, int argc, char **argv, struct error *err)
+{
+	struct vesseld_options *o = c->options;
+	struct arena *a = o->arena;
+	struct flags_parsed parsed;
+	int r = flags_parse(c->table, c, argc - 1, argv + 1, false, &parsed, err);
+
+	if (r < 0)
+		return r;
+	*o = c->own;
+	o->arena = a;
+	if (parsed.help) {
+		print_usage(c);
+		return 1;
+	}
+	if (parsed.arg_count > 0)
+		return error_set(err, ERROR_INVALID, 0, "vesseld accepts no arguments: '%s'",
+				 parsed.args[0]);
+	r = flags_document(c, &parsed, err);
+	return r < 0 || o->version || o->list_settings ? r : load(o, &o->settings, err);
 }
 
 int vesseld_options_parse(int argc, char **argv, struct vesseld_options *ret, struct error *err)
 {
-	struct vesseld_options o = {.arena = arena_new(), .ipv6 = true};
-	struct flags_parsed parsed;
-	int r = flags_parse(flag_table, &o, argc - 1, argv + 1, false, &parsed, err);
+	struct vesseld_options o = {.arena = arena_new()};
+	struct command_line *c = xnew0(struct command_line);
+	int r;
 
-	if (r >= 0 && parsed.help)
-		print_usage();
-	if (r >= 0 && !parsed.help && parsed.arg_count > 0)
-		r = error_set(err, ERROR_INVALID, 0, "vesseld accepts no arguments: '%s'",
-			      parsed.args[0]);
-	if (r >= 0 && !parsed.help && !o.version)
-		r = read_file(&o, &parsed, err);
-	o.data_root = o.data_root ? o.data_root : VESSELD_DATA_ROOT;
-	o.exec_root = o.exec_root ? o.exec_root : VESSELD_EXEC_ROOT;
-	o.pidfile = o.pidfile ? o.pidfile : VESSELD_PIDFILE;
-	o.cgroup_parent = str_empty(o.cgroup_parent) ? "/docker" : o.cgroup_parent;
-	o.log_level = o.log_level ? o.log_level : "info";
-	o.tls = o.tls || o.tls_verify;
-	r = r < 0 ? r : merge_log_opts(&o, err);
-	r = r < 0 ? r : check(&o, err);
+	c->options = &o;
+	fill_table(c);
+	r = parse(c, argc, argv, err);
+	for (size_t i = 0; i < ARRAY_SIZE(c->v); i++)
+		strv_done(&c->v[i].list);
+	free(c);
 	if (r < 0) {
 		vesseld_options_done(&o);
 		return r;
 	}
 	*ret = o;
-	return parsed.help ? 1 : 0;
+	return r;
 }
 
 void vesseld_options_done(struct vesseld_options *o)
 {
-	strv_done(&o->hosts);
-	strv_done(&o->log_opt_flags);
+	o->settings = settings_free(o->settings);
 	o->arena = arena_free(o->arena);
 }

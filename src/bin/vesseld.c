@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -25,12 +26,14 @@
 #include "http/server.h"
 #include "http/tls.h"
 
+#define DOCKER_SOCKET   "/run/docker.sock"
 #define WORKERS_MAX     512     /* threads; each waits for one request's container, disk or peer */
 #define TRIM_MS         30000   /* how often unused memory goes back to the kernel */
 #define NOFILE_SOFT_MAX 1048576 /* each running container costs one descriptor */
 
 struct daemon {
 	struct vesseld_options options;
+	const struct settings *settings; /* those of the start; the engine owns them */
 	struct loop *loop;
 	struct pool *pool;
 	struct engine *engine;
@@ -84,7 +87,7 @@ static int write_pidfile(struct daemon *d, struct error *err)
 	int r;
 
 	(void)snprintf(text, sizeof(text), "%d", (int)getpid());
-	r = file_write_atomic(AT_FDCWD, d->options.pidfile, text, strlen(text), 0644, 0, err);
+	r = file_write_atomic(AT_FDCWD, d->settings->pidfile, text, strlen(text), 0644, 0, err);
 	d->pidfile_written = r >= 0;
 	return r;
 }
@@ -93,13 +96,14 @@ static int write_pidfile(struct daemon *d, struct error *err)
 
 static int find_group(const struct daemon *d, gid_t *ret, struct error *err)
 {
-	/* Docker's clients' users are in a group of the name; without it the socket is root's. */
-	const char *name = d->options.group ? d->options.group : "docker";
-	const struct group *g = getgrnam(name);
+	/* Members of the group are as good as root: Docker's only if its place is taken. */
+	const char *usual = d->options.replace_docker ? "docker" : "vessel";
+	const char *wanted = d->settings->group;
+	const struct group *g = getgrnam(*wanted ? wanted : usual);
 
 	*ret = g ? g->gr_gid : (gid_t)-1;
-	if (!g && d->options.group && name[0])
-		return error_set(err, ERROR_INVALID, 0, "group '%s' not found", name);
+	if (!g && *wanted)
+		return error_set(err, ERROR_INVALID, 0, "group '%s' not found", wanted);
 	return 0;
 }
 
@@ -119,7 +123,7 @@ static int listen_on(struct daemon *d, const char *host, struct error *err)
 	autohttp_address struct http_address address = {0};
 	autolisten_fds struct listen_fds fds = {0};
 	struct listen_args args = {0};
-	int r = http_address_parse(host, d->options.tls, &address, err);
+	int r = http_address_parse(host, d->settings->tls, &address, err);
 	bool is_tcp;
 
 	r = r < 0 ? r : find_group(d, &args.gid, err);
@@ -129,7 +133,7 @@ static int listen_on(struct daemon *d, const char *host, struct error *err)
 	if (r < 0)
 		return r;
 	is_tcp = address.kind == HTTP_ADDRESS_TCP;
-	if (is_tcp && !d->options.tls_verify)
+	if (is_tcp && !d->settings->tls_verify)
 		log_warn("API on '%s' is open to whoever can connect: that is root on this host",
 			 host);
 	for (size_t i = 0; r >= 0 && i < fds.n; i++)
@@ -142,24 +146,26 @@ static int listen_on(struct daemon *d, const char *host, struct error *err)
 
 static int open_listeners(struct daemon *d, struct error *err)
 {
-	const struct vesseld_options *o = &d->options;
+	const struct settings *s = d->settings;
 	const struct tls_args tls = {
-		.ca = o->tls_ca,
-		.cert = o->tls_cert,
-		.key = o->tls_key,
-		.verify = o->tls_verify,
+		.ca = *s->tls_ca ? s->tls_ca : NULL,
+		.cert = *s->tls_cert ? s->tls_cert : NULL,
+		.key = *s->tls_key ? s->tls_key : NULL,
+		.verify = s->tls_verify,
 	};
 	struct http_server_args args = {0};
 	int r = 0;
 
-	if (o->tls)
+	if (s->tls)
 		r = tls_new_server(&tls, &d->tls, err);
 	api_bind(d->api, &args);
 	r = r < 0 ? r : http_server_new(d->loop, d->pool, &args, &d->server, err);
-	if (r >= 0 && o->hosts.n == 0)
+	if (r >= 0 && s->hosts.n == 0)
 		r = listen_on(d, "unix://" HTTP_ADDRESS_DEFAULT_PATH, err);
-	for (size_t i = 0; r >= 0 && i < o->hosts.n; i++)
-		r = listen_on(d, o->hosts.v[i], err);
+	if (r >= 0 && d->options.replace_docker)
+		r = listen_on(d, "unix://" DOCKER_SOCKET, err);
+	for (size_t i = 0; r >= 0 && i < s->hosts.n; i++)
+		r = listen_on(d, s->hosts.v[i], err);
 	return r;
 }
 
@@ -175,12 +181,42 @@ static void on_stop_signal(struct loop_source *s, const struct signalfd_siginfo 
 	loop_stop(d->loop);
 }
 
+static void notify_reloading(void)
+{
+	char text[64];
+
+	/* sd_notify(3): systemd tells by the time which reload this answers. */
+	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		       (long long)(clock_monotonic_ns() / 1000));
+	notify(text);
+}
+
+static void set_log_level(const struct settings *s)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+
+	(void)log_level_parse(s->log_level, &level); /* checked with the settings */
+	log_set_level(s->debug ? LOG_LEVEL_DEBUG : level);
+}
+
+/* The file again; what is wrong with it changes nothing. */
 static void on_hangup(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
 {
+	struct daemon *d = data;
+	autoerror struct error err = {0};
+	struct settings *fresh;
+
 	(void)s;
 	(void)si;
-	(void)data;
-	log_info("configuration is read at start only");
+	notify_reloading();
+	if (vesseld_options_reload(&d->options, engine_settings(d->engine), &fresh, &err) < 0) {
+		log_error("configuration is not reloaded: %s", error_msg(&err));
+	} else {
+		set_log_level(fresh);
+		engine_set_settings(d->engine, fresh);
+		log_info("configuration is reloaded");
+	}
+	notify("READY=1");
 }
 
 static void on_trim(struct loop_source *s, void *data)
@@ -202,19 +238,10 @@ static int add_sources(struct daemon *d, struct error *err)
 
 static int open_engine(struct daemon *d, struct error *err)
 {
-	const struct vesseld_options *o = &d->options;
 	const struct engine_args args = {
 		.loop = d->loop,
 		.pool = d->pool,
-		.data_root = o->data_root,
-		.exec_root = o->exec_root,
-		.cgroup_parent = o->cgroup_parent,
-		.bridge = o->bridge,
-		.bip = o->bip,
-		.userns_remap = o->userns_remap,
-		.ipv6 = o->ipv6,
-		.selinux = o->selinux,
-		.default_log_opts = o->log_opts,
+		.settings = TAKE_PTR(d->options.settings),
 	};
 	int r = engine_open(&args, &d->engine, err);
 
@@ -241,20 +268,11 @@ static int serve(struct daemon *d, struct error *err)
 	return loop_run(d->loop, err);
 }
 
-static int set_log_level(const struct vesseld_options *o, struct error *err)
-{
-	enum log_level level;
-
-	if (log_level_parse(o->log_level, &level) < 0)
-		return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", o->log_level);
-	log_set_level(o->debug ? LOG_LEVEL_DEBUG : level);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct daemon d = {0};
 	autoerror struct error err = {0};
+	autofree char *pidfile = NULL;
 	int r;
 
 	log_set_name("vesseld");
@@ -266,6 +284,10 @@ int main(int argc, char **argv)
 	}
 	if (r > 0)
 		return 0;
+	if (d.options.list_settings) {
+		vesseld_options_list();
+		return 0;
+	}
 	if (d.options.version) {
 		(void)printf("vesseld version %s\n", VESSEL_VERSION);
 		return 0;
@@ -274,16 +296,18 @@ int main(int argc, char **argv)
 		log_error("VESSEL_CRASH_AT names no crash point");
 		return 1;
 	}
-	r = set_log_level(&d.options, &err);
-	if (r >= 0 && d.options.validate) {
+	d.settings = d.options.settings;
+	set_log_level(d.settings);
+	if (d.options.validate) {
 		(void)printf("configuration OK\n");
 		return 0;
 	}
-	r = r < 0 ? r : serve(&d, &err);
+	pidfile = xstrdup(d.settings->pidfile);
+	r = serve(&d, &err);
 	if (r < 0)
 		log_error("%s", error_msg(&err));
 	if (d.pidfile_written)
-		(void)unlink(d.options.pidfile);
+		(void)unlink(pidfile);
 	/* Workers may wait for containers that run for years: leave as a kill would, which the state
 	 * is made for. */
 	(void)fflush(NULL);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,7 +22,8 @@
 #include "linux/self.h"
 #include "shim/protocol.h"
 
-#define LOCK_WAIT_S 3 /* for the last daemon to end */
+#define LOCK_WAIT_S     3                 /* for the last daemon to end */
+#define EVENT_VALUE_MAX ((size_t)1 << 16) /* bytes of one setting in an event */
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -53,6 +55,55 @@ const struct engine_args *engine_get_args(const struct engine *e)
 	return &e->args;
 }
 
+/* ---- settings -------------------------------------------------------------------------------- */
+
+const struct settings *engine_settings(const struct engine *e)
+{
+	return atomic_load(&e->settings);
+}
+
+const char *engine_id(const struct engine *e)
+{
+	return e->id;
+}
+
+static void add_settings(struct engine *e, struct settings *s)
+{
+	xgrow(e->all_settings, e->settings_count, e->settings_cap);
+	e->all_settings[e->settings_count++] = s;
+	atomic_store(&e->settings, s);
+}
+
+/* The event tells all that a reload can change, each value as text. */
+void engine_set_settings(struct engine *e, struct settings *settings_take)
+{
+	autoarena struct arena *a = arena_new();
+	struct event_attr attrs[SETTINGS_MAX];
+	struct event ev = {.type = "daemon", .action = "reload", .id = e->id, .attrs = attrs};
+	char host[HOST_NAME_MAX + 1] = "";
+
+	add_settings(e, settings_take);
+	(void)gethostname(host, sizeof(host) - 1);
+	attrs[ev.attr_count++] = (struct event_attr){"name", host};
+	for (size_t i = 0; settings_table[i].key; i++) {
+		autostrbuf struct strbuf out = STRBUF_INIT(EVENT_VALUE_MAX);
+		const struct json *v = settings_take->values[i];
+		struct json_writer w;
+
+		if (!(settings_table[i].flags & SETTING_RELOADABLE))
+			continue;
+		json_writer_init(&w, &out);
+		settings_write(settings_take, i, &w);
+		attrs[ev.attr_count++] = (struct event_attr){
+			settings_table[i].key,
+			json_string(v)  ? json_string(v)
+			: *out.s == '"' ? arena_strndup(a, out.s + 1, out.len - 2)
+					: arena_strdup(a, out.s),
+		};
+	}
+	event_emit(e->events, &ev);
+}
+
 void engine_call(struct engine *e, loop_fn fn, void *data)
 {
 	/* Until engine_open returns, its thread is the owner and nobody runs the loop. */
@@ -67,19 +118,24 @@ void engine_work(struct engine *e, loop_fn fn, void *data)
 	pool_submit_urgent(e->args.pool, fn, data);
 }
 
+static void random_bytes(void *ret, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		ssize_t r = getrandom((char *)ret + n, size - n, 0);
+
+		if (r > 0)
+			n += (size_t)r;
+	}
+}
+
 void engine_new_id(char ret[static 65])
 {
 	uint8_t raw[32];
 
 	do {
-		size_t n = 0;
-
-		while (n < sizeof(raw)) {
-			ssize_t r = getrandom(raw + n, sizeof(raw) - n, 0);
-
-			if (r > 0)
-				n += (size_t)r;
-		}
+		random_bytes(raw, sizeof(raw));
 		hex_encode(raw, sizeof(raw), ret);
 		/* The first twelve become a hostname, which must not look like a number. */
 	} while (strspn(ret, "0123456789") >= 12);
@@ -185,39 +241,67 @@ static int open_storage(struct engine *e, struct error *err)
 
 static int open_network(struct engine *e, struct error *err)
 {
+	const struct settings *s = engine_settings(e);
 	const struct network_config config = {
-		.link = e->args.bridge,
-		.bip = e->args.bip,
-		.no_ipv6 = !e->args.ipv6,
+		.link = s->bridge,
+		.bip = s->bip,
+		.mtu = (unsigned)s->mtu,
+		.no_ipv6 = !s->ipv6,
+		.no_icc = !s->icc,
+		.no_masquerade = !s->ip_masq,
+		.no_forward = !s->ip_forward,
 	};
 
 	return network_open(&config, &e->network, err);
 }
 
-static void copy_args(struct engine *e, const struct engine_args *args)
+static void take_args(struct engine *e, const struct engine_args *args)
 {
+	const struct settings *s = args->settings;
+
 	e->args = *args;
-	e->data_root = xstrdup(args->data_root);
-	e->exec_root = xstrdup(args->exec_root);
-	e->cgroup_parent = xstrdup(args->cgroup_parent ? args->cgroup_parent : "/docker");
-	e->seccomp_cache = xasprintf("%s/seccomp", args->data_root);
-	e->args.data_root = e->data_root;
-	e->args.exec_root = e->exec_root;
-	e->args.cgroup_parent = e->cgroup_parent;
-	e->args.bridge = args->bridge ? xstrdup(args->bridge) : NULL;
-	e->args.bip = args->bip ? xstrdup(args->bip) : NULL;
+	add_settings(e, args->settings);
+	e->data_root = e->args.data_root = s->data_root;
+	e->exec_root = e->args.exec_root = s->exec_root;
+	e->cgroup_parent = e->args.cgroup_parent = s->cgroup_parent;
+	e->seccomp_cache = xasprintf("%s/seccomp", s->data_root);
 	e->data_fd = e->exec_fd = e->lock_fd = e->helpers.shim_fd = -EBADF;
+}
+
+/* Who this engine is: made once for a data root. */
+static int open_id(struct engine *e, struct error *err)
+{
+	autofree char *text = NULL;
+	autoerror struct error why = {0};
+	uint8_t raw[16];
+	char hex[33];
+	size_t len;
+	int r = file_read(e->data_fd, "engine-id", sizeof(e->id), &text, &len, &why);
+
+	if (r >= 0 && strspn(text, "0123456789abcdef-") == sizeof(e->id) - 1) {
+		memcpy(e->id, text, sizeof(e->id) - 1);
+		return 0;
+	}
+	if (r < 0 && r != -ENOENT)
+		return error_move(err, &why, r);
+	random_bytes(raw, sizeof(raw));
+	raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 1 */
+	raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+	hex_encode(raw, sizeof(raw), hex);
+	(void)snprintf(e->id, sizeof(e->id), "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
+		       hex + 16, hex + 20);
+	return file_write_atomic(e->data_fd, "engine-id", e->id, strlen(e->id), 0600, 0, err);
 }
 
 static int open_remap(struct engine *e, struct error *err)
 {
 	autoclose int etc_fd = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (str_empty(e->args.userns_remap))
+	if (str_empty(engine_settings(e)->userns_remap))
 		return 0;
 	if (etc_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open /etc");
-	return remap_open(e->args.userns_remap, etc_fd, &e->remap, err);
+	return remap_open(engine_settings(e)->userns_remap, etc_fd, &e->remap, err);
 }
 
 bool engine_is_remapped(const struct engine *e)
@@ -237,9 +321,10 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	autoerror struct error warning = {0};
 	int r;
 
-	copy_args(e, args);
+	take_args(e, args);
 	e->events = event_log_new();
 	r = open_dirs(e, err);
+	r = r < 0 ? r : open_id(e, err);
 	r = r < 0 ? r : open_helpers(e, err);
 	r = r < 0 ? r : open_storage(e, err);
 	r = r < 0 ? r : open_network(e, err);
@@ -282,12 +367,10 @@ struct engine *engine_close(struct engine *e)
 	fd_close(&e->lock_fd);
 	fd_close(&e->data_fd);
 	fd_close(&e->exec_fd);
-	free(e->data_root);
-	free(e->exec_root);
-	free(e->cgroup_parent);
 	free(e->seccomp_cache);
-	free((char *)(uintptr_t)e->args.bridge);
-	free((char *)(uintptr_t)e->args.bip);
+	for (size_t i = 0; i < e->settings_count; i++)
+		(void)settings_free(e->all_settings[i]);
+	free(e->all_settings);
 	(void)pthread_mutex_destroy(&e->releases.lock);
 	(void)pthread_cond_destroy(&e->releases.changed);
 	(void)pthread_mutex_destroy(&e->names_lock);

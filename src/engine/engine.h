@@ -24,22 +24,20 @@
 #include "engine/event.h"
 
 struct engine;
+struct settings;
 struct store;
 struct db;
 struct network_manager;
 
 struct engine_args {
-	struct loop *loop;         /* borrowed, outlives the engine */
-	struct pool *pool;         /* borrowed */
+	struct loop *loop; /* borrowed, outlives the engine */
+	struct pool *pool; /* borrowed */
+	struct settings
+		*settings; /* owned by the engine from engine_open on, whatever comes of it */
+	/* Filled in by the engine, from the settings it was opened with: */
 	const char *data_root;     /* absolute; made if missing */
 	const char *exec_root;     /* absolute; made if missing */
 	const char *cgroup_parent; /* "/docker" unless configured */
-	const char *bridge;        /* "vessel0" */
-	const char *bip;           /* CIDR of the default bridge, or NULL: pick one that is free */
-	const char *userns_remap;  /* as dockerd's --userns-remap; NULL: none */
-	bool ipv6;                 /* addresses of both families on the default bridge */
-	bool selinux;              /* label containers, if the kernel runs SELinux */
-	const struct json *default_log_opts; /* object or NULL */
 };
 
 /* [before the loop runs] Open everything, then find running containers again (engine/restore.c).
@@ -53,6 +51,12 @@ struct store *engine_store(struct engine *e);
 struct network_manager *engine_network(struct engine *e);
 struct event_log *engine_events(struct engine *e);
 const struct engine_args *engine_get_args(const struct engine *e);
+/* [any thread] The newest; valid for as long as the engine is. */
+const struct settings *engine_settings(const struct engine *e);
+/* [loop] After a reload; emits the event. */
+void engine_set_settings(struct engine *e, struct settings *settings_take);
+/* [any thread] Of this data root, for /info and the daemon's events: 36 characters, kept over restarts. */
+const char *engine_id(const struct engine *e);
 bool engine_is_remapped(const struct engine *e); /* there is a --userns-remap */
 
 /* Containers -------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "engine/engine.h"
 #include "engine/remap.h"
+#include "engine/settings.h"
 #include "linux/cgroup.h"
 #include "network/network.h"
 #include "store/db.h"
@@ -90,8 +91,12 @@ struct engine_security {       /* engine/security.h */
 };
 
 struct engine {
-	struct engine_args args; /* strings owned below */
-	char *data_root, *exec_root, *cgroup_parent;
+	struct engine_args args;                 /* strings live in the first settings */
+	const struct settings *_Atomic settings; /* the newest */
+	struct settings **all_settings;          /* owned: somebody may still look at old ones */
+	size_t settings_count, settings_cap;
+	const char *data_root, *exec_root, *cgroup_parent;
+	char id[37];                   /* a UUID, from the file engine-id */
 	char *seccomp_cache;           /* owned: directory */
 	int data_fd, exec_fd, lock_fd; /* owned */
 	struct db *db;

@@ -49,7 +49,7 @@ static const char *log_option(const struct launch *l, const char *key)
 	for (size_t i = 0; i < log->config.n; i++)
 		if (str_eq(log->config.keys[i], key))
 			return log->config.values[i];
-	return json_get_string(l->engine->args.default_log_opts, key);
+	return json_get_string(engine_settings(l->engine)->log_opts, key);
 }
 
 /* Labels and variables that every line of the log is to carry: log options labels=, env=. */

@@ -33,7 +33,7 @@ static int open_selinux(struct engine *e, struct error *err)
 	autoclose int dir = -EBADF;
 	int r;
 
-	if (!e->args.selinux)
+	if (!engine_settings(e)->selinux)
 		return 0;
 	if (!selinux_is_enabled()) {
 		log_warn("selinux-enabled: the kernel does not run SELinux; containers have no "
@@ -255,7 +255,7 @@ void security_warn(const struct engine *e, const struct container_spec *s, struc
 		if (!security.label[i] || e->security.selinux)
 			continue;
 		strv_add(warnings,
-			 e->args.selinux
+			 engine_settings(e)->selinux
 				 ? "SELinux is not enabled on this host: labels have no effect."
 				 : "SELinux is not used (--selinux-enabled): labels have no "
 				   "effect.");

@@ -36,7 +36,7 @@ static int setup(void **state)
 	struct fixture *f = xnew0(struct fixture);
 
 	(void)pthread_mutex_init(&f->lock, NULL);
-	f->e.data_root = xstrdup("/nonexistent");
+	f->e.data_root = "/nonexistent";
 	f->e.events = event_log_new();
 	assert_int_equal(loop_new(&f->e.args.loop, NULL), 0);
 	f->c = container_new(&f->e,
@@ -63,7 +63,6 @@ static int teardown(void **state)
 	(void)event_log_free(f->e.events);
 	free(f->e.containers);
 	free(f->e.by_id);
-	free(f->e.data_root);
 	free(f);
 	return 0;
 }

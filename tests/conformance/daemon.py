@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+"""vesseld as a daemon: dockerd's flags and daemon.json, reload, what it says of itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import vessel  # noqa: E402
+
+VESSELD = vessel.BIN + "/vesseld"
+# Those that `dockerd --help` of 28.5 lists.
+FLAGS = """
+add-runtime allow-direct-routing authorization-plugin bip bip6 bridge cdi-spec-dir cgroup-parent config-file
+containerd containerd-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd data-root
+debug default-address-pool default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
+default-network-opt default-runtime default-shm-size default-ulimit dns dns-opt dns-search exec-opt exec-root
+experimental feature fixed-cidr fixed-cidr-v6 group help host host-gateway-ip http-proxy https-proxy icc init
+init-path insecure-registry ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 label live-restore
+log-driver log-format log-level log-opt max-concurrent-downloads max-concurrent-uploads max-download-attempts
+metrics-addr mtu network-control-plane-mtu no-new-privileges no-proxy node-generic-resource pidfile raw-logs
+registry-mirror rootless seccomp-profile selinux-enabled shutdown-timeout storage-driver storage-opt
+swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap
+validate version
+""".split()
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text if isinstance(text, str) else json.dumps(text))
+
+
+class Cases:
+    def __init__(self, engine):
+        self.engine = engine
+        self.file = engine.root + "/daemon.json"
+
+    def validate(self, *args, config=None):
+        """(exit code, what it says)"""
+        if config is not None:
+            write(self.file, config)
+            args += ("--config-file", self.file)
+        done = subprocess.run([VESSELD, *args, "--validate"], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=vessel.TIMEOUT_S)
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def every_flag(self):
+        ours = subprocess.run([VESSELD, "--help"], capture_output=True, text=True, check=True).stdout
+        known = {word[2:] for word in ours.split() if word.startswith("--")} | {"help"}
+        assert not set(FLAGS) - known, set(FLAGS) - known
+
+    def refusals(self):
+        for args, config, expected in (
+                ((), {"nope": 1, "debug": True}, "the following directives don't match any configuration option: nope"),
+                (("--debug",), {"debug": True}, "the following directives are specified both as a flag and in the "
+                                                "configuration file: debug: (from flag: true, from file: true)"),
+                (("-H", "unix:///a"), {"hosts": ["fd://"]}, "hosts: (from flag: [unix:///a], from file: [fd://])"),
+                ((), "{", "line 1"),
+                ((), {"authorization-plugins": ["x"]}, "'authorization-plugins' is not implemented"),
+                (("--iptables=false",), None, "'iptables' is not implemented"),
+                (("--default-ulimit", "nofile"), None, "expected name=soft[:hard]"),
+                (("--config-file", "/nonexistent.json"), None, "/nonexistent.json"),
+                (("--nonsense",), None, "unknown flag: --nonsense"),
+                (("word",), None, "accepts no arguments"),
+        ):
+            code, said = self.validate(*args, config=config)
+            assert code == 125 and expected in said, (args, config, code, said)
+
+    def accepted(self):
+        code, said = self.validate(
+            "--default-ulimit", "nofile=1024:2048", "--label", "a=b", "--log-opt", "max-size=1m", "--feature", "x=false",
+            "--exec-opt", "native.cgroupdriver=cgroupfs", "--default-shm-size", "1g", "--dns", "10.0.0.1",
+            "--live-restore", "--userland-proxy=false", "-s", "overlay2",
+            config={"registry-mirrors": ["https://m"], "insecure-registries": ["r:5000"], "mtu": 1400, "hosts": ["fd://"],
+                    "proxies": {"http-proxy": "http://p", "no-proxy": "localhost"}, "iptables": True, "ipv6": False})
+        assert (code, said) == (0, "configuration OK"), (code, said)
+        assert self.validate(config="") == (0, "configuration OK")
+
+    def reloaded(self):
+        status, info = self.engine.api("GET", "/info")
+        assert status == 200 and info["Labels"] == ["first=1"], info["Labels"]
+        events = self.engine.connection()
+        events.request("GET", "/events?filters=%7B%22type%22:%5B%22daemon%22%5D%7D")
+        stream = events.getresponse()
+        write(self.file, {"labels": ["second=2"], "max-concurrent-downloads": 7, "mtu": 1300})
+        self.engine.daemon.send_signal(signal.SIGHUP)
+        event = json.loads(stream.readline())
+        events.close()
+        assert (event["Type"], event["Action"]) == ("daemon", "reload"), event
+        attributes = event["Actor"]["Attributes"]
+        assert event["Actor"]["ID"] == info["ID"] and attributes["name"] == info["Name"], event
+        assert attributes["labels"] == '["second=2"]' and attributes["max-concurrent-downloads"] == "7", attributes
+        assert attributes["live-restore"] == "true" and attributes["debug"] == "true", attributes
+        status, info = self.engine.api("GET", "/info")
+        assert info["Labels"] == ["second=2"], info["Labels"]
+        assert "only a restart applies it: mtu" in self.engine.log_text()
+
+    def bad_reload(self):
+        write(self.file, '{"labels": 5}')
+        self.engine.daemon.send_signal(signal.SIGHUP)
+        vessel.wait_until("the log says why", lambda: "configuration is not reloaded: unable to configure the daemon with "
+                          "file %s: 'labels': expected an array of strings" % self.file in self.engine.log_text())
+        assert self.engine.api("GET", "/info")[1]["Labels"] == ["second=2"]
+
+    def identity(self):
+        before = self.engine.api("GET", "/info")[1]["ID"]
+        write(self.file, {"labels": ["first=1"]})
+        self.engine.stop()
+        self.engine.start(args=("--config-file", self.file))
+        assert self.engine.api("GET", "/info")[1]["ID"] == before
+
+
+def main():
+    vessel.enter_private_namespace()
+    tap = vessel.Tap()
+    engine = vessel.Engine()
+    try:
+        cases = Cases(engine)
+        tap.case("every flag of dockerd 28 is known", cases.every_flag)
+        tap.case("wrong configurations are refused, with Docker's words", cases.refusals)
+        tap.case("right ones are accepted", cases.accepted)
+        write(cases.file, {"labels": ["first=1"]})
+        engine.start(args=("--config-file", cases.file))
+        tap.case("SIGHUP applies the file, and an event tells", cases.reloaded)
+        tap.case("a bad file changes nothing, and the log says why", cases.bad_reload)
+        tap.case("the engine's id outlives it", cases.identity)
+        engine.stop()
+    finally:
+        engine.destroy()
+    sys.exit(tap.end())
+
+
+if __name__ == "__main__":
+    main()
