@@ -61,6 +61,8 @@ bool api_query_bool_default(const struct api_call *c, const char *name, bool mis
 /* Absent or "": *ret stays.  ERROR_INVALID otherwise. */
 int api_query_int(const struct api_call *c, const char *name, int64_t *ret, struct error *err);
 const char *api_query(const struct api_call *c, const char *name); /* "" if absent */
+/* All values of a parameter that may be given several times; NULL-terminated, in the arena. */
+const char *const *api_query_all(const struct api_call *c, const char *name);
 /* h and w of resize: "invalid resize height \"x\"". */
 int api_query_size(const struct api_call *c, unsigned *ret_rows, unsigned *ret_cols,
 		   struct error *err);

@@ -63,6 +63,8 @@ HANDLER(images_history);
 HANDLER(images_tag);
 HANDLER(images_remove);
 HANDLER(images_prune);
+/* images_commit.c */
+HANDLER(images_commit);
 /* images_io.c */
 HANDLER(images_load);
 HANDLER(images_create);

@@ -67,6 +67,14 @@ const char *image_familiar(const char *name)
 	return str_has_prefix(name, "docker.io/") ? name + strlen("docker.io/") : name;
 }
 
+const char *image_reference(struct api_call *c, const char *repo, const char *tag)
+{
+	if (*tag == '\0')
+		return repo;
+	return arena_printf(http_request_arena(c->req), strchr(tag, ':') ? "%s@%s" : "%s:%s", repo,
+			    tag);
+}
+
 const char *image_id_of(struct api_call *c, const char *ref)
 {
 	autostore_image struct store_image img = {0};

@@ -16,6 +16,8 @@ void image_config_answer(const struct json *config, struct json_writer *w);
 void image_write_names(struct json_writer *w, const struct store_image *img);
 /* "docker.io/library/busybox" -> "busybox": what people call it. */
 const char *image_familiar(const char *name);
+/* "repo:tag" or "repo@digest" in the request's arena; `repo` itself without a tag. */
+const char *image_reference(struct api_call *c, const char *repo, const char *tag);
 /* The ID that a reference stands for now; `ref` itself if it is none.  [worker] */
 const char *image_id_of(struct api_call *c, const char *ref);
 /* [worker] An image's event; id: "sha256:...". */

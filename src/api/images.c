@@ -8,6 +8,7 @@
 #include "api/image_config.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 #include "store/store.h"
 
@@ -448,6 +449,7 @@ static void prune(struct api_call *c, const struct image_query *q, bool all, str
 		/* One that has found a user meanwhile stays. */
 		if (store_image_remove(store, &args, &removed, NULL) < 0)
 			continue;
+		crash_point(CRASH_PRUNE_SOME);
 		write_removed(c, img->id, &removed, w);
 		reclaimed += img->size;
 	}

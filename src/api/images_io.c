@@ -101,39 +101,21 @@ int images_load(struct api_call *c, struct error *err)
 	return end_lines(c, r, err);
 }
 
-static const char *reference(struct api_call *c, const char *repo, const char *tag)
-{
-	struct arena *a = http_request_arena(c->req);
-
-	if (*tag == '\0')
-		return repo;
-	return arena_printf(a, strchr(tag, ':') ? "%s@%s" : "%s:%s", repo, tag);
-}
-
 static int import(struct api_call *c, struct error *err)
 {
 	const struct stream_reader in = api_body_reader(c);
 	const char *repo = api_query(c, "repo"), *message_text = api_query(c, "message"),
 		   *platform = api_query(c, "platform");
-	size_t count = http_query_count(c->req), n = 0;
-	const char **changes = arena_new0n(http_request_arena(c->req), const char *, count + 1);
 	struct store_import_args args = {
 		.in = &in,
-		.name = *repo ? reference(c, repo, api_query(c, "tag")) : NULL,
+		.name = *repo ? image_reference(c, repo, api_query(c, "tag")) : NULL,
 		.message = *message_text ? message_text : NULL,
-		.changes = changes,
+		.changes = api_query_all(c, "changes"),
 		.platform = *platform ? platform : NULL,
 	};
 	char id[DIGEST_STRING_SIZE];
 	int r;
 
-	for (size_t i = 0; i < count; i++) {
-		const char *name, *value;
-
-		http_query_at(c->req, i, &name, &value);
-		if (strcmp(name, "changes") == 0)
-			changes[n++] = value;
-	}
 	r = store_import(engine_store(c->engine), &args, id, err);
 	if (r >= 0) {
 		send_member(c->req, "status", id);
@@ -147,10 +129,11 @@ int images_create(struct api_call *c, struct error *err)
 	const char *from_image = api_query(c, "fromImage"), *from = api_query(c, "fromSrc");
 
 	if (*from_image)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "pulling images is not implemented: load '%s' from an archive "
-				 "instead",
-				 image_familiar(reference(c, from_image, api_query(c, "tag"))));
+		return error_set(
+			err, ERROR_NOT_IMPLEMENTED, 0,
+			"pulling images is not implemented: load '%s' from an archive "
+			"instead",
+			image_familiar(image_reference(c, from_image, api_query(c, "tag"))));
 	if (strcmp(from, "-") == 0)
 		return import(c, err);
 	if (*from)
@@ -180,16 +163,11 @@ int images_save_one(struct api_call *c, struct error *err)
 
 int images_save(struct api_call *c, struct error *err)
 {
-	size_t count = http_query_count(c->req), n = 0;
-	const char **refs = arena_new0n(http_request_arena(c->req), const char *, count + 1);
+	const char *const *refs = api_query_all(c, "names");
+	size_t n = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		const char *name, *value;
-
-		http_query_at(c->req, i, &name, &value);
-		if (strcmp(name, "names") == 0)
-			refs[n++] = value;
-	}
+	while (refs[n])
+		n++;
 	if (n == 0)
 		return error_set(err, ERROR_INVALID, 0, "no names were given");
 	return save(c, refs, n, err);

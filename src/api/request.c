@@ -66,6 +66,21 @@ const char *api_query(const struct api_call *c, const char *name)
 	return s ? s : "";
 }
 
+const char *const *api_query_all(const struct api_call *c, const char *name)
+{
+	size_t count = http_query_count(c->req), n = 0;
+	const char **all = arena_new0n(http_request_arena(c->req), const char *, count + 1);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *key, *value;
+
+		http_query_at(c->req, i, &key, &value);
+		if (strcmp(key, name) == 0)
+			all[n++] = value;
+	}
+	return all;
+}
+
 bool api_query_bool(const struct api_call *c, const char *name)
 {
 	static const char *const no[] = {"", "0", "no", "false", "none"};

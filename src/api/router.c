@@ -63,7 +63,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/images/{*}/push",           NULL,                 API_LOOP},
 	{"POST",   "/images/{*}/tag",            images_tag,           API_WORKER},
 	{"DELETE", "/images/{*}",                images_remove,        API_WORKER},
-	{"POST",   "/commit",                    NULL,                 API_LOOP},
+	{"POST",   "/commit",                    images_commit,        API_WORKER_BUFFERED},
 	{"POST",   "/build",                     NULL,                 API_LOOP},
 	{"POST",   "/build/prune",               NULL,                 API_LOOP},
 	{"POST",   "/build/cancel",              NULL,                 API_LOOP},

@@ -58,7 +58,8 @@ struct command {
 
 /* Each cmd_*.c defines a table that ends in a row without a name. */
 extern const struct command container_commands[], life_commands[], update_commands[],
-	image_commands[], system_commands[], exec_commands[], network_commands[], volume_commands[];
+	image_commands[], files_commands[], system_commands[], exec_commands[], network_commands[],
+	volume_commands[];
 
 int cli_main(int argc, char **argv, cli_remote_fn run_remote);
 
@@ -81,6 +82,12 @@ int cli_check_filter(const char *value, struct error *err);
 /* A body that is a stream of JSON documents, one a line: `fn` for each as it comes, until it fails. */
 typedef int (*cli_line_fn)(const struct json *line, void *data, struct error *err);
 int cli_each_line(struct http_response *response, cli_line_fn fn, void *data, struct error *err);
+
+/* Archives: GET to a file (NULL: standard output), which appears when it is whole; and a descriptor's bytes
+ * as a request's body, regular files with their length. */
+int cli_download(struct cli *cli, const char *path, const char *output, struct error *err);
+int cli_upload(struct cli *cli, const char *method, const char *path, int fd,
+	       struct http_response **ret, struct error *err);
 
 /* Print `Error: ...` for one of several arguments and go on; used by rm, stop, ... */
 void cli_complain(struct error *err);

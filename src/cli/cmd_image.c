@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -12,13 +11,6 @@
 #include "oci/image_ref.h"
 
 /* Uploads and progress ---------------------------------------------------------------------- */
-
-static ssize_t read_input(void *data, void *buf, size_t size)
-{
-	ssize_t n = read(*(const int *)data, buf, size);
-
-	return n < 0 ? -errno : n;
-}
 
 /* One line of a progress stream: {"stream":...}, {"status":...} or an error in band. */
 static int show_progress(const struct json *line, void *data, struct error *err)
@@ -36,22 +28,11 @@ static int show_progress(const struct json *line, void *data, struct error *err)
 	return 0;
 }
 
-/* POST what `fd` gives; regular files with their length. */
 static int upload(struct cli *cli, const char *path, int fd, bool quiet, struct error *err)
 {
-	struct http_client_request req = {.method = "POST",
-					  .content_type = "application/x-tar",
-					  .read_body = read_input,
-					  .read_data = &fd};
 	struct http_response *response = NULL;
-	struct stat st;
-	int r;
+	int r = cli_upload(cli, "POST", path, fd, &response, err);
 
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
-		req.read_length = (uint64_t)st.st_size;
-		req.read_length_known = true;
-	}
-	r = cli_send(cli, &req, path, &response, err);
 	if (r < 0)
 		return r;
 	r = cli_each_line(response, show_progress, &quiet, err);
@@ -132,31 +113,10 @@ static const struct flag save_flags[] = {
 	{0},
 };
 
-/* To a temporary name first: a failed save leaves no half archive. */
-static int copy_to(struct http_response *response, int fd, struct error *err)
-{
-	static char buf[65536];
-	ssize_t n;
-
-	while ((n = http_response_read(response, buf, sizeof(buf), err)) > 0) {
-		int r = fd_write_full(fd, buf, (size_t)n);
-
-		if (r < 0)
-			return error_set(err, ERROR_INTERNAL, -r, "write archive");
-	}
-	return (int)n;
-}
-
 static int cmd_save(struct cli *cli, const struct invocation *in, struct error *err)
 {
 	const struct archive_options *o = in->options;
-	struct http_client_request req = {.method = "GET"};
 	autostrbuf struct strbuf path = STRBUF_INIT(1 << 20);
-	struct http_response *response = NULL;
-	const char *temporary =
-		o->output ? arena_printf(cli->arena, "%s.partial", o->output) : NULL;
-	autoclose int fd = -EBADF;
-	int r;
 
 	if (!o->output && isatty(STDOUT_FILENO))
 		return error_set(
@@ -165,21 +125,7 @@ static int cmd_save(struct cli *cli, const struct invocation *in, struct error *
 	strbuf_adds(&path, "/images/get?");
 	for (int i = 0; i < in->parsed.arg_count; i++)
 		strbuf_addf(&path, "%snames=%s", i ? "&" : "", cli_escape(cli, in->parsed.args[i]));
-	r = cli_send(cli, &req, path.s, &response, err);
-	if (r < 0)
-		return r;
-	fd = temporary ? open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
-		       : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0)
-		r = error_set(err, ERROR_INVALID, errno, "create '%s'", o->output);
-	else
-		r = copy_to(response, fd, err);
-	(void)http_response_free(response);
-	if (r == 0 && temporary && rename(temporary, o->output) < 0)
-		r = error_set(err, ERROR_INTERNAL, errno, "rename '%s'", temporary);
-	if (r < 0 && temporary)
-		(void)unlink(temporary);
-	return r;
+	return cli_download(cli, path.s, o->output, err);
 }
 
 /* Names ------------------------------------------------------------------------------------- */

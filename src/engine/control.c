@@ -335,17 +335,12 @@ static void paused_on_loop(void *data)
 	engine_emit(call->e, call->c, call->pause ? "pause" : "unpause", NULL, 0);
 }
 
-static int set_paused(struct engine *e, const char *ref, bool pause, struct error *err)
+int pause_locked(struct engine *e, struct container *c, bool pause, struct error *err)
 {
 	struct shim_client *shim = NULL;
 	struct shim_request q;
-	struct operation op;
-	struct container *c;
-	int r = operation_begin(e, ref, pause ? "pause" : "unpause", 0, &op, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	c = op.container;
 	if (pause && c->state.status == CONTAINER_PAUSED)
 		r = error_set(err, ERROR_CONFLICT, 0, "Container %s is already paused", c->id);
 	else if (!pause && c->state.status != CONTAINER_PAUSED)
@@ -358,6 +353,17 @@ static int set_paused(struct engine *e, const char *ref, bool pause, struct erro
 	}
 	if (r >= 0)
 		engine_call(e, paused_on_loop, &(struct pause_call){e, c, pause});
+	return r;
+}
+
+static int set_paused(struct engine *e, const char *ref, bool pause, struct error *err)
+{
+	struct operation op;
+	int r = operation_begin(e, ref, pause ? "pause" : "unpause", 0, &op, err);
+
+	if (r < 0)
+		return r;
+	r = pause_locked(e, op.container, pause, err);
 	operation_end(&op);
 	return r;
 }

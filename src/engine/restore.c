@@ -22,6 +22,7 @@
 #include "engine/exec.h"
 #include "engine/exit.h"
 #include "engine/health.h"
+#include "engine/images.h"
 #include "engine/lock.h"
 #include "engine/resolver.h"
 #include "engine/restart.h"
@@ -370,7 +371,8 @@ static void adopt(struct container *c, struct found *f)
 	autoerror struct error err = {0};
 
 	if (f->probe == PROBE_RUNNING) {
-		c->state.status = str_eq(json_get_string(state, "status"), "paused")
+		c->state.status = str_eq(json_get_string(state, "status"), "paused") &&
+						  !engine_commit_recover(c, f->shim)
 					  ? CONTAINER_PAUSED
 					  : CONTAINER_RUNNING;
 		c->state.pid = (pid_t)json_get_int(state, "pid");

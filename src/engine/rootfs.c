@@ -54,7 +54,7 @@ static bool is_mounted(const struct container_spec *s, const char *path)
 }
 
 /* Only ids of the first range are translated: there is one, but in hand-made subuid(5) files. */
-static void find_ids(const struct engine *e, const struct container *c, struct tree_ids *ret)
+void engine_container_ids(const struct engine *e, const struct container *c, struct tree_ids *ret)
 {
 	if (!remap_applies(&e->remap, c->spec) || e->remap.uids.n == 0)
 		return;
@@ -117,7 +117,7 @@ int engine_root_open(struct engine *e, const char *ref, const char *path, struct
 	if (r < 0)
 		return r;
 	ret->container = ret->held;
-	find_ids(e, ret->container, &ret->ids);
+	engine_container_ids(e, ret->container, &ret->ids);
 	if (try_running(ret, err) > 0)
 		return 0;
 	r = operation_begin_on(e, ret->held, "copy", 0, &ret->op, err);

@@ -35,6 +35,9 @@ void engine_root_done(struct engine_root *r); /* accepts a zeroed one */
 /* [worker] Whom the container runs as, if its configuration says so; false: it does not. */
 bool engine_root_user(const struct engine_root *r, uid_t *ret_uid, gid_t *ret_gid);
 
+/* The owners of its files as they are seen from the host. */
+void engine_container_ids(const struct engine *e, const struct container *c, struct tree_ids *ret);
+
 /* [worker] Its directories, whether it runs or not. */
 int engine_snapshot(struct engine *e, const char *ref, struct store_snapshot *ret,
 		    struct error *err);

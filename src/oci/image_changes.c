@@ -652,3 +652,76 @@ int image_changes_apply(struct arena *a, struct image_config *config, const char
 	}
 	return 0;
 }
+
+/* ---- inheriting ---- */
+
+static void inherit_set(struct arena *a, struct json_strings *s, const struct json_strings *base)
+{
+	for (size_t i = 0; i < base->n; i++)
+		if (!strings_has(s, base->v[i]))
+			strings_add(a, s, base->v[i]);
+}
+
+static void inherit_env(struct changer *c, const struct json_strings *base)
+{
+	for (size_t i = 0; i < base->n; i++)
+		if (!env_get(c, base->v[i], strcspn(base->v[i], "=")))
+			strings_add(c->a, &c->config->env, base->v[i]);
+}
+
+static void inherit_labels(struct changer *c, const struct json_string_map *base)
+{
+	for (size_t i = 0; i < base->n; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < c->config->labels.n && !found; k++)
+			found = str_eq(c->config->labels.keys[k], base->keys[i]);
+		if (!found)
+			label_set(c, base->keys[i], base->values[i]);
+	}
+}
+
+static void inherit_health(struct arena *a, struct image_config *config,
+			   const struct image_healthcheck *base)
+{
+	struct image_healthcheck *h;
+
+	if (!base || !config->healthcheck) {
+		config->healthcheck = config->healthcheck ? config->healthcheck : base;
+		return;
+	}
+	h = arena_memdup(a, config->healthcheck, sizeof(*h));
+	if (h->test.n == 0)
+		h->test = base->test;
+	h->interval_ns = h->interval_ns ? h->interval_ns : base->interval_ns;
+	h->timeout_ns = h->timeout_ns ? h->timeout_ns : base->timeout_ns;
+	h->start_period_ns = h->start_period_ns ? h->start_period_ns : base->start_period_ns;
+	h->start_interval_ns =
+		h->start_interval_ns ? h->start_interval_ns : base->start_interval_ns;
+	h->retries = h->retries ? h->retries : base->retries;
+	config->healthcheck = h;
+}
+
+void image_config_inherit(struct arena *a, struct image_config *config,
+			  const struct image_config *base)
+{
+	struct changer c = {.a = a, .config = config};
+
+	if (str_empty(config->user))
+		config->user = base->user;
+	if (str_empty(config->working_dir))
+		config->working_dir = base->working_dir;
+	if (str_empty(config->stop_signal))
+		config->stop_signal = base->stop_signal;
+	inherit_set(a, &config->exposed_ports, &base->exposed_ports);
+	inherit_set(a, &config->volumes, &base->volumes);
+	inherit_env(&c, &base->env);
+	inherit_labels(&c, &base->labels);
+	inherit_health(a, config, base->healthcheck);
+	if (config->entrypoint.n == 0) {
+		if (config->cmd.n == 0)
+			config->cmd = base->cmd;
+		if (!config->entrypoint.v)
+			config->entrypoint = base->entrypoint;
+	}
+}

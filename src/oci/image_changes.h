@@ -14,3 +14,7 @@
  * in the arena.  ERROR_INVALID with Docker's text. */
 int image_changes_apply(struct arena *a, struct image_config *config, const char *const *changes,
 			struct error *err);
+/* What `config` does not say is as in `base`, by Docker's rules for commit: lists and maps are joined by
+ * their keys; a command is taken over only with the entry point.  Everything new lives in the arena. */
+void image_config_inherit(struct arena *a, struct image_config *config,
+			  const struct image_config *base);

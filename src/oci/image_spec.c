@@ -226,6 +226,12 @@ int image_spec_parse(struct arena *a, const char *text, size_t len, const struct
 	return 0;
 }
 
+int image_config_decode(struct arena *a, const struct json *v, struct image_config *ret,
+			struct error *err)
+{
+	return json_decode(a, v, config_fields, ret, "", err);
+}
+
 int image_manifest_parse(struct arena *a, const char *text, size_t len,
 			 const struct image_manifest **ret, struct error *err)
 {

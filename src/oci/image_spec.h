@@ -68,6 +68,9 @@ int image_spec_parse(struct arena *a, const char *text, size_t len, const struct
 		     struct error *err);
 /* As Docker writes configs: members in its order, absent ones left out. */
 void image_spec_write(const struct image_spec *spec, struct strbuf *out);
+/* A "config" object alone, Docker's or OCI's: members that no image has are passed over. */
+int image_config_decode(struct arena *a, const struct json *v, struct image_config *ret,
+			struct error *err);
 /* The "config" object alone (inspect's Config has other members too). */
 void image_config_write(struct json_writer *w, const struct image_config *c);
 

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/file.h"
 #include "oci/image_spec.h"
 #include "store/store_priv.h"
@@ -233,10 +234,11 @@ static int rows_job(struct db_tx *tx, void *data, struct error *err)
 	int r;
 
 	r = db_exec(tx, err,
-		    "INSERT INTO images(id, created_ns, tagged_ns, config) VALUES(?, ?, ?, ?)"
-		    " ON CONFLICT(id) DO NOTHING",
-		    "siib", c->id, c->created_ns, c->img->names ? clock_realtime_ns() : (int64_t)0,
-		    c->img->config, c->img->config_len);
+		    "INSERT INTO images(id, parent, created_ns, tagged_ns, config)"
+		    " VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
+		    "ssiib", c->id, c->img->parent, c->created_ns,
+		    c->img->names ? clock_realtime_ns() : (int64_t)0, c->img->config,
+		    c->img->config_len);
 	known = r >= 0 && db_changes(tx) == 0;
 	for (size_t i = 0; i < c->img->n_layers && r >= 0; i++) {
 		r = insert_layer(tx, c, i, err);
@@ -275,12 +277,15 @@ static int commit_locked(struct commit *c, struct error *err)
 		r = declare_intents(c, err);
 	if (r >= 0)
 		r = place_layers(c, err);
-	if (r >= 0)
+	if (r >= 0) {
+		crash_point(CRASH_IMAGE_PLACED);
 		r = db_run(c->pins->s->db, rows_job, c, DB_FULL, err);
+	}
 	if (r < 0) {
 		store_bury(c->pins->s, &c->intents);
 		return r;
 	}
+	crash_point(CRASH_IMAGE_ROWS);
 	strv_done(&c->intents.paths);
 	return link_layers(c, err);
 }
@@ -300,6 +305,7 @@ static int run_commit(struct commit *c, struct error *err)
 		r = error_set(err, ERROR_INTERNAL, errno, "sync the layers");
 	if (r < 0)
 		return r;
+	crash_point(CRASH_IMAGE_STAGED);
 	(void)pthread_mutex_lock(&s->files);
 	r = commit_locked(c, err);
 	(void)pthread_mutex_unlock(&s->files);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/crash.h"
 #include "oci/image_ref.h"
 #include "store/store_priv.h"
 
@@ -409,11 +410,16 @@ int store_image_remove(struct store *s, const struct store_remove_args *args,
 	(void)pthread_mutex_lock(&s->files);
 	/* FULL: files must not be gone after a power loss that brings the rows back. */
 	r = db_run(s->db, remove_job, &rm, DB_FULL, err);
-	if (r >= 0)
+	if (r >= 0) {
+		crash_point(CRASH_RMI_ROWS);
 		store_bury(s, &rm.doomed);
+	}
 	(void)pthread_mutex_unlock(&s->files);
-	if (r >= 0)
+	if (r >= 0) {
+		crash_point(CRASH_RMI_BURIED);
 		store_delete_buried(s, &rm.doomed);
+		crash_point(CRASH_RMI_DONE);
+	}
 	strv_done(&rm.doomed.paths);
 	if (r < 0) {
 		store_removed_list_done(&rm.list);

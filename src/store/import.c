@@ -39,7 +39,7 @@ static int set_platform(struct arena *a, struct image_spec *spec, const char *pl
 	return 0;
 }
 
-static int parse_name(const char *name, char **ret, struct error *err)
+int store_new_name(const char *name, char **ret, struct error *err)
 {
 	autoimage_ref struct image_ref ref = {0};
 	int r;
@@ -54,6 +54,13 @@ static int parse_name(const char *name, char **ret, struct error *err)
 	image_ref_default_tag(&ref);
 	*ret = image_ref_format(&ref);
 	return 0;
+}
+
+char *store_familiar_name(const char *full)
+{
+	autoimage_ref struct image_ref ref = {0};
+
+	return image_ref_parse(full, &ref, NULL) < 0 ? xstrdup(full) : image_ref_familiar(&ref);
 }
 
 static int make_config(struct arena *a, const struct store_import_args *args,
@@ -99,7 +106,7 @@ int store_import(struct store *s, const struct store_import_args *args,
 	int r;
 
 	/* What can be refused without reading the body is refused first. */
-	r = parse_name(args->name, &full, err);
+	r = store_new_name(args->name, &full, err);
 	if (r >= 0)
 		r = make_config(a, args, NULL, &config, err);
 	if (r < 0)

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/crash.h"
 #include "oci/image_ref.h"
 #include "oci/image_spec.h"
 #include "store/archive.h"
@@ -427,10 +428,14 @@ int store_load(struct store *s, const struct stream_reader *in,
 	r = archive_read(&pins, in, progress, &a, err);
 	if (r < 0)
 		return r;
+	crash_point(CRASH_LOAD_READ);
 	p.arena = arena_new();
 	r = make_plan(&p, err);
-	for (size_t i = 0; i < p.n && r >= 0; i++)
+	for (size_t i = 0; i < p.n && r >= 0; i++) {
 		r = commit_candidate(&p, &p.v[i], &loaded, err);
+		if (i + 1 < p.n)
+			crash_point(CRASH_LOAD_SOME);
+	}
 	plan_done(&p);
 	if (r < 0)
 		return r;

@@ -240,13 +240,6 @@ static void make_index(const struct save *sv, struct strbuf *out)
 	jw_object_end(&w);
 }
 
-static char *familiar(const char *full)
-{
-	autoimage_ref struct image_ref ref = {0};
-
-	return image_ref_parse(full, &ref, NULL) < 0 ? xstrdup(full) : image_ref_familiar(&ref);
-}
-
 static void make_docker_manifest(const struct save *sv, struct strbuf *out)
 {
 	struct json_writer w;
@@ -264,7 +257,7 @@ static void make_docker_manifest(const struct save *sv, struct strbuf *out)
 		else
 			jw_karray(&w, "RepoTags");
 		for (size_t k = 0; k < one->names.n; k++) {
-			autofree char *name = familiar(one->names.v[k]);
+			autofree char *name = store_familiar_name(one->names.v[k]);
 
 			jw_string(&w, name);
 		}
@@ -289,7 +282,7 @@ static void make_repositories(const struct save *sv, struct strbuf *out)
 	jw_object(&w);
 	for (size_t i = 0; i < sv->n; i++)
 		for (size_t k = 0; k < sv->v[i].names.n; k++) {
-			autofree char *repo = familiar(sv->v[i].names.v[k]);
+			autofree char *repo = store_familiar_name(sv->v[i].names.v[k]);
 			size_t len = (size_t)(strrchr(repo, ':') - repo);
 
 			repo[len] = '\0';
@@ -299,7 +292,8 @@ static void make_repositories(const struct save *sv, struct strbuf *out)
 			jw_kobject(&w, repo);
 			for (size_t a = 0; a < sv->n; a++)
 				for (size_t b = 0; b < sv->v[a].names.n; b++) {
-					autofree char *name = familiar(sv->v[a].names.v[b]);
+					autofree char *name =
+						store_familiar_name(sv->v[a].names.v[b]);
 					const struct saved *one = &sv->v[a];
 					size_t top = one->img.n_layers;
 

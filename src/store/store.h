@@ -24,6 +24,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "store/stream.h"
+#include "store/tree.h"
 
 struct db;
 struct store;
@@ -141,6 +142,28 @@ struct store_import_args {
 };
 /* A root filesystem's tar becomes an image of one layer. */
 int store_import(struct store *s, const struct store_import_args *args,
+		 char ret_id[static DIGEST_STRING_SIZE], struct error *err);
+
+/* The full name ("docker.io/library/busybox:latest") that a new image may have; NULL or "": none.
+ * ERROR_INVALID for a bad one and for a digest. */
+int store_new_name(const char *name, char **ret, struct error *err);
+char *store_familiar_name(const char *full); /* the caller's to free */
+
+struct image_config;
+struct store_commit_args {
+	const char *container_id;
+	struct tree_ids ids;               /* of the container's files */
+	const struct image_config *config; /* the new image's */
+	const char *author, *comment;      /* NULL: none */
+	const char *created_by;            /* what the container ran */
+	const char *name;                  /* as store_new_name takes it */
+	/* The container's files have been read; NULL: nobody wants to know. */
+	void (*read)(void *data);
+	void *data;
+};
+/* What a container has changed becomes a layer on its image, which becomes the new one's parent.  The
+ * container must stay meanwhile.  ERROR_NOT_FOUND if its image is gone. */
+int store_commit(struct store *s, const struct store_commit_args *args,
 		 char ret_id[static DIGEST_STRING_SIZE], struct error *err);
 
 /* A layer's tar: its SHA-256 is the diff ID, which is verified. */

@@ -84,6 +84,7 @@ int store_layer_reader(struct store *s, const struct store_layer_row *row, struc
 struct store_new_image {
 	const char *config; /* borrowed */
 	size_t config_len;
+	const char *parent;       /* an image's ID; NULL: none */
 	const char *const *names; /* normalised, with tag or digest; NULL-terminated; may be NULL */
 	/* One a layer, bottom first; NULL: exists already and is pinned.  Emptied. */
 	struct layer_stage **stages;

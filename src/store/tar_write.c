@@ -7,6 +7,7 @@
 
 #define MAX_OCTAL_SIZE 077777777777LL /* 11 digits */
 #define MAX_OCTAL_ID   07777777       /* 7 digits */
+#define MAX_SPARSE_MAP (TAR_MAX_SPARSE_ENTRIES * 40 + 2 * TAR_BLOCK_SIZE)
 
 static const char zeros[2 * TAR_BLOCK_SIZE];
 
@@ -123,18 +124,54 @@ static void set_id(struct tar_header *h, char *field, size_t size, const char *k
 		pax_int(pax, key, v);
 }
 
+/* The map of GNU.sparse 1.0, which stands before the content: numbers in lines, padded to blocks.
+ * https://www.gnu.org/software/tar/manual/html_node/PAX-1.html */
+static int sparse_map(const struct tar_entry *e, struct strbuf *map, struct error *err)
+{
+	strbuf_addf(map, "%zu\n", e->n_pieces);
+	for (size_t i = 0; i < e->n_pieces; i++)
+		strbuf_addf(map, "%lld\n%lld\n", (long long)e->pieces[i].offset,
+			    (long long)e->pieces[i].len);
+	while (map->len % TAR_BLOCK_SIZE != 0 && strbuf_error(map) >= 0)
+		strbuf_addc(map, '\0');
+	return strbuf_error(map) < 0
+		       ? error_set(err, ERROR_INVALID, E2BIG, "too many pieces for a tar")
+		       : 0;
+}
+
+static void pax_sparse(struct strbuf *pax, const struct tar_entry *e)
+{
+	pax_int(pax, "GNU.sparse.major", 1);
+	pax_int(pax, "GNU.sparse.minor", 0);
+	pax_add(pax, "GNU.sparse.name", e->path, strlen(e->path));
+	pax_int(pax, "GNU.sparse.realsize", e->size);
+}
+
+static void set_size(struct tar_header *h, int64_t size, struct strbuf *pax)
+{
+	if (size <= MAX_OCTAL_SIZE)
+		octal(h->size, sizeof(h->size), size);
+	else
+		pax_int(pax, "size", size);
+}
+
 int tar_write_header(const struct stream_writer *out, const struct tar_entry *e, struct error *err)
 {
 	static const char types[] = {
 		[TAR_FILE] = '0',  [TAR_HARDLINK] = '1',  [TAR_SYMLINK] = '2', [TAR_CHAR] = '3',
 		[TAR_BLOCK] = '4', [TAR_DIRECTORY] = '5', [TAR_FIFO] = '6'};
-	autostrbuf struct strbuf pax = STRBUF_INIT(TAR_MAX_EXTENDED);
+	autostrbuf struct strbuf pax = STRBUF_INIT(TAR_MAX_EXTENDED),
+				 map = STRBUF_INIT(MAX_SPARSE_MAP);
 	size_t link_len = strlen(e->link ? e->link : "");
 	struct tar_header h;
-	int r;
+	int r = e->sparse ? sparse_map(e, &map, err) : 0;
 
+	if (r < 0)
+		return r;
 	start_header(&h, types[e->type]);
-	if (!set_name(&h, e->path))
+	if (e->sparse) /* the name that readers see who do not know what it is */
+		(void)set_name(&h, "GNUSparseFile.0/sparse");
+	else if (!set_name(&h, e->path))
 		pax_add(&pax, "path", e->path, strlen(e->path));
 	memcpy(h.linkname, e->link ? e->link : "",
 	       link_len < sizeof(h.linkname) ? link_len : sizeof(h.linkname));
@@ -149,10 +186,10 @@ int tar_write_header(const struct stream_writer *out, const struct tar_entry *e,
 		octal(h.mtime, sizeof(h.mtime), e->mtime.tv_sec);
 	if (e->mtime.tv_nsec != 0 || e->mtime.tv_sec < 0 || e->mtime.tv_sec > MAX_OCTAL_SIZE)
 		pax_mtime(&pax, &e->mtime);
-	if (e->type == TAR_FILE && e->size <= MAX_OCTAL_SIZE)
-		octal(h.size, sizeof(h.size), e->size);
-	else if (e->type == TAR_FILE)
-		pax_int(&pax, "size", e->size);
+	if (e->type == TAR_FILE)
+		set_size(&h, e->sparse ? (int64_t)map.len + e->stored_size : e->size, &pax);
+	if (e->sparse)
+		pax_sparse(&pax, e);
 	for (size_t i = 0; i < e->n_xattrs; i++) {
 		autofree char *key = xasprintf("SCHILY.xattr.%s", e->xattrs[i].name);
 
@@ -160,7 +197,9 @@ int tar_write_header(const struct stream_writer *out, const struct tar_entry *e,
 	}
 	set_checksum(&h);
 	r = pax.len > 0 || strbuf_error(&pax) < 0 ? put_pax(out, &pax, err) : 0;
-	return r < 0 ? r : put(out, &h, sizeof(h), err);
+	if (r >= 0)
+		r = put(out, &h, sizeof(h), err);
+	return r < 0 || !e->sparse ? r : put(out, map.s, map.len, err);
 }
 
 int tar_write_pad(const struct stream_writer *out, int64_t size, struct error *err)

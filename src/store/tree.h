@@ -1,8 +1,8 @@
-/* store/tree.h - a container's files to tar and back: docker cp and export.
+/* store/tree.h - a container's files to tar and back: docker cp, export, diff and commit.
  *
  * The tree may belong to a running container, whose processes change it meanwhile: all paths are resolved
  * in the container's root (linux/root.h), what is opened is looked at again, and what vanishes between
- * two looks is left out.  No whiteouts here: names are names.
+ * two looks is left out.  Names are names, whiteouts occur in tree_layer alone.
  */
 #pragma once
 
@@ -29,6 +29,17 @@ struct tree_pack {
 };
 /* Sockets are left out.  ERROR_NOT_FOUND if there is no such path. */
 int tree_pack(const struct tree_pack *args, const struct stream_writer *out, struct error *err);
+
+/* What upper (an overlay's upper directory) changes in what lies below (directories, top first), as a
+ * layer's tar: deletions as ".wh.NAME", replaced directories with ".wh..wh..opq" in them, sparse files
+ * as such.  What a start leaves for mounts is left out.  Nobody may delete the tree meanwhile. */
+struct tree_layer {
+	const char *upper;
+	const char *const *lower;
+	size_t n_lower;
+	struct tree_ids ids;
+};
+int tree_layer(const struct tree_layer *args, const struct stream_writer *out, struct error *err);
 
 struct tree_unpack {
 	int root_fd;      /* borrowed */

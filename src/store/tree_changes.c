@@ -4,15 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "linux/root.h"
 #include "store/tree.h"
+#include "store/tree_priv.h"
 #include "store/unpack_priv.h"
 
 #define MAX_DEPTH 256
@@ -23,49 +21,10 @@ struct change {
 };
 
 struct changes {
-	const int *lower; /* directory fds, top first */
-	size_t n_lower;
-	struct change *v; /* owned */
+	struct tree_below below; /* borrowed fds; none while nothing below is seen */
+	struct change *v;        /* owned */
 	size_t n, cap;
 };
-
-static bool is_opaque(int dir_fd)
-{
-	char value = 0;
-
-	return (fgetxattr(dir_fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y') ||
-	       (fgetxattr(dir_fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y');
-}
-
-/* What the layers below have under this path; false: nothing. */
-static bool find_below(const struct changes *c, const char *path, struct stat *ret)
-{
-	for (size_t i = 0; i < c->n_lower; i++) {
-		autoclose int fd =
-			root_open(c->lower[i], path, O_PATH | O_NOFOLLOW, ROOT_NO_SYMLINKS);
-
-		if (fd >= 0 && fstat(fd, ret) == 0)
-			return !unpack_is_whiteout(ret);
-	}
-	return false;
-}
-
-/* What the start of any container leaves where its image has nothing: places to mount on. */
-static bool is_mount_place(const char *path, const struct stat *st)
-{
-	static const char *const files[] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
-					    "/dev/console"};
-	static const char *const dirs[] = {"/dev",     "/dev/mqueue", "/dev/pts",
-					   "/dev/shm", "/proc",       "/sys"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (S_ISREG(st->st_mode) && st->st_size == 0 && strcmp(path, files[i]) == 0)
-			return true;
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-		if (S_ISDIR(st->st_mode) && strcmp(path, dirs[i]) == 0)
-			return true;
-	return false;
-}
 
 static void add(struct changes *c, enum tree_change kind, const char *path)
 {
@@ -86,14 +45,14 @@ static int look(struct changes *c, int dir_fd, const char *name, const char *pat
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : error_set(err, ERROR_INTERNAL, errno, "'%s'", path);
-	known = find_below(c, path, &below);
+	known = tree_below_find(&c->below, path, &below);
 	if (unpack_is_whiteout(&st)) {
 		if (known)
 			add(c, TREE_DELETED, path);
 		*entries |= known;
 		return 0;
 	}
-	if (!known && is_mount_place(path, &st) && !S_ISDIR(st.st_mode))
+	if (!known && tree_is_mount_place(path, &st) && !S_ISDIR(st.st_mode))
 		return 0;
 	if (!S_ISDIR(st.st_mode)) {
 		add(c, known ? TREE_MODIFIED : TREE_ADDED, path);
@@ -103,12 +62,12 @@ static int look(struct changes *c, int dir_fd, const char *name, const char *pat
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set(err, ERROR_INTERNAL, errno, "'%s'", path);
-	r = walk(c, fd, path, !known || is_opaque(fd), &inner, err);
+	r = walk(c, fd, path, !known || tree_is_opaque(fd), &inner, err);
 	fd_close(&fd);
 	if (r < 0)
 		return r;
 	if (!known) {
-		if (is_mount_place(path, &st) && !inner)
+		if (tree_is_mount_place(path, &st) && !inner)
 			return 0;
 		add(c, TREE_ADDED, path);
 		*entries = true;
@@ -124,7 +83,7 @@ static int walk(struct changes *c, int fd, const char *path, bool is_new, bool *
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3), r = 0;
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	size_t n_lower = c->n_lower, depth = 0;
+	size_t n_lower = c->below.n, depth = 0;
 	struct dirent *d;
 
 	for (const char *s = path; *s; s++)
@@ -138,7 +97,7 @@ static int walk(struct changes *c, int fd, const char *path, bool is_new, bool *
 		return r;
 	}
 	if (is_new)
-		c->n_lower = 0; /* nothing of what lies below is seen through it */
+		c->below.n = 0; /* nothing of what lies below is seen through it */
 	while (r >= 0 && (d = readdir(dir))) {
 		autofree char *child = NULL;
 
@@ -147,7 +106,7 @@ static int walk(struct changes *c, int fd, const char *path, bool is_new, bool *
 		child = xasprintf("%s/%s", path, d->d_name);
 		r = look(c, fd, d->d_name, child, ret_entries, err);
 	}
-	c->n_lower = n_lower;
+	c->below.n = n_lower;
 	(void)closedir(dir);
 	return r;
 }
@@ -157,29 +116,18 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct change *)a)->path, ((const struct change *)b)->path);
 }
 
-static int open_dirs(const char *const *paths, int *fds, size_t n, struct error *err)
-{
-	for (size_t i = 0; i < n; i++) {
-		fds[i] = open(paths[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fds[i] < 0)
-			return error_set(err, ERROR_INTERNAL, errno, "open '%s'", paths[i]);
-	}
-	return 0;
-}
-
 int tree_changes(const char *upper, const char *const *lower, size_t n_lower, tree_change_fn fn,
 		 void *data, struct error *err)
 {
-	autofree int *fds = xnew0n(int, n_lower + 1);
-	struct changes c = {.lower = fds, .n_lower = n_lower};
+	autobelow struct tree_below below = {0};
+	struct changes c = {.v = NULL};
 	autoclose int fd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool entries = false;
 	int r;
 
-	for (size_t i = 0; i < n_lower; i++)
-		fds[i] = -EBADF;
 	r = fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", upper)
-		   : open_dirs(lower, fds, n_lower, err);
+		   : tree_below_open(lower, n_lower, &below, err);
+	c.below = below;
 	if (r >= 0)
 		r = walk(&c, fd, "", false, &entries, err);
 	if (c.n > 0)
@@ -190,7 +138,5 @@ int tree_changes(const char *upper, const char *const *lower, size_t n_lower, tr
 		free(c.v[i].path);
 	}
 	free(c.v);
-	for (size_t i = 0; i < n_lower; i++)
-		fd_close(&fds[i]);
 	return r < 0 ? r : 0;
 }

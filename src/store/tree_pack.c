@@ -1,6 +1,9 @@
-/* Files of a container to tar. */
+/* Files of a container to tar: as they are, or what it has changed as a layer. */
 #include <dirent.h>
+#include <endian.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -14,11 +17,17 @@
 #include "linux/root.h"
 #include "store/tar_write.h"
 #include "store/tree.h"
+#include "store/tree_priv.h"
+#include "store/unpack_priv.h"
 
 #define COPY_SIZE 65536
 #define MAX_DEPTH 256
 #define MAX_XATTR 65536 /* bytes of one value: the kernel's XATTR_SIZE_MAX */
 #define MAX_NAMES 4096  /* bytes of an entry's attribute names that are looked at */
+#define MIN_HOLES 65536 /* bytes of holes from which on a file is written as a sparse one */
+
+#define WHITEOUT ".wh."
+#define OPAQUE   ".wh..wh..opq"
 
 /* Files with several names, by inode: the first name carries the content. */
 struct linked {
@@ -34,6 +43,9 @@ struct pack {
 	struct linked *links; /* owned: an open-addressed table */
 	size_t link_count, link_cap;
 	char *buffer; /* owned: COPY_SIZE */
+	/* What is packed are the changes in an upper directory. */
+	bool layer;
+	struct tree_below below; /* borrowed fds; none while nothing below is seen */
 };
 
 /* -- names of one file ---------------------------------------------------------------------- */
@@ -137,7 +149,24 @@ struct xattrs {
 	size_t n;
 };
 
-static void read_xattrs(int fd, struct xattrs *x, struct tar_entry *e)
+/* A capability that holds in a user namespace only (revision 3) is, inside, one that holds (2). */
+static size_t unbind_capability(const struct tree_ids *ids, void *value, size_t size)
+{
+	struct vfs_ns_cap_data *cap = value;
+	uint32_t magic, root;
+
+	if (size != XATTR_CAPS_SZ_3)
+		return size;
+	magic = le32toh(cap->magic_etc);
+	root = le32toh(cap->rootid);
+	if ((magic & VFS_CAP_REVISION_MASK) != VFS_CAP_REVISION_3 ||
+	    (root != 0 && (ids->count == 0 || root != ids->first)))
+		return size;
+	cap->magic_etc = htole32((magic & ~VFS_CAP_REVISION_MASK) | VFS_CAP_REVISION_2);
+	return XATTR_CAPS_SZ_2;
+}
+
+static void read_xattrs(const struct pack *p, int fd, struct xattrs *x, struct tar_entry *e)
 {
 	ssize_t len = flistxattr(fd, x->names, sizeof(x->names));
 
@@ -151,8 +180,11 @@ static void read_xattrs(int fd, struct xattrs *x, struct tar_entry *e)
 			continue;
 		value = xcalloc(MAX_XATTR, 1);
 		size = fgetxattr(fd, name, value, MAX_XATTR);
-		if (size >= 0)
-			x->v[x->n++] = (struct tar_xattr){name, TAKE_PTR(value), (size_t)size};
+		if (size < 0)
+			continue;
+		if (name[0] == 's')
+			size = (ssize_t)unbind_capability(&p->args->ids, value, (size_t)size);
+		x->v[x->n++] = (struct tar_xattr){name, TAKE_PTR(value), (size_t)size};
 	}
 	e->xattrs = x->v;
 	e->n_xattrs = x->n;
@@ -165,15 +197,14 @@ static void xattrs_done(struct xattrs *x)
 	x->n = 0;
 }
 
-/* Exactly `size` bytes: what a file lost meanwhile is zeros, what it gained is left out. */
-static int copy(struct pack *p, int fd, int64_t size, struct error *err)
+/* Exactly `len` bytes: what a file lost meanwhile is zeros, what it gained is left out. */
+static int copy_piece(struct pack *p, int fd, int64_t offset, int64_t len, struct error *err)
 {
-	int64_t left = size;
 	int r = 0;
 
-	while (r >= 0 && left > 0) {
-		size_t want = left < COPY_SIZE ? (size_t)left : COPY_SIZE;
-		ssize_t n = read(fd, p->buffer, want);
+	while (r >= 0 && len > 0) {
+		size_t want = len < COPY_SIZE ? (size_t)len : COPY_SIZE;
+		ssize_t n = pread(fd, p->buffer, want, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -184,9 +215,63 @@ static int copy(struct pack *p, int fd, int64_t size, struct error *err)
 			n = (ssize_t)want;
 		}
 		r = p->out->write(p->out->data, p->buffer, (size_t)n, err);
-		left -= n;
+		offset += n;
+		len -= n;
 	}
-	return r < 0 ? r : tar_write_pad(p->out, size, err);
+	return r;
+}
+
+static int copy(struct pack *p, int fd, const struct tar_entry *e, struct error *err)
+{
+	int r = 0;
+
+	if (!e->sparse)
+		r = copy_piece(p, fd, 0, e->size, err);
+	for (size_t i = 0; i < e->n_pieces && r >= 0; i++)
+		r = copy_piece(p, fd, e->pieces[i].offset, e->pieces[i].len, err);
+	return r < 0 ? r : tar_write_pad(p->out, e->stored_size, err);
+}
+
+/* Where a file of a layer has data; false: it is to be written whole.  Elsewhere than in layers, readers
+ * may not know sparse files. */
+static bool find_pieces(const struct pack *p, int fd, struct tar_entry *e, struct tar_piece **ret)
+{
+	int64_t at = 0, stored = 0;
+	size_t n = 0, cap = 0;
+
+	if (!p->layer || e->size < MIN_HOLES)
+		return false;
+	while (n < TAR_MAX_SPARSE_ENTRIES - 1) {
+		off_t data = lseek(fd, at, SEEK_DATA), end;
+
+		if (data < 0 && errno != ENXIO)
+			return false;
+		if (data < 0 || data >= e->size)
+			break; /* a hole to the end */
+		end = lseek(fd, data, SEEK_HOLE);
+		if (end < 0)
+			return false;
+		/* Readers take pieces in blocks; file systems have no smaller ones, mostly. */
+		data -= data % TAR_BLOCK_SIZE;
+		end += -end & (TAR_BLOCK_SIZE - 1);
+		end = end < e->size ? end : e->size;
+		xgrow(*ret, n, cap);
+		(*ret)[n++] = (struct tar_piece){.offset = data, .len = end - data};
+		stored += end - data;
+		at = end;
+		if (at >= e->size)
+			break;
+	}
+	if (n == TAR_MAX_SPARSE_ENTRIES - 1 || e->size - stored < MIN_HOLES)
+		return false;
+	/* GNU tar marks the end so. */
+	xgrow(*ret, n, cap);
+	(*ret)[n++] = (struct tar_piece){.offset = e->size};
+	e->sparse = true;
+	e->stored_size = stored;
+	e->pieces = *ret;
+	e->n_pieces = n;
+	return true;
 }
 
 static int pack_file(struct pack *p, int parent, const char *base, struct tar_entry *e,
@@ -195,6 +280,7 @@ static int pack_file(struct pack *p, int parent, const char *base, struct tar_en
 	/* Not blocking: by now it may be a FIFO. */
 	autoclose int fd =
 		openat(parent, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	autofree struct tar_piece *pieces = NULL;
 	struct xattrs x = {.n = 0};
 	struct stat st;
 	int r;
@@ -206,10 +292,11 @@ static int pack_file(struct pack *p, int parent, const char *base, struct tar_en
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	fill(p, &st, e->path, e);
-	read_xattrs(fd, &x, e);
+	read_xattrs(p, fd, &x, e);
+	(void)find_pieces(p, fd, e, &pieces); /* else it is written whole */
 	r = tar_write_header(p->out, e, err);
 	xattrs_done(&x);
-	return r < 0 ? r : copy(p, fd, e->size, err);
+	return r < 0 ? r : copy(p, fd, e, err);
 }
 
 static int pack_symlink(struct pack *p, int parent, const char *base, struct tar_entry *e,
@@ -228,10 +315,14 @@ static int pack_symlink(struct pack *p, int parent, const char *base, struct tar
 static int pack_any(struct pack *p, int parent, const char *base, const char *name, unsigned depth,
 		    struct error *err);
 
-static int pack_children(struct pack *p, int fd, const char *name, unsigned depth,
-			 struct error *err)
+static int by_name(const void *a, const void *b)
 {
-	int copy_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3), r = 0;
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_names(int fd, const char *name, struct strv *ret, struct error *err)
+{
+	int copy_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	DIR *dir = copy_fd < 0 ? NULL : fdopendir(copy_fd);
 	struct dirent *d;
 
@@ -239,25 +330,128 @@ static int pack_children(struct pack *p, int fd, const char *name, unsigned dept
 		fd_close(&copy_fd);
 		return error_set(err, ERROR_INTERNAL, errno, "read directory '%s'", name);
 	}
-	while (r >= 0 && (d = readdir(dir))) {
-		autofree char *child = NULL;
-
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-			continue;
-		child = *name ? xasprintf("%s/%s", name, d->d_name) : xstrdup(d->d_name);
-		r = pack_any(p, fd, d->d_name, child, depth + 1, err);
-	}
+	while ((d = readdir(dir)))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			strv_add(ret, d->d_name);
 	(void)closedir(dir);
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return 0;
+}
+
+/* In the order of their names, so that the same tree is the same archive. */
+static int pack_children(struct pack *p, int fd, const char *name, unsigned depth,
+			 struct error *err)
+{
+	autostrv struct strv names = {0};
+	int r = list_names(fd, name, &names, err);
+
+	for (size_t i = 0; i < names.n && r >= 0; i++) {
+		autofree char *child =
+			*name ? xasprintf("%s/%s", name, names.v[i]) : xstrdup(names.v[i]);
+
+		r = pack_any(p, fd, names.v[i], child, depth + 1, err);
+	}
 	return r;
 }
+
+static int put_directory(struct pack *p, int fd, const struct stat *st, const char *name,
+			 struct error *err)
+{
+	autofree char *with_slash = *name ? xasprintf("%s/", name) : xstrdup("./");
+	struct xattrs x = {.n = 0};
+	struct tar_entry e;
+	int r;
+
+	fill(p, st, with_slash, &e);
+	read_xattrs(p, fd, &x, &e);
+	r = tar_write_header(p->out, &e, err);
+	xattrs_done(&x);
+	return r;
+}
+
+/* -- layers --------------------------------------------------------------------------------- */
+
+/* https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts */
+static int put_marker(struct pack *p, const struct stat *st, const char *name, const char *mark,
+		      struct error *err)
+{
+	const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+	struct tar_entry e = {.type = TAR_FILE, .link = "", .mtime = st->st_mtim};
+	autofree char *path = NULL;
+
+	if (strcmp(mark, OPAQUE) == 0)
+		path = xasprintf("%s/%s", name, mark);
+	else
+		path = xasprintf("%.*s%s%s", (int)(base - name), name, mark, base);
+	e.path = path;
+	return tar_write_header(p->out, &e, err);
+}
+
+static bool is_below(const struct pack *p, const char *name, struct stat *ret)
+{
+	autofree char *path = xasprintf("/%s", name);
+
+	return tree_below_find(&p->below, path, ret);
+}
+
+/* Left by a start to be mounted on, and nothing else: with all that is in it. */
+static bool is_place(const struct pack *p, int parent, const char *base, const char *name)
+{
+	autofree char *path = xasprintf("/%s", name);
+	autostrv struct strv names = {0};
+	autoclose int fd = -EBADF;
+	struct stat st, below;
+
+	if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !tree_is_mount_place(path, &st) || tree_below_find(&p->below, path, &below))
+		return false;
+	if (!S_ISDIR(st.st_mode))
+		return true;
+	fd = openat(parent, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || list_names(fd, name, &names, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < names.n; i++) {
+		autofree char *child = xasprintf("%s/%s", name, names.v[i]);
+
+		if (!is_place(p, fd, names.v[i], child))
+			return false;
+	}
+	return true;
+}
+
+static bool same_look(const struct stat *a, const struct stat *b)
+{
+	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid;
+}
+
+static int pack_layer_directory(struct pack *p, int fd, const struct stat *st, const char *name,
+				unsigned depth, struct error *err)
+{
+	struct stat below;
+	bool known = is_below(p, name, &below), opaque = known && tree_is_opaque(fd);
+	size_t n_below = p->below.n;
+	int r = 0;
+
+	/* The root is there in any case. */
+	if (*name || !known || !same_look(st, &below))
+		r = put_directory(p, fd, st, name, err);
+	if (r >= 0 && opaque)
+		r = put_marker(p, st, name, OPAQUE, err);
+	if (!known || opaque)
+		p->below.n = 0;
+	if (r >= 0)
+		r = pack_children(p, fd, name, depth, err);
+	p->below.n = n_below;
+	return r;
+}
+
+/* -- kinds ---------------------------------------------------------------------------------- */
 
 static int pack_directory(struct pack *p, int parent, const char *base, const char *name,
 			  unsigned depth, struct error *err)
 {
 	autoclose int fd = openat(parent, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	autofree char *with_slash = NULL;
-	struct xattrs x = {.n = 0};
-	struct tar_entry e;
 	struct stat st;
 	int r = 0;
 
@@ -267,13 +461,10 @@ static int pack_directory(struct pack *p, int parent, const char *base, const ch
 			       : error_set(err, ERROR_INTERNAL, errno, "open '%s'", name);
 	if (depth > MAX_DEPTH)
 		return error_set(err, ERROR_INVALID, ELOOP, "'%s' is too deep", name);
-	if (*name) {
-		with_slash = xasprintf("%s/", name);
-		fill(p, &st, with_slash, &e);
-		read_xattrs(fd, &x, &e);
-		r = tar_write_header(p->out, &e, err);
-		xattrs_done(&x);
-	}
+	if (p->layer)
+		return pack_layer_directory(p, fd, &st, name, depth, err);
+	if (*name)
+		r = put_directory(p, fd, &st, name, err);
 	if (r < 0 || (p->args->one_file_system && st.st_dev != p->dev))
 		return r;
 	return pack_children(p, fd, name, depth, err);
@@ -284,13 +475,17 @@ static int pack_any(struct pack *p, int parent, const char *base, const char *na
 {
 	struct tar_entry e;
 	const char *first;
-	struct stat st;
+	struct stat st, below;
 
 	if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT
 			       ? 0
 			       : error_set(err, ERROR_INTERNAL, errno, "look at '%s'", name);
 	if (S_ISSOCK(st.st_mode))
+		return 0;
+	if (p->layer && unpack_is_whiteout(&st))
+		return is_below(p, name, &below) ? put_marker(p, &st, name, WHITEOUT, err) : 0;
+	if (p->layer && *name && is_place(p, parent, base, name))
 		return 0;
 	if (S_ISDIR(st.st_mode))
 		return pack_directory(p, parent, base, name, depth, err);
@@ -339,6 +534,28 @@ int tree_pack(const struct tree_pack *args, const struct stream_writer *out, str
 		p.dev = st.st_dev;
 		r = pack_any(&p, parent, base, args->name, 0, err);
 	}
+	if (r >= 0)
+		r = tar_write_end(out, err);
+	pack_done(&p);
+	return r;
+}
+
+int tree_layer(const struct tree_layer *args, const struct stream_writer *out, struct error *err)
+{
+	autobelow struct tree_below below = {0};
+	autoclose int upper = open(args->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct tree_pack top = {.root_fd = upper, .path = ".", .name = "", .ids = args->ids};
+	struct pack p = {.args = &top, .out = out, .layer = true};
+	int r;
+
+	if (upper < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", args->upper);
+	r = tree_below_open(args->lower, args->n_lower, &below, err);
+	if (r < 0)
+		return r;
+	p.buffer = xcalloc(COPY_SIZE, 1);
+	p.below = below;
+	r = pack_any(&p, upper, ".", "", 0, err);
 	if (r >= 0)
 		r = tar_write_end(out, err);
 	pack_done(&p);

@@ -121,13 +121,61 @@ static void test_refused(void **state)
 	}
 }
 
+static void test_inheriting(void **state)
+{
+	static const char own[] =
+		"{\"User\":\"u\",\"Env\":[\"A=1\",\"B=2\"],\"Cmd\":[\"c\"],\"Entrypoint\":[\"e\"],"
+		"\"Labels\":{\"k\":\"v\",\"l\":\"w\"},\"ExposedPorts\":{\"80/tcp\":{}},"
+		"\"Healthcheck\":{\"Test\":[\"NONE\"],\"Retries\":3},\"WorkingDir\":\"/w\"}";
+	static const struct {
+		const char *config, *result;
+	} cases[] = {
+		{"{}", "{\"User\":\"u\",\"ExposedPorts\":{\"80/tcp\":{}},\"Env\":[\"A=1\",\"B=2\"],"
+		       "\"Entrypoint\":[\"e\"],\"Cmd\":[\"c\"],"
+		       "\"Healthcheck\":{\"Test\":[\"NONE\"],\"Retries\":3},\"WorkingDir\":\"/w\","
+		       "\"Labels\":{\"k\":\"v\",\"l\":\"w\"}}"},
+		{"{\"User\":\"x\",\"Env\":[\"B=3\"],\"Entrypoint\":[\"f\"],\"Labels\":{\"l\":\"z\"}"
+		 ","
+		 "\"ExposedPorts\":{\"53/udp\":{}},\"Healthcheck\":{\"Interval\":5},"
+		 "\"WorkingDir\":\"/x\"}",
+		 "{\"User\":\"x\",\"ExposedPorts\":{\"53/udp\":{},\"80/tcp\":{}},"
+		 "\"Env\":[\"B=3\",\"A=1\"],\"Entrypoint\":[\"f\"],"
+		 "\"Healthcheck\":{\"Test\":[\"NONE\"],\"Interval\":5,\"Retries\":3},"
+		 "\"WorkingDir\":\"/x\",\"Labels\":{\"l\":\"z\",\"k\":\"v\"}}"},
+		/* A command of one's own keeps the entry point; an empty entry point takes it away. */
+		{"{\"Cmd\":[\"d\"],\"Entrypoint\":[]}",
+		 "{\"User\":\"u\",\"ExposedPorts\":{\"80/tcp\":{}},\"Env\":[\"A=1\",\"B=2\"],"
+		 "\"Entrypoint\":[],\"Cmd\":[\"d\"],"
+		 "\"Healthcheck\":{\"Test\":[\"NONE\"],\"Retries\":3},\"WorkingDir\":\"/w\","
+		 "\"Labels\":{\"k\":\"v\",\"l\":\"w\"}}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoarena struct arena *a = arena_new();
+		autostrbuf struct strbuf out = STRBUF_INIT(65536);
+		struct image_config config = {0}, base = {0};
+		const struct json *v;
+		struct json_writer w;
+
+		assert_int_equal(json_parse(a, own, strlen(own), &v, NULL), 0);
+		assert_int_equal(image_config_decode(a, v, &base, NULL), 0);
+		assert_int_equal(json_parse(a, cases[i].config, strlen(cases[i].config), &v, NULL),
+				 0);
+		assert_int_equal(image_config_decode(a, v, &config, NULL), 0);
+		image_config_inherit(a, &config, &base);
+		json_writer_init(&w, &out);
+		image_config_write(&w, &config);
+		assert_string_equal(out.s, cases[i].result);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_the_rest),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_commands),   cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_the_rest),   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_inheriting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

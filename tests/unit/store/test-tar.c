@@ -272,6 +272,41 @@ static void add_pax(struct strbuf *b, const char *records, size_t len)
 	fix_checksum(b->s + at);
 }
 
+/* What is written sparse is read as such, by GNU tar and Python too. */
+static void test_sparse_written(void **state)
+{
+	static const struct tar_piece pieces[] = {{0, 512}, {1 << 20, 3}, {2 << 20, 0}};
+	struct dir *d = *state;
+	struct strbuf tar = STRBUF_INIT(1 << 20), text = STRBUF_INIT(4096);
+	struct stream_writer out = strbuf_writer(&tar);
+	const struct tar_entry e = {.type = TAR_FILE,
+				    .path = "a/sparse",
+				    .link = "",
+				    .mode = 0644,
+				    .size = 2 << 20,
+				    .stored_size = 515,
+				    .sparse = true,
+				    .pieces = pieces,
+				    .n_pieces = ARRAY_SIZE(pieces)};
+	struct error err = {0};
+
+	assert_ok(tar_write_header(&out, &e, &err), &err);
+	strbuf_addf(&tar, "%-512s", "head.");
+	strbuf_adds(&tar, "end");
+	assert_ok(tar_write_pad(&out, 515, &err), &err);
+	tar_add_file(&tar, "b", "next");
+	tar_add_end(&tar);
+	assert_ok(describe(tar.s, tar.len, &text, &err), &err);
+	assert_non_null(strstr(text.s, "a/sparse| 644 0:0 2097152 515 "));
+	assert_non_null(strstr(text.s, " [0+512] [1048576+3]"));
+	write_file(d, "w.tar", tar.s, tar.len);
+	run(d, "tar -xf w.tar && test $(stat -c %s a/sparse) = 2097152 && test $(cat b) = next &&"
+	       " test $(tr -d '\\0 ' < a/sparse) = head.end &&"
+	       " test $(tail -c +1048577 a/sparse | head -c 3) = end");
+	strbuf_done(&text);
+	strbuf_done(&tar);
+}
+
 static void test_bad_headers(void **state)
 {
 	struct strbuf b = STRBUF_INIT(1 << 20);
@@ -509,6 +544,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pax_fractions_and_xattrs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_are_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sparse_formats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sparse_written, setup, teardown),
 		cmocka_unit_test(test_bad_headers),
 		cmocka_unit_test(test_bad_pax_records),
 		cmocka_unit_test(test_pax_keywords),
