@@ -222,7 +222,10 @@ void held_clients_removed(struct container *c)
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 struct engine_turn {
+	struct engine *e;
 	struct operation op;
+	struct container *seen; /* reference: it ran at the check, which took no turn */
+	unsigned ends, stops;   /* of the container, then */
 };
 
 static int turn_take(struct engine *e, const char *ref, const char *name, struct engine_turn **ret,
@@ -231,6 +234,7 @@ static int turn_take(struct engine *e, const char *ref, const char *name, struct
 	struct engine_turn *t = xnew0(struct engine_turn);
 	int r = operation_begin(e, ref, name, 0, &t->op, err);
 
+	t->e = e;
 	if (r < 0)
 		free(t);
 	else
@@ -238,11 +242,25 @@ static int turn_take(struct engine *e, const char *ref, const char *name, struct
 	return r;
 }
 
+/* [loop] Of a container that runs: no turn, for the client must not wait for its head. */
+static struct engine_turn *turn_note(struct engine *e, struct container *c)
+{
+	struct engine_turn *t = xnew0(struct engine_turn);
+
+	t->e = e;
+	t->seen = c;
+	t->ends = c->rt->ends;
+	t->stops = c->rt->stops;
+	container_ref(c);
+	return t;
+}
+
 void engine_turn_end(struct engine_turn *t)
 {
 	if (!t)
 		return;
 	operation_end(&t->op);
+	operation_release(t->e, t->seen);
 	free(t);
 }
 
@@ -252,7 +270,7 @@ struct check_call {
 	struct engine *e;
 	const char *ref;
 	bool tty;
-	bool active;
+	struct engine_turn *turn; /* of one that runs */
 	struct error *err;
 	int r;
 };
@@ -266,7 +284,6 @@ static void attach_check_on_loop(void *data)
 	if (call->r < 0)
 		return;
 	call->tty = c->spec->config.tty;
-	call->active = container_is_active(c);
 	if (c->state.status == CONTAINER_PAUSED)
 		call->r = error_set(call->err, ERROR_CONFLICT, 0,
 				    "container %s is paused, unpause the container before attach",
@@ -276,6 +293,8 @@ static void attach_check_on_loop(void *data)
 				    "container %s is restarting, wait until the container is "
 				    "running",
 				    call->ref);
+	else if (container_is_active(c))
+		call->turn = turn_note(call->e, c);
 }
 
 int engine_attach_check(struct engine *e, const char *ref, struct engine_attach_args *args,
@@ -287,7 +306,8 @@ int engine_attach_check(struct engine *e, const char *ref, struct engine_attach_
 	engine_call(e, attach_check_on_loop, &call);
 	if (call.r < 0)
 		return call.r;
-	r = call.active ? 0 : turn_take(e, ref, "attach", &args->turn, err);
+	args->turn = call.turn;
+	r = call.turn ? 0 : turn_take(e, ref, "attach", &args->turn, err);
 	if (r >= 0)
 		*ret_tty = call.tty;
 	return r;
@@ -296,7 +316,6 @@ int engine_attach_check(struct engine *e, const char *ref, struct engine_attach_
 struct hold_call {
 	struct container *c;
 	struct held_client *h;
-	bool answered;
 };
 
 static void hold_attach_on_loop(void *data)
@@ -322,14 +341,63 @@ static struct held_client *held_client_new(const struct engine_client *client)
 static int try_shim(struct engine *e, struct container *c, const struct held_client *h,
 		    struct error *err)
 {
+	autoerror struct error why = {0};
 	struct shim_client *shim = NULL;
 	int r;
 
 	if (!belongs_to_shim(c, h) || signal_shim(e, c, &shim, NULL) < 0)
 		return 0;
-	r = send_client(shim, h, err);
+	r = send_client(shim, h, &why);
 	(void)shim_client_unref(shim);
-	return r < 0 ? r : 1;
+	if (r >= 0)
+		return 1;
+	/* It is over this very moment: who cleans up behind it does so after us, and answers. */
+	if (why.errnum == EPIPE || why.kind == ERROR_CONFLICT)
+		return 0;
+	return error_move(err, &why, r);
+}
+
+/* Is the run that the client was told of over? [loop, or with the operation] */
+static bool is_over(const struct engine_turn *t, const struct held_client *h)
+{
+	const struct container_runtime *rt = t->seen ? t->seen->rt : NULL;
+
+	if (!rt)
+		return false;
+	if (!h->is_wait || h->condition == ENGINE_WAIT_NEXT_EXIT)
+		return rt->ends != t->ends;
+	return h->condition == ENGINE_WAIT_NOT_RUNNING && rt->stops != t->stops;
+}
+
+struct late_call {
+	const struct engine_turn *turn;
+	struct held_client *h;
+	bool gone; /* the container is removed */
+	bool done;
+};
+
+static void answer_late_on_loop(void *data)
+{
+	struct late_call *call = data;
+
+	if (!call->gone && !is_over(call->turn, call->h))
+		return;
+	if (call->h->is_wait)
+		held_client_answer_wait(call->h->fd, call->turn->seen->rt->exit.code);
+	(void)held_client_free(call->h);
+	call->done = true;
+}
+
+/* The turn of a container that ran at the check.  1: the client is answered, for the run is over. */
+static int turn_late(struct engine_turn *t, const char *name, struct held_client *h)
+{
+	struct late_call call = {.turn = t, .h = h};
+
+	if (!t->seen)
+		return 0;
+	call.gone = operation_begin_on(t->e, t->seen, name, 0, &t->op, NULL) < 0;
+	engine_call(t->e, answer_late_on_loop, &call);
+	return call.done;
 }
 
 int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
@@ -346,6 +414,11 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_attach_
 	h->attach = *args;
 	h->attach.turn = NULL;
 	h->attach.detach_keys = args->detach_keys ? xstrdup(args->detach_keys) : NULL;
+	if (turn_late(turn, "attach", h)) {
+		client_take->fd = -EBADF;
+		engine_turn_end(turn);
+		return 0;
+	}
 	r = try_shim(e, turn->op.container, h, err);
 	call.c = turn->op.container;
 	if (r < 0) {
@@ -368,7 +441,6 @@ struct wait_check {
 	struct engine *e;
 	const char *ref;
 	struct engine_wait_args *wait;
-	bool active;
 	struct error *err;
 	int r;
 };
@@ -381,10 +453,12 @@ static void wait_check_on_loop(void *data)
 	call->r = engine_container_get(call->e, call->ref, &c, call->err);
 	if (call->r < 0)
 		return;
-	call->active = container_is_active(c);
-	call->wait->done = call->wait->condition == ENGINE_WAIT_NOT_RUNNING && !call->active &&
-			   !c->rt->exit_pending && c->state.status != CONTAINER_RESTARTING;
+	call->wait->done = call->wait->condition == ENGINE_WAIT_NOT_RUNNING &&
+			   !container_is_active(c) && !c->rt->exit_pending &&
+			   c->state.status != CONTAINER_RESTARTING;
 	call->wait->code = c->state.exit_code;
+	if (container_is_active(c))
+		call->wait->turn = turn_note(call->e, c);
 }
 
 int engine_wait_check(struct engine *e, const char *ref, struct engine_wait_args *wait,
@@ -393,7 +467,7 @@ int engine_wait_check(struct engine *e, const char *ref, struct engine_wait_args
 	struct wait_check call = {.e = e, .ref = ref, .wait = wait, .err = err};
 
 	engine_call(e, wait_check_on_loop, &call);
-	if (call.r < 0 || wait->done || call.active)
+	if (call.r < 0 || wait->done || wait->turn)
 		return call.r;
 	return turn_take(e, ref, "wait", &wait->turn, err);
 }
@@ -425,6 +499,11 @@ int engine_wait_client(struct engine *e, const char *ref, const struct engine_wa
 	h = held_client_new(client_take);
 	h->is_wait = true;
 	h->condition = wait->condition;
+	if (turn_late(turn, "wait", h)) {
+		client_take->fd = -EBADF;
+		engine_turn_end(turn);
+		return 0;
+	}
 	call.c = turn->op.container;
 	call.h = h;
 	r = try_shim(e, turn->op.container, h, err);

@@ -119,7 +119,8 @@ struct engine_attach_args {
 /* What a client sees of an answer's head must be true already: once it has it, it may start the
  * container, which may be over before the client is on its list.  So between the check and the
  * hand-over of the client's connection a container that does not run is kept from starting: the
- * check takes its turn, the hand-over (or engine_turn_end, when the client went away) gives it up. */
+ * check takes its turn, the hand-over (or engine_turn_end, when the client went away) gives it up.
+ * Of one that runs the check notes which run it is: that run may be over before the hand-over. */
 struct engine_turn;
 void engine_turn_end(struct engine_turn *t); /* accepts NULL */
 

@@ -60,7 +60,9 @@ struct container_runtime {
 	pid_t shim_pid;            /* valid while the connection to it is open */
 	struct held_client *held;  /* owned list, in order of arrival */
 	struct exit_waiter *exits; /* list of stack objects */
-	struct exit_info exit;     /* valid if exit_pending */
+	struct exit_info exit;     /* of the last run; being cleaned up if exit_pending */
+	unsigned ends;             /* runs that are over and cleaned up */
+	unsigned stops;            /* those that no policy follows with another one */
 	bool exit_pending;         /* the run is over, its cleaning up is not */
 	bool shim_lost;            /* the shim went without a word */
 	bool starting;             /* a start is under way: the state is still the one before it */

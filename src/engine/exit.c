@@ -279,7 +279,8 @@ void exit_clean_runtime(struct engine *e, const char *id)
 
 /* What follows the exit. */
 struct plan {
-	bool restart, remove;
+	bool restart;
+	enum row_removal removal;
 };
 
 /* The row first, then what everybody sees. */
@@ -290,7 +291,7 @@ static int record(struct engine *e, struct container *c, const struct exit_info 
 	struct network_endpoint *none[] = {NULL};
 	struct row_state row;
 	const struct row_update u = {
-		.state = &row, .container_id = c->id, .eps = none, .removing = plan->remove};
+		.state = &row, .container_id = c->id, .eps = none, .removal = plan->removal};
 	int r;
 
 	row_state_of(c, &row);
@@ -340,12 +341,13 @@ static void exited_on_loop(void *data)
 static void due_on_loop(void *data)
 {
 	struct exited_call *call = data;
-
 	const struct container_runtime *rt = call->c->rt;
+	const bool automatic = call->c->spec->host.auto_remove;
 
 	call->plan.restart = restart_is_due(call->c);
-	call->plan.remove = rt->removing || (call->c->spec->host.auto_remove &&
-					     !call->plan.restart && !rt->restarting);
+	if (rt->removing || (automatic && !call->plan.restart && !rt->restarting))
+		call->plan.removal = rt->remove_volumes || automatic ? ROW_REMOVAL_WITH_VOLUMES
+								     : ROW_REMOVAL_BEGUN;
 }
 
 /* The shim may go; nothing is known of it afterwards. */
@@ -386,6 +388,8 @@ static void finish_on_loop(void *data)
 	}
 	rt->exit_pending = false;
 	rt->shim_lost = false;
+	rt->ends++;
+	rt->stops += !call->plan.restart;
 	wake_exit_waiters(call->c);
 	held_clients_exited(call->c, call->plan.restart);
 	if (call->plan.restart)
@@ -413,9 +417,9 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	unlink_network(e, c, ended, direct);
 	volumes_unmount(e, c);
 	crash_point(CRASH_EXIT_RECORDED);
-	if (recorded && call.plan.remove) {
+	if (recorded && call.plan.removal) {
 		crash_point(CRASH_REMOVE_BEGIN);
-		removed = remove_recorded(e, c, c->rt->remove_volumes || c->spec->host.auto_remove,
+		removed = remove_recorded(e, c, call.plan.removal == ROW_REMOVAL_WITH_VOLUMES,
 					  &err) >= 0;
 		if (!removed)
 			log_error("remove container '%s' after its exit: %s", c->id,

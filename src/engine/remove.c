@@ -40,7 +40,8 @@ static void forget_on_loop(void *data)
 
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err)
 {
-	int r = rows_set_removing(e->db, c->id, err);
+	const enum row_removal removal = volumes ? ROW_REMOVAL_WITH_VOLUMES : ROW_REMOVAL_BEGUN;
+	int r = rows_set_removal(e->db, c->id, removal, err);
 
 	return r < 0 ? r : remove_recorded(e, c, volumes, err);
 }

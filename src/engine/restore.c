@@ -251,7 +251,7 @@ static void add_exec(struct engine *e, const struct row_exec *row)
 
 struct container_found {
 	struct container *c;
-	bool removing;
+	enum row_removal removal;
 	struct found f;
 };
 struct restore {
@@ -442,6 +442,7 @@ static void finish_removal(struct engine *e, struct container_found *cf)
 	autoerror struct error err = {0};
 
 	drop_endpoints(e, c);
+	c->rt->remove_volumes = cf->removal == ROW_REMOVAL_WITH_VOLUMES;
 	/* Killing it, if it came to that, was done before the tombstone was set. */
 	c->rt->removing = true;
 	if (cf->f.shim) {
@@ -452,7 +453,7 @@ static void finish_removal(struct engine *e, struct container_found *cf)
 		exit_run(e, c, true);
 		return;
 	}
-	if (remove_locked(e, c, c->spec->host.auto_remove, &err) < 0)
+	if (remove_locked(e, c, c->rt->remove_volumes || c->spec->host.auto_remove, &err) < 0)
 		log_error("finish removal of container '%s': %s", c->id, error_msg(&err));
 }
 
@@ -463,7 +464,8 @@ static void judge(struct restore *rs, struct container_found *cf)
 	autoerror struct error err = {0};
 	bool again = restart_wanted_at_boot(&c->spec->host.restart, c->rt->stopped_by_user);
 
-	if (cf->removing && cf->f.probe != PROBE_RUNNING && cf->f.probe != PROBE_SILENT) {
+	if (cf->removal != ROW_REMOVAL_NONE && cf->f.probe != PROBE_RUNNING &&
+	    cf->f.probe != PROBE_SILENT) {
 		finish_removal(e, cf);
 		return;
 	}
@@ -604,7 +606,7 @@ int restore_containers(struct engine *e, struct error *err)
 			continue;
 		roster_add(e, c);
 		container_ref(c); /* until the verdict is done */
-		rs.v[rs.n].removing = rs.rows.containers[i].removing;
+		rs.v[rs.n].removal = rs.rows.containers[i].removal;
 		rs.v[rs.n++].c = c;
 	}
 	for (size_t i = 0; r >= 0 && i < rs.rows.endpoint_count; i++)

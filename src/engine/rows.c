@@ -92,7 +92,7 @@ static int load_containers(struct db_tx *tx, struct rows *rows, struct error *er
 					    .image_id = copy_text(st, 2),
 					    .spec = copy_text(st, 3),
 					    .created_at = db_int(st, 4),
-					    .removing = db_int(st, 5) != 0};
+					    .removal = (enum row_removal)db_int(st, 5)};
 		c->spec_len = strlen(c->spec);
 		c->s.state = (struct container_state){
 			.status = status_parse(db_text(st, 6)),
@@ -236,7 +236,8 @@ struct update {
 	const struct row_state *state;
 	const char *container_id;
 	struct strv ep_ids, ep_docs; /* owned */
-	bool with_eps, removing;
+	bool with_eps;
+	enum row_removal removal;
 };
 
 static int state_job(struct db_tx *tx, const struct row_state *s, struct error *err)
@@ -253,13 +254,15 @@ static int state_job(struct db_tx *tx, const struct row_state *s, struct error *
 
 struct id_call {
 	const char *id, *value;
+	enum row_removal removal;
 };
 
-static int removing_job(struct db_tx *tx, void *data, struct error *err)
+static int removal_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct id_call *call = data;
 
-	return db_exec(tx, err, "UPDATE containers SET removing = 1 WHERE id = ?", "s", call->id);
+	return db_exec(tx, err, "UPDATE containers SET removing = ? WHERE id = ?", "ds",
+		       (int)call->removal, call->id);
 }
 
 static int update_job(struct db_tx *tx, void *data, struct error *err)
@@ -267,8 +270,9 @@ static int update_job(struct db_tx *tx, void *data, struct error *err)
 	const struct update *u = data;
 	int r = u->state ? state_job(tx, u->state, err) : 0;
 
-	if (r >= 0 && u->removing)
-		r = removing_job(tx, &(struct id_call){.id = u->container_id}, err);
+	if (r >= 0 && u->removal)
+		r = removal_job(tx, &(struct id_call){.id = u->container_id, .removal = u->removal},
+				err);
 	if (r < 0 || !u->with_eps)
 		return r;
 	r = db_exec(tx, err, "DELETE FROM endpoints WHERE container_id = ?", "s", u->container_id);
@@ -283,7 +287,7 @@ int rows_update(struct db *db, const struct row_update *u, struct error *err)
 	struct update up = {.state = u->state,
 			    .container_id = u->container_id,
 			    .with_eps = u->eps != NULL,
-			    .removing = u->removing};
+			    .removal = u->removal};
 	int r;
 
 	for (size_t i = 0; i < u->ep_count; i++) {
@@ -375,11 +379,11 @@ int rows_rename(struct db *db, const char *id, const char *name, struct error *e
 	return db_run(db, rename_job, &call, DB_NORMAL, err);
 }
 
-int rows_set_removing(struct db *db, const char *id, struct error *err)
+int rows_set_removal(struct db *db, const char *id, enum row_removal removal, struct error *err)
 {
-	struct id_call call = {.id = id};
+	struct id_call call = {.id = id, .removal = removal};
 
-	return db_run(db, removing_job, &call, DB_NORMAL, err);
+	return db_run(db, removal_job, &call, DB_NORMAL, err);
 }
 
 static int delete_job(struct db_tx *tx, void *data, struct error *err)

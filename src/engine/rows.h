@@ -26,6 +26,9 @@ struct row_state {
 void row_state_of(const struct container *c, struct row_state *ret);
 void row_state_done(struct row_state *s);
 
+/* How far a container's removal is recorded; what a restarted daemon goes on with. */
+enum row_removal { ROW_REMOVAL_NONE, ROW_REMOVAL_BEGUN, ROW_REMOVAL_WITH_VOLUMES };
+
 struct row_container {
 	char *id, *name, *image_id, *spec; /* owned */
 	char *process_label, *mount_label; /* owned */
@@ -33,7 +36,7 @@ struct row_container {
 	size_t spec_len;
 	int64_t created_at;
 	struct row_state s;
-	bool removing;
+	enum row_removal removal;
 };
 struct row_endpoint {
 	char *container_id, *doc; /* owned; doc: network_endpoint_encode */
@@ -66,7 +69,7 @@ struct row_update {
 	const char *container_id;
 	struct network_endpoint *const *eps; /* NULL: unchanged; else they replace what is there */
 	size_t ep_count;
-	bool removing; /* its removal has begun: as rows_set_removing() */
+	enum row_removal removal; /* has begun: as rows_set_removal() */
 };
 int rows_update(struct db *db, const struct row_update *u, struct error *err);
 /* [loop] Queue the state as it is now. */
@@ -74,7 +77,7 @@ void rows_post_state(struct db *db, const struct container *c);
 /* [loop] Queue its health (health_write). */
 void rows_post_health(struct db *db, const struct container *c);
 int rows_rename(struct db *db, const char *id, const char *name, struct error *err);
-int rows_set_removing(struct db *db, const char *id, struct error *err);
+int rows_set_removal(struct db *db, const char *id, enum row_removal removal, struct error *err);
 /* With its endpoints and execs. */
 int rows_delete(struct db *db, const char *id, struct error *err);
 
