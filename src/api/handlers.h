@@ -70,6 +70,8 @@ HANDLER(images_load);
 HANDLER(images_create);
 HANDLER(images_save);
 HANDLER(images_save_one);
+/* images_pull.c */
+HANDLER(images_pull); /* of images_create: fromImage */
 
 /* networks.c */
 HANDLER(networks_list);

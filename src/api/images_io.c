@@ -1,37 +1,13 @@
-/* Images in and out: load, import, save; and why pull is not.
- *
- * Progress goes out as one JSON object a line.  Until the first line an error is a status of its
- * own; after it, it is the last line.
- */
+/* Images in and out: load, import, save. */
 #include <string.h>
 
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/image_config.h"
+#include "api/lines.h"
 #include "base/arena.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
-
-/* Lines of progress.  A client that stops listening does not stop the work. */
-static void send_line(struct http_request *req, struct api_json *j)
-{
-	strbuf_adds(&j->out, "\r\n");
-	if (!http_is_started(req))
-		(void)http_start(req, 200, API_TYPE_JSON);
-	(void)http_write(req, j->out.s, j->out.len);
-}
-
-static void send_member(struct http_request *req, const char *key, const char *value)
-{
-	autojson struct api_json j = {0};
-
-	api_json_init(&j);
-	jw_object(&j.w);
-	jw_kstring(&j.w, key, value);
-	jw_object_end(&j.w);
-	send_line(req, &j);
-}
 
 static void report(void *data, const char *id, const char *status, uint64_t current, uint64_t total)
 {
@@ -47,36 +23,12 @@ static void report(void *data, const char *id, const char *status, uint64_t curr
 	jw_object_end(&j.w);
 	jw_kstring(&j.w, "id", id);
 	jw_object_end(&j.w);
-	send_line(data, &j);
+	lines_send(data, &j);
 }
 
 static void message(void *data, const char *text)
 {
-	send_member(data, "stream", text);
-}
-
-/* The end of a stream of lines: `r` with *why, or all is well. */
-static int end_lines(struct api_call *c, int r, struct error *err)
-{
-	autojson struct api_json j = {0};
-
-	if (r < 0 && !http_is_started(c->req))
-		return r; /* a status of its own */
-	if (r < 0) {
-		api_json_init(&j);
-		jw_object(&j.w);
-		jw_kobject(&j.w, "errorDetail");
-		jw_kstring(&j.w, "message", error_msg(err));
-		jw_object_end(&j.w);
-		jw_kstring(&j.w, "error", error_msg(err));
-		jw_object_end(&j.w);
-		send_line(c->req, &j);
-		log_error("%s: %s", http_request_raw_path(c->req), error_msg(err));
-	}
-	if (!http_is_started(c->req))
-		(void)http_start(c->req, 200, API_TYPE_JSON);
-	(void)http_end(c->req);
-	return 0;
+	lines_member(data, "stream", text);
 }
 
 int images_load(struct api_call *c, struct error *err)
@@ -95,10 +47,10 @@ int images_load(struct api_call *c, struct error *err)
 		autofree char *line = l->name ? xasprintf("Loaded image: %s\n", l->name)
 					      : xasprintf("Loaded image ID: %s\n", l->id);
 
-		send_member(c->req, "stream", line);
+		lines_member(c->req, "stream", line);
 		image_emit(c, "load", l->id, l->name ? l->name : l->id);
 	}
-	return end_lines(c, r, err);
+	return lines_end(c, r, err);
 }
 
 static int import(struct api_call *c, struct error *err)
@@ -118,10 +70,10 @@ static int import(struct api_call *c, struct error *err)
 
 	r = store_import(engine_store(c->engine), &args, id, err);
 	if (r >= 0) {
-		send_member(c->req, "status", id);
+		lines_member(c->req, "status", id);
 		image_emit(c, "import", id, args.name ? image_familiar(args.name) : id);
 	}
-	return end_lines(c, r, err);
+	return lines_end(c, r, err);
 }
 
 int images_create(struct api_call *c, struct error *err)
@@ -129,11 +81,7 @@ int images_create(struct api_call *c, struct error *err)
 	const char *from_image = api_query(c, "fromImage"), *from = api_query(c, "fromSrc");
 
 	if (*from_image)
-		return error_set(
-			err, ERROR_NOT_IMPLEMENTED, 0,
-			"pulling images is not implemented: load '%s' from an archive "
-			"instead",
-			image_familiar(image_reference(c, from_image, api_query(c, "tag"))));
+		return images_pull(c, err);
 	if (strcmp(from, "-") == 0)
 		return import(c, err);
 	if (*from)

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/partial.h"
 #include "store/store_priv.h"
 
 static const char *const migrations[] = {
@@ -426,6 +427,7 @@ int store_open(int data_root_fd, struct db *db, struct store **ret, struct error
 		r = reconcile(s, err);
 	if (r < 0)
 		return error_wrap(err, r, "open the store");
+	store_partial_clean(s);
 	*ret = TAKE_PTR(s);
 	return 0;
 }

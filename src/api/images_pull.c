@@ -1,0 +1,55 @@
+/* Images from registries: pull. */
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "api/handlers.h"
+#include "api/image_config.h"
+#include "api/lines.h"
+#include "api/registry.h"
+#include "base/arena.h"
+#include "base/mem.h"
+#include "oci/image_ref.h"
+#include "registry/pull.h"
+
+static int parse_reference(struct api_call *c, struct image_ref *ret, struct error *err)
+{
+	const char *name = api_query(c, "fromImage"), *tag = api_query(c, "tag");
+	autofree char *full =
+		*tag ? xasprintf(strchr(tag, ':') ? "%s@%s" : "%s:%s", name, tag) : xstrdup(name);
+
+	return image_ref_parse(full, ret, err);
+}
+
+static int pull_one(struct api_call *c, const struct registry_args *args,
+		    const struct image_ref *ref, struct error *err)
+{
+	autofree char *familiar = image_ref_familiar(ref);
+	const char *platform = api_query(c, "platform");
+	struct registry_pulled pulled = {0};
+	autofree char *status = NULL;
+	int r = registry_pull(args, ref, *platform ? platform : NULL, &pulled, err);
+
+	if (r < 0)
+		return r;
+	status = xasprintf("Status: %s for %s",
+			   pulled.is_new ? "Downloaded newer image" : "Image is up to date",
+			   familiar);
+	lines_member(c->req, "status", status);
+	image_emit(c, "pull", familiar, familiar);
+	return 0;
+}
+
+int images_pull(struct api_call *c, struct error *err)
+{
+	autoimage_ref struct image_ref ref = {0};
+	struct registry_call call;
+	int r = parse_reference(c, &ref, err);
+
+	if (r >= 0)
+		r = registry_call_init(c, &call, err);
+	if (r < 0)
+		return r;
+	image_ref_default_tag(&ref);
+	r = pull_one(c, &call.args, &ref, err);
+	return lines_end(c, r, err);
+}

@@ -1,0 +1,247 @@
+/* One thread reads requests; each runs on a worker, as linear blocking code, and answers. */
+#include "registry/serve.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "registry/blobs.h"
+#include "registry/documents.h"
+#include "registry/protocol.h"
+
+#define WORKERS_MAX 64
+
+struct server {
+	int sock; /* borrowed */
+	const char *system_ca;
+	pthread_mutex_t lock; /* the writing side */
+	struct session *session;
+	struct pool *pool;
+};
+
+/* A request on its way. */
+struct task {
+	struct server *server;
+	struct arena *arena; /* owned */
+	const struct json *msg;
+	int64_t id;
+	int fd; /* owned; -EBADF: none */
+	struct session_failure failure;
+	const struct op *op;
+};
+
+/* Writes the members of "ok". */
+typedef int (*op_fn)(struct task *t, struct json_writer *w, struct error *err);
+
+struct op {
+	const char *name;
+	op_fn run;
+};
+
+static const char *text(const struct task *t, const char *member)
+{
+	const char *s = json_get_string(t->msg, member);
+
+	return s ? s : "";
+}
+
+static void send_frame(struct server *server, const struct strbuf *b)
+{
+	(void)pthread_mutex_lock(&server->lock);
+	if (protocol_send(server->sock, b, -1) < 0)
+		_exit(1); /* nobody is there to be told */
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
+static void answer(struct task *t, int r, const struct strbuf *ok, const struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(PROTOCOL_FRAME_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	jw_kint(&w, "id", t->id);
+	if (r >= 0) {
+		jw_key(&w, "ok");
+		jw_raw(&w, ok->s, ok->len);
+	} else {
+		jw_kobject(&w, "error");
+		jw_kstring(&w, "kind", error_kind_name(err->kind));
+		jw_kstring(&w, "message", error_msg(err));
+		jw_kstring(&w, "code", t->failure.code);
+		jw_kint(&w, "status", t->failure.status);
+		jw_object_end(&w);
+	}
+	jw_object_end(&w);
+	send_frame(t->server, &b);
+}
+
+/* ---- operations ---- */
+
+static int op_open(struct task *t, struct json_writer *w, struct error *err)
+{
+	(void)w;
+	if (t->server->session)
+		return error_set(err, ERROR_INTERNAL, 0, "there is a session already");
+	return session_open(t->msg, t->server->system_ca, &t->server->session, err);
+}
+
+static void write_document(struct json_writer *w, const char *key, const struct document *d)
+{
+	if (!d->text)
+		return;
+	jw_kobject(w, key);
+	jw_kstring(w, "digest", d->digest);
+	jw_kstring(w, "type", d->type);
+	jw_kstring(w, "text", d->text);
+	jw_object_end(w);
+}
+
+static int op_resolve(struct task *t, struct json_writer *w, struct error *err)
+{
+	const struct json *platform = json_get(t->msg, "platform");
+	const struct documents_args args = {
+		.reference = text(t, "reference"),
+		.os = json_get_string(platform, "os"),
+		.architecture = json_get_string(platform, "architecture"),
+		.variant = json_get_string(platform, "variant"),
+		.no_choice = json_get_bool(t->msg, "no_choice"),
+	};
+	struct documents docs = {0};
+	int r = documents_resolve(t->server->session, &args, t->arena, &docs, &t->failure, err);
+
+	if (r < 0)
+		return r;
+	write_document(w, "top", &docs.top);
+	write_document(w, "manifest", &docs.manifest);
+	write_document(w, "config", &docs.config);
+	return 0;
+}
+
+static int op_tags(struct task *t, struct json_writer *w, struct error *err)
+{
+	autostrv struct strv tags = {0};
+	int r = documents_tags(t->server->session, &tags, &t->failure, err);
+
+	if (r < 0)
+		return r;
+	jw_karray(w, "tags");
+	for (size_t i = 0; i < tags.n; i++)
+		jw_string(w, tags.v[i]);
+	jw_array_end(w);
+	return 0;
+}
+
+static void say_retry(void *data, int64_t seconds)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(256);
+	struct task *t = data;
+	struct json_writer w;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	jw_kint(&w, "id", t->id);
+	jw_kint(&w, "retry", seconds > 0 ? seconds : 1);
+	jw_object_end(&w);
+	send_frame(t->server, &b);
+}
+
+static int op_blob(struct task *t, struct json_writer *w, struct error *err)
+{
+	const struct blob_args args = {
+		.digest = text(t, "digest"),
+		.size = json_get_int(t->msg, "size"),
+		.offset = json_get_int(t->msg, "offset"),
+		.fd = t->fd,
+		.retry = say_retry,
+		.data = t,
+	};
+	int r = blob_download(t->server->session, &args, &t->failure, err);
+
+	(void)w;
+	fd_close(&t->fd); /* the end of the pipe before the end of the request */
+	return r;
+}
+
+static const struct op ops[] = {
+	{"open", op_open},
+	{"resolve", op_resolve},
+	{"tags", op_tags},
+	{"blob", op_blob},
+};
+
+/* ---- requests ---- */
+
+static void run_task(void *data)
+{
+	autostrbuf struct strbuf ok = STRBUF_INIT(PROTOCOL_FRAME_MAX);
+	autoerror struct error err = {0};
+	struct task *t = data;
+	struct json_writer w;
+	int r;
+
+	json_writer_init(&w, &ok);
+	jw_object(&w);
+	t->failure.retry_after_s = -1;
+	if (!t->op)
+		r = error_set(&err, ERROR_INTERNAL, 0, "unknown operation");
+	else if (!t->server->session && t->op->run != op_open)
+		r = error_set(&err, ERROR_INTERNAL, 0, "there is no session");
+	else
+		r = t->op->run(t, &w, &err);
+	if (r >= 0)
+		jw_object_end(&w);
+	if (r >= 0 && strbuf_error(&ok) < 0)
+		r = error_set(&err, ERROR_INTERNAL, E2BIG, "answer");
+	answer(t, r, &ok, &err);
+	fd_close(&t->fd);
+	(void)arena_free(t->arena);
+	free(t);
+}
+
+static void dispatch(struct server *server, const char *frame, size_t len, int fd_take)
+{
+	struct task *t = xnew0(struct task);
+
+	t->server = server;
+	t->arena = arena_new();
+	t->fd = fd_take;
+	if (json_parse(t->arena, frame, len, &t->msg, NULL) >= 0) {
+		t->id = json_get_int(t->msg, "id");
+		for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+			if (str_eq(ops[i].name, json_get_string(t->msg, "op")))
+				t->op = &ops[i];
+	}
+	if (t->op && t->op->run == op_open)
+		run_task(t); /* before all others */
+	else
+		pool_submit(server->pool, run_task, t);
+}
+
+int registry_serve(int sock, const char *system_ca)
+{
+	struct server server = {.sock = sock, .system_ca = system_ca};
+	struct protocol_input in;
+	int r = 0;
+
+	protocol_input_init(&in);
+	(void)pthread_mutex_init(&server.lock, NULL);
+	server.pool = pool_new(WORKERS_MAX);
+	while (r >= 0) {
+		char *frame = NULL;
+		size_t len = 0;
+
+		r = protocol_read(&in, sock);
+		if (r == 0)
+			_exit(0); /* what is under way is not wanted any more */
+		if (r > 0)
+			r = protocol_next(&in, &frame, &len);
+		if (r > 0)
+			dispatch(&server, frame, len, TAKE_FD(in.fd));
+		free(frame);
+	}
+	return r;
+}
