@@ -340,8 +340,21 @@ static void device_number(int64_t number, char ret[24])
 		(void)snprintf(ret, 24, "%" PRId64, number);
 }
 
+/* One that is open already takes the next value too: there are a dozen rules in each container. */
+static int put_device(const struct cgroup_target *t, const char *file, int *fd, const char *text,
+		      struct error *err)
+{
+	if (*fd < 0)
+		*fd = openat(t->fd, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (*fd >= 0 && write(*fd, text, strlen(text)) >= 0)
+		return 0;
+	return cgroup_put(t, "devices", file, err, "%s", text); /* which has the words for it */
+}
+
 int cgroup_v1_devices(const struct cgroup_target *t, struct error *err)
 {
+	autoclose int allow_fd = -EBADF, deny_fd = -EBADF;
+
 	for (size_t i = 0; i < t->res->device_count; i++) {
 		const struct cgroup_device_rule *rule = &t->res->devices[i];
 		const char *file = rule->allow ? "devices.allow" : "devices.deny";
@@ -356,7 +369,7 @@ int cgroup_v1_devices(const struct cgroup_target *t, struct error *err)
 				       rule->mknod ? "m" : "");
 		if (rule->type != 'a' && !rule->read && !rule->write && !rule->mknod)
 			continue; /* says nothing */
-		r = cgroup_put(t, "devices", file, err, "%s", text);
+		r = put_device(t, file, rule->allow ? &allow_fd : &deny_fd, text, err);
 		if (r < 0)
 			return r;
 	}

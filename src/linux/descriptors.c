@@ -10,11 +10,12 @@
 #include "linux/procfs.h"
 #include "linux/sys.h"
 
-unsigned descriptors_inherited(void)
+unsigned descriptors_inherited(int but)
 {
 	unsigned n = 0;
 
-	while (n < DESCRIPTORS_INHERITED_MAX && fcntl((int)(3 + n), F_GETFD) >= 0)
+	while (n < DESCRIPTORS_INHERITED_MAX && (int)(3 + n) != but &&
+	       fcntl((int)(3 + n), F_GETFD) >= 0)
 		n++;
 	return n;
 }

@@ -6,9 +6,9 @@
 struct error;
 
 /* How many descriptors are open from 3 on, without a gap, up to DESCRIPTORS_INHERITED_MAX: what a
- * program has been given, if it asks before it opens anything. */
+ * program has been given, if it asks before it opens anything but `but` (-EBADF: nothing). */
 #define DESCRIPTORS_INHERITED_MAX 1024U
-unsigned descriptors_inherited(void);
+unsigned descriptors_inherited(int but);
 /* Mark every descriptor from `first` on as close-on-exec: close_range(2), or (before Linux 5.11)
  * one after another, as proc_fd, the host's procfs (-EBADF: /proc), lists them. */
 int descriptors_cloexec(int proc_fd, unsigned first, struct error *err);

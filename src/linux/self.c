@@ -1,15 +1,21 @@
 /* Our own program where nobody can write to it.
  *
  * Cheap: a clone of its mount, of that one file, detached and read-only.  Executing it keeps the mount, and
- * closing its descriptor (on that execve) takes it out of all namespaces for good: mount_setattr(2),
+ * closing its descriptor takes it out of all namespaces for good: mount_setattr(2),
  * remounting and cloning are refused for what is mounted nowhere, so that not even a container with
  * CAP_SYS_ADMIN makes it writable again.  It costs a tenth of copying the program, which is what is done
  * where mounts cannot be made.
+ *
+ * The kernel makes whoever closes it wait for all processors (synchronize_rcu_expedited), so the descriptor
+ * survives the execve and is closed by self_forget_mount(), in a thread if there is one; in any case before
+ * a process is cloned that executes what a container has.
  */
 #include "linux/self.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -17,6 +23,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "linux/sys.h"
 
 #ifndef MFD_EXEC
@@ -24,6 +31,7 @@
 #endif
 /* Where the sealed copy finds the path of its original. */
 #define PATH_VARIABLE "VESSEL_SELF_PATH"
+#define FD_VARIABLE   "VESSEL_SELF_MOUNT"
 #define SEALS         (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static int copy(int from, int to, off_t size, struct error *err)
@@ -119,6 +127,38 @@ char *self_helper(const char *name)
 	return NULL;
 }
 
+static atomic_int mount_fd = -EBADF;
+
+/* Without it the descriptor is closed on execve, which is as good. */
+static void keep_mount(int fd)
+{
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	if (setenv(FD_VARIABLE, number, 1) == 0)
+		(void)fcntl(fd, F_SETFD, 0);
+}
+
+int self_find_mount(void)
+{
+	const char *number = getenv(FD_VARIABLE);
+	uint32_t fd;
+
+	if (!number)
+		return -EBADF;
+	if (str_parse_u32(number, &fd) == 0 && fd > 2 && fd <= INT_MAX)
+		atomic_store(&mount_fd, (int)fd);
+	(void)unsetenv(FD_VARIABLE);
+	return atomic_load(&mount_fd);
+}
+
+void self_forget_mount(void)
+{
+	int fd = atomic_exchange(&mount_fd, -EBADF);
+
+	fd_close(&fd);
+}
+
 int self_reexec(char *const argv[], struct error *err)
 {
 	autofree char *path = NULL;
@@ -127,7 +167,9 @@ int self_reexec(char *const argv[], struct error *err)
 	if (self_is_sealed())
 		return 0;
 	fd = readonly_mount();
-	if (fd < 0)
+	if (fd >= 0)
+		keep_mount(fd);
+	else
 		fd = self_memfd("/proc/self/exe", err);
 	if (fd < 0)
 		return fd;

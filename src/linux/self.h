@@ -22,3 +22,9 @@ char *self_path(void);
 char *self_helper(const char *name);
 /* Execute ourselves again from such a place, unless self_is_sealed(); returns only then, or on failure. */
 int self_reexec(char *const argv[], struct error *err);
+/* After that: the descriptor that keeps the read-only mount attached to something, -EBADF if there is
+ * none.  To be called first of all: it is not one of those that our caller passed on. */
+int self_find_mount(void);
+/* Close it.  No process may be cloned that still has it when it executes what is a container's.  Any
+ * thread, any number of times. */
+void self_forget_mount(void);

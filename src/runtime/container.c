@@ -271,6 +271,15 @@ static int prepare_mapped_root(struct creation *cr, struct error *err)
 	return cr->setup.prepared_root_fd < 0 ? cr->setup.prepared_root_fd : 0;
 }
 
+/* It has nothing to ask or to give before, and nothing but its death is needed to undo what was done. */
+static bool goes_at_once(const struct runtime_create_args *args, const struct setup *s)
+{
+	return args->starts_at_once && !s->wait_for_hooks && !args->spec->process.terminal &&
+	       args->spec->linux_.net_devices.n == 0 &&
+	       !args->spec->linux_.namespaces[OCI_NAMESPACE_USER].present &&
+	       !(s->seccomp && seccomp_program_notifies(s->seccomp));
+}
+
 static int prepare(struct creation *cr, struct error *err)
 {
 	const struct runtime_create_args *args = cr->args;
@@ -332,6 +341,7 @@ static int prepare(struct creation *cr, struct error *err)
 		return r;
 	cgroup_layout_set_optional(c->cgroups, str_empty(args->spec->linux_.cgroups_path));
 	s->cgroup_layout = c->cgroups;
+	s->publishes = goes_at_once(args, s) ? &args->publishes : NULL;
 	if (cr->netns) {
 		s->clone_flags &= ~(uint64_t)CLONE_NEWNET;
 		s->netns_comes = true;
@@ -424,6 +434,11 @@ static int await_ready(struct creation *cr, struct error *err)
 	int r;
 
 	r = launch_set_oom_score(cr->setup.proc_fd, c->pid, p, err);
+	if (r == 0 && cr->setup.publishes) {
+		r = launch_tell(c->sync_fd, SYNC_GO, err);
+		c->told_to_go = r == 0;
+		return r;
+	}
 	if (r == 0)
 		r = run_create_hooks(cr, err);
 	if (r == 0)
@@ -503,7 +518,16 @@ static int launch(struct creation *cr, struct error *err)
 		return r;
 	if (args->on_namespaces)
 		args->on_namespaces(args->data, c->pid, c->netns_fd);
-	r = write_maps(cr, err);
+	return 0;
+}
+
+/* What process 1 waits for comes first. */
+static int provide(struct creation *cr, struct error *err)
+{
+	const struct runtime_create_args *args = cr->args;
+	struct runtime_container *c = cr->c;
+	int r = write_maps(cr, err);
+
 	if (r == 0)
 		r = finish_cgroup(cr, err);
 	if (r == 0) {
@@ -512,9 +536,15 @@ static int launch(struct creation *cr, struct error *err)
 	}
 	if (r == 0)
 		r = launch_tell(c->sync_fd, SYNC_CGROUP, err);
+	if (r == 0 && args->on_process)
+		r = args->on_process(args->data, c->pid, err);
 	if (r == 0)
 		r = take_netns(cr, err);
-	return r < 0 ? r : await_ready(cr, err);
+	if (r == 0)
+		r = await_ready(cr, err);
+	if (r == 0 && args->starts_at_once && !cr->setup.publishes)
+		r = setup_publish(&args->publishes, err);
+	return r;
 }
 
 /* A process that has failed is gone when we next do something to it: its own account of that is
@@ -608,6 +638,8 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 	r = prepare(&cr, err);
 	if (r == 0) {
 		r = launch(&cr, err);
+		if (r == 0)
+			r = provide(&cr, err);
 		if (r < 0)
 			r = roll_back(&cr, r, err);
 	}
@@ -767,7 +799,7 @@ int runtime_start(struct runtime_container *c, struct error *err)
 
 	if (sync < 0)
 		return error_set(err, ERROR_CONFLICT, 0, "container '%s' has been started", c->id);
-	r = launch_go(sync, err);
+	r = c->told_to_go ? launch_await_exec(sync, err) : launch_go(sync, err);
 	if (r < 0) {
 		launch_kill(c->pid, c->pidfd);
 		c->pid = 0;

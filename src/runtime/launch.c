@@ -2,6 +2,7 @@
 #include "runtime/launch_priv.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
+#include "linux/self.h"
 #include "linux/sys.h"
 
 /* -- clone --------------------------------------------------------------------------------- */
@@ -297,6 +299,7 @@ int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgro
 	uint32_t raised;
 	int pair[2], r;
 
+	self_forget_mount();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a socket pair");
 	s->sync_fd = pair[1];
@@ -355,33 +358,34 @@ static int find_agent(int sync_fd, const char *path, struct error *err)
 	return sync_send(sync_fd, SYNC_AGENT, sock) < 0 ? launch_why_gone(sync_fd, err) : 0;
 }
 
-/* What the process says after the word to go: warnings, a question, an error. */
-static int hear(int sync_fd, uint32_t type, struct error *err)
+/* What the process says after the word to go: warnings, a question, an error; or that it is READY only
+ * now. */
+static int hear(int sync_fd, uint32_t type, bool *is_ready, struct error *err)
 {
 	struct sync_message m;
 
-	if (type != SYNC_WARNING && type != SYNC_AGENT)
+	if (type != SYNC_WARNING && type != SYNC_AGENT && (type != SYNC_READY || *is_ready))
 		return launch_why_gone(sync_fd, err);
 	if (sync_recv(sync_fd, &m, NULL) <= 0)
 		return launch_why_gone(sync_fd, err);
 	if (type == SYNC_AGENT)
 		return find_agent(sync_fd, m.text, err);
-	log_warn("%s", m.text);
+	if (type == SYNC_READY)
+		*is_ready = true;
+	else
+		log_warn("%s", m.text);
 	return 0;
 }
 
-int launch_go(int sync_fd, struct error *err)
+static int await_exec(int sync_fd, bool is_ready, struct error *err)
 {
 	struct sync_message m;
 	bool reset = false;
 	int r;
 
-	r = launch_tell(sync_fd, SYNC_GO, err);
-	if (r < 0)
-		return r;
 	for (;;) {
 		r = (int)recv(sync_fd, &m, sizeof(m), MSG_PEEK);
-		if (r == 0 && !reset)
+		if (r == 0 && !reset && is_ready)
 			return 0; /* closed by execve(2) */
 		if (r == 0)
 			return launch_why_gone(sync_fd, err);
@@ -393,10 +397,27 @@ int launch_go(int sync_fd, struct error *err)
 		if (r < 0)
 			return error_set(err, ERROR_INTERNAL, errno,
 					 "start the container's process");
-		r = hear(sync_fd, m.type, err);
+		r = hear(sync_fd, m.type, &is_ready, err);
 		if (r < 0)
 			return r;
 	}
+}
+
+int launch_go(int sync_fd, struct error *err)
+{
+	int r = launch_tell(sync_fd, SYNC_GO, err);
+
+	return r < 0 ? r : await_exec(sync_fd, true, err);
+}
+
+int launch_await_exec(int sync_fd, struct error *err)
+{
+	struct pollfd hangup = {.fd = sync_fd};
+
+	/* Only the end is worth waking up for: on few processors each time is one that it waits. */
+	while (poll(&hangup, 1, -1) < 0 && errno == EINTR)
+		;
+	return await_exec(sync_fd, false, err);
 }
 
 /* -- limits that the caller sets on the process -------------------------------------------- */

@@ -24,6 +24,9 @@ int launch_why_gone(int sync_fd, struct error *err);
 int launch_tell(int sync_fd, enum sync_type type, struct error *err);
 /* Send GO and wait for execve(2). */
 int launch_go(int sync_fd, struct error *err);
+/* Wait for execve(2) of a process that has been sent GO before it was READY, and has nothing to
+ * ask. */
+int launch_await_exec(int sync_fd, struct error *err);
 
 int launch_set_oom_score(int proc_fd, pid_t pid, const struct oci_process *p, struct error *err);
 /* The path of an open directory, for the state document; malloc'd. */

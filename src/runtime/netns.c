@@ -6,18 +6,22 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "linux/self.h"
 #include "runtime/setup_priv.h"
 
 #define STACK_SIZE ((size_t)64 * 1024)
 
 struct netns_maker {
 	pthread_t thread;
+	bool own_stack;
 	sem_t process; /* posted once sync_fd is known */
 	int sync_fd;   /* borrowed; -EBADF: there is no process */
 	int fd;        /* the thread's result: owned, or -errno */
@@ -36,11 +40,32 @@ static void hand_over(struct netns_maker *m)
 	(void)shutdown(m->sync_fd, SHUT_RDWR);
 }
 
+/* Mapping a stack, and a guard page before it, costs as much as the thread itself. */
+static _Alignas(64) char stack[STACK_SIZE];
+static atomic_flag stack_is_used;
+
+static void use_stack(struct netns_maker *m, pthread_attr_t *attr)
+{
+	m->own_stack = !atomic_flag_test_and_set(&stack_is_used) &&
+		       pthread_attr_setstack(attr, stack, sizeof(stack)) == 0;
+	if (!m->own_stack)
+		(void)pthread_attr_setstacksize(attr, STACK_SIZE);
+}
+
+static void maker_free(struct netns_maker *m)
+{
+	if (m->own_stack)
+		atomic_flag_clear(&stack_is_used);
+	(void)sem_destroy(&m->process);
+	free(m);
+}
+
 /* unshare(2) moves the calling thread alone. */
 static void *make(void *data)
 {
 	struct netns_maker *m = data;
 
+	self_forget_mount(); /* the kernel makes one wait for that */
 	m->fd = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
 	if (m->fd == 0) {
 		m->fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -63,7 +88,7 @@ struct netns_maker *netns_maker_start(void)
 	m->sync_fd = m->fd = -EBADF;
 	(void)sem_init(&m->process, 0, 0);
 	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	use_stack(m, &attr);
 	(void)sigfillset(&all); /* signals are the caller's */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&m->thread, &attr, make, m);
@@ -71,8 +96,7 @@ struct netns_maker *netns_maker_start(void)
 	(void)pthread_attr_destroy(&attr);
 	if (r == 0)
 		return m;
-	(void)sem_destroy(&m->process);
-	free(m);
+	maker_free(m);
 	return NULL;
 }
 
@@ -89,8 +113,7 @@ int netns_maker_finish(struct netns_maker *m, struct error *err)
 	(void)sem_post(&m->process); /* nobody to hand it to: the thread must not wait for ever */
 	(void)pthread_join(m->thread, NULL);
 	fd = m->fd;
-	(void)sem_destroy(&m->process);
-	free(m);
+	maker_free(m);
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, -fd, "make the network namespace");
 	return fd;

@@ -45,6 +45,11 @@ struct runtime_rootfs {
 	const struct json_objects *uid_mappings, *gid_mappings;
 };
 
+struct runtime_rename {
+	int dir_fd; /* borrowed */
+	const char *from, *to;
+};
+
 struct runtime_create_args {
 	const char *id;
 	const struct oci_spec *spec;         /* borrowed until runtime_free */
@@ -68,7 +73,16 @@ struct runtime_create_args {
 	 * can be configured meanwhile.  netns_fd is borrowed; -EBADF if the container has none of
 	 * its own (host's, or joined by path).  May be NULL. */
 	void (*on_namespaces)(void *data, pid_t pid, int netns_fd);
+	/* Called while process 1 makes its mounts and needs nothing of the caller's any more: for what
+	 * is to be done before it starts.  A failure is runtime_create's.  May be NULL. */
+	int (*on_process)(void *data, pid_t pid, struct error *err);
 	void *data;
+	/* runtime_start() follows at once and nothing is done before it: process 1 need not wait for
+	 * the word.  Whatever it fails with may then be runtime_start's error. */
+	bool starts_at_once;
+	/* With that: what is renamed, mostly by process 1, when its file systems are complete and its
+	 * program does not run yet, so that others learn of it neither too early nor too late. */
+	struct runtime_rename publishes;
 };
 
 int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,

@@ -268,13 +268,28 @@ static int wait_go(struct setup *s, struct error *err)
 	return sync_expect(s->sync_fd, SYNC_GO, NULL, err);
 }
 
+int setup_publish(const struct runtime_rename *file, struct error *err)
+{
+	if (renameat(file->dir_fd, file->from, file->dir_fd, file->to) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "rename '%s'", file->from);
+	return 0;
+}
+
+/* GO says that the record is written, too. */
+static int stage_publish(struct setup *s, struct error *err)
+{
+	int r = s->publishes ? wait_go(s, err) : 0;
+
+	return r < 0 || !s->publishes ? r : setup_publish(s->publishes, err);
+}
+
 /* What is left for afterwards are the privileges, and the filter, under which nothing here could be
  * said or heard. */
 static int stage_go(struct setup *s, struct error *err)
 {
 	int r = stage_ready(s, err);
 
-	return r < 0 ? r : wait_go(s, err);
+	return r < 0 || s->publishes ? r : wait_go(s, err);
 }
 
 /* As the program itself would: its user, its capabilities, its filter.  The hook is a file of the
@@ -319,6 +334,7 @@ const struct stage create_stages[] = {
 	{"enter root", rootfs_enter},
 	{"terminal", console_take_control},
 	{"standard streams", process_set_streams},
+	{"record", stage_publish},
 	{"security label", process_set_labels},
 	{"descriptors", process_close_descriptors},
 	{"working directory", process_try_cwd},

@@ -13,7 +13,7 @@
  *                                 <-  HOOKS (mounts are made)        } only with hooks to run
  *     HOOKS_DONE                  ->                                  } in the runtime's namespaces
  *                                 <-  READY [+ the terminal's master]
- *     GO                          ->
+ *     GO                          -> (in advance, if nothing is waited for in between)
  *                                 <-  AGENT, the path in its text     } only with a filter that
  *     AGENT [+ the connection]    ->                                  } has an agent
  *                                 <-  end of file: execve(2) worked
@@ -109,7 +109,9 @@ struct setup {
 	bool netns_comes;    /* the network namespace comes as SYNC_NETNS: not yet joined */
 	int netns_fd;        /* in the process: -EBADF until it has come */
 	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
-	bool no_pivot;       /* MS_MOVE and chroot instead of pivot_root */
+	/* NULL: GO comes when READY has been said.  Else it comes unasked, and this is to be renamed. */
+	const struct runtime_rename *publishes;
+	bool no_pivot;  /* MS_MOVE and chroot instead of pivot_root */
 	int *mount_fds; /* of the arena, or NULL: idmapped mounts, one for each of the plan's */
 	bool plain_newlines; /* of the terminal */
 	bool no_new_keyring; /* keep the caller's session keyring */
@@ -143,6 +145,7 @@ void setup_run(struct setup *s, const struct stage *stages, size_t n) __attribut
 extern const struct stage create_stages[], exec_stages[];
 extern const size_t create_stage_count, exec_stage_count;
 
+int setup_publish(const struct runtime_rename *file, struct error *err);
 /* Block until the network namespace is there, and join it (once). */
 int setup_wait_network(struct setup *s, struct error *err);
 /* Block until the caller has put the process into its cgroup (once). */
@@ -247,6 +250,6 @@ struct runtime_container {
 	struct cgroup *cgroup;         /* owned; NULL once deleted */
 	struct seccomp_program seccomp;
 	bool has_seccomp, has_init, no_new_keyring;
-	bool finished;
+	bool finished, told_to_go;
 	struct oci_spec *own_spec; /* owned; what `spec` points to after runtime_release_spec */
 };

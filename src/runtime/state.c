@@ -27,6 +27,7 @@
 
 #define STATE_MAX    ((size_t)4 << 20)
 #define STATE_FILE   "state.json"
+#define HIDDEN_FILE  "state.json.new"
 #define START_SOCKET "start.sock"
 #define CGROUP_LINK  "cgroup"
 #define CONFIG_FILE  "config.json"
@@ -173,12 +174,11 @@ int state_load(const char *root, const char *id, struct state **ret, struct erro
 	return 0;
 }
 
-int state_save(const struct state *s, struct error *err)
+static void write_state(const struct state *s, struct strbuf *out)
 {
-	autostrbuf struct strbuf out = STRBUF_INIT(STATE_MAX);
 	struct json_writer w;
 
-	json_writer_init(&w, &out);
+	json_writer_init(&w, out);
 	jw_object(&w);
 	jw_kstring(&w, "id", s->id);
 	jw_kstring(&w, "bundle", s->bundle);
@@ -196,18 +196,55 @@ int state_save(const struct state *s, struct error *err)
 		jw_raw(&w, s->annotations, strlen(s->annotations));
 	}
 	jw_object_end(&w);
+}
+
+static int too_long(const struct state *s, struct error *err)
+{
+	return error_set(err, ERROR_INVALID, E2BIG, "state of container '%s'", s->id);
+}
+
+int state_save(const struct state *s, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(STATE_MAX);
+
+	write_state(s, &out);
 	if (strbuf_error(&out) < 0)
-		return error_set(err, ERROR_INVALID, E2BIG, "state of container '%s'", s->id);
+		return too_long(s, err);
 	/* Gone after a reboot, as the container is: no need to sync. */
 	return file_write_atomic(s->dir_fd, STATE_FILE, out.s, out.len, 0600, 0, err);
+}
+
+static int write_new(const struct state *s, const char *file, const char *text, size_t len)
+{
+	autoclose int fd =
+		openat(s->dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd_write_full(fd, text, len);
+}
+
+int state_save_hidden(const struct state *s, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(STATE_MAX);
+	int r;
+
+	write_state(s, &out);
+	if (strbuf_error(&out) < 0)
+		return too_long(s, err);
+	r = write_new(s, HIDDEN_FILE, out.s, out.len);
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "save the state of '%s'", s->id);
+	return 0;
+}
+
+struct runtime_rename state_publication(const struct state *s)
+{
+	return (struct runtime_rename){.dir_fd = s->dir_fd, .from = HIDDEN_FILE, .to = STATE_FILE};
 }
 
 /* Nobody reads it before there is a state.json: one write of a new file is enough. */
 int state_save_config(const struct state *s, const char *text, size_t len, struct error *err)
 {
-	autoclose int fd = openat(s->dir_fd, CONFIG_FILE,
-				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : fd_write_full(fd, text, len);
+	int r = write_new(s, CONFIG_FILE, text, len);
 
 	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "save the configuration of '%s'", s->id)
 		     : 0;
@@ -246,7 +283,8 @@ int state_list(const char *root, struct strv *ret, struct error *err)
 int state_remove(const char *root, const struct state *s, struct error *err)
 {
 	autofree char *path = xasprintf("%s/%s", root, s->id);
-	static const char *const files[] = {START_SOCKET, CGROUP_LINK, CONFIG_FILE, STATE_FILE};
+	static const char *const files[] = {START_SOCKET, CGROUP_LINK, CONFIG_FILE, HIDDEN_FILE,
+					    STATE_FILE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */

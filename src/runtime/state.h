@@ -20,6 +20,7 @@ struct error;
 struct oci_spec;
 struct runtime_container;
 struct runtime_create_args;
+struct runtime_rename;
 struct strv;
 
 enum state_status { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_PAUSED, STATE_STOPPED };
@@ -42,6 +43,10 @@ int state_create(const char *root, const char *id, struct state **ret, struct er
 /* ERROR_NOT_FOUND "container does not exist". */
 int state_load(const char *root, const char *id, struct state **ret, struct error *err);
 int state_save(const struct state *s, struct error *err);
+/* The same in two steps: under a name at which nobody looks, and (runtime_create_args) what gives it
+ * the right one. */
+int state_save_hidden(const struct state *s, struct error *err);
+struct runtime_rename state_publication(const struct state *s);
 /* The copy of config.json.  It counts once state_save() has succeeded. */
 int state_save_config(const struct state *s, const char *text, size_t len, struct error *err);
 int state_read_config(const struct state *s, char **ret, size_t *ret_len, struct error *err);

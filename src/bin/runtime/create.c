@@ -25,7 +25,6 @@ void creation_done(struct creation *cr)
 	(void)state_free(cr->state);
 	bundle_done(&cr->bundle);
 	fd_close(&cr->notify_fd);
-	error_done(&cr->saving);
 	free(cr->seccomp_cache);
 }
 
@@ -90,13 +89,15 @@ static unsigned pass_listen_fds(struct bundle *b)
 }
 
 /* Nobody waits for this: process 1 is at its mounts meanwhile. */
-static void on_namespaces(void *data, pid_t pid, int netns_fd)
+static int on_process(void *data, pid_t pid, struct error *err)
 {
 	struct creation *cr = data;
+	int r = state_save_config(cr->state, cr->bundle.text, cr->bundle.len, err);
 
-	(void)pid;
-	(void)netns_fd;
-	(void)state_save_config(cr->state, cr->bundle.text, cr->bundle.len, &cr->saving);
+	if (r < 0 || !cr->args.starts_at_once)
+		return r;
+	r = state_note_process(cr->state, pid, err);
+	return r < 0 ? r : state_save_hidden(cr->state, err);
 }
 
 static int fill_args(struct creation *cr, struct error *err)
@@ -118,7 +119,7 @@ static int fill_args(struct creation *cr, struct error *err)
 		.seccomp_cache_dir = cr->seccomp_cache,
 		.no_pivot = options_has(o, OPT_NO_PIVOT),
 		.no_new_keyring = options_has(o, OPT_NO_NEW_KEYRING),
-		.on_namespaces = on_namespaces,
+		.on_process = on_process,
 		.data = cr,
 	};
 	return 0;
@@ -159,14 +160,13 @@ int creation_begin(struct creation *cr, bool detach, struct error *err)
 	return r;
 }
 
-/* What must be on record once process 1 exists. */
 int creation_record(struct creation *cr, struct error *err)
 {
 	struct handover h = {.pid = runtime_pid(cr->c),
 			     .pidfd = runtime_pidfd(cr->c),
 			     .console_fd = -EBADF,
 			     .what = "standard"};
-	int r = cr->saving.msg ? error_move(err, &cr->saving, -EIO) : state_save(cr->state, err);
+	int r = state_save(cr->state, err);
 
 	if (r == 0 && options_has(cr->o, OPT_CONSOLE_SOCKET))
 		h.console_fd = runtime_console_take(cr->c);
@@ -235,21 +235,34 @@ int creation_stay(struct creation *cr, bool subreaper, int *ret_code, struct err
 	return r < 0 ? r : deleted;
 }
 
+/* Nothing is to be handed over first, and there is no socket for process 1 to find. */
+static bool starts_at_once(const struct creation *cr)
+{
+	return !options_has(cr->o, OPT_CONSOLE_SOCKET) && !options_has(cr->o, OPT_PIDFD_SOCKET) &&
+	       !options_has(cr->o, OPT_PID_FILE) && !notify_is_wanted();
+}
+
+/* Nothing is given back in the end: the kernel, which has to look at all of it anyway, is quicker. */
 int command_run(const struct options *o, int *ret_code, struct error *err)
 {
-	autocreation struct creation cr = CREATION_INIT(o);
+	static struct creation cr;
 	bool detach = options_has(o, OPT_DETACH), subreaper = false;
-	int r = creation_begin(&cr, detach, err);
+	int r;
 
+	cr = (struct creation)CREATION_INIT(o);
+	r = creation_begin(&cr, detach, err);
 	if (r == 0 && !detach) {
 		foreground_block_signals();
 		subreaper = creation_adopt_orphans(&cr);
 	}
-	if (r == 0)
+	if (r == 0) {
+		cr.args.starts_at_once = starts_at_once(&cr);
+		cr.args.publishes = state_publication(cr.state);
 		r = runtime_create(&cr.args, &cr.c, err);
-	if (r == 0)
+	}
+	if (r == 0 && !cr.args.starts_at_once)
 		r = state_note_process(cr.state, runtime_pid(cr.c), err);
-	if (r == 0)
+	if (r == 0 && !cr.args.starts_at_once)
 		r = creation_record(&cr, err);
 	if (r == 0)
 		r = notify_listen(cr.state, &cr.notify_fd, err);

@@ -17,8 +17,7 @@ struct creation {
 	struct runtime_container *c; /* owned */
 	char *seccomp_cache;         /* owned */
 	struct runtime_create_args args;
-	int notify_fd;       /* owned; -EBADF: nobody listens for notifications */
-	struct error saving; /* of what is done while process 1 sets itself up */
+	int notify_fd; /* owned; -EBADF: nobody listens for notifications */
 };
 #define CREATION_INIT(options)                                             \
 	{                                                                  \

@@ -145,7 +145,8 @@ static int usage_error(const struct options *o, const struct error *err)
 
 int main(int argc, char *argv[])
 {
-	unsigned inherited = descriptors_inherited(); /* before anything of ours is open */
+	/* before anything of ours is open, but for what we have from ourselves */
+	unsigned inherited = descriptors_inherited(self_find_mount());
 	autooptions struct options o = {0};
 	autoerror struct error err = {0};
 	int code = 0, r;
