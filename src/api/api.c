@@ -5,6 +5,7 @@
 
 #include "api/api_priv.h"
 #include "api/router.h"
+#include "api/stream.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -131,6 +132,8 @@ void api_bind(struct api *a, struct http_server_args *args)
 
 struct api *api_free(struct api *a)
 {
+	if (a)
+		attach_end_websockets(a);
 	free(a);
 	return NULL;
 }

@@ -19,7 +19,8 @@
 #define API_TYPE_MULTIPLEXED "application/vnd.docker.multiplexed-stream"
 
 struct api {
-	struct engine *engine; /* borrowed */
+	struct engine *engine;            /* borrowed */
+	struct api_websocket *websockets; /* [loop] attach.c */
 };
 
 /* One request, in its arena: gone when it is answered in loop mode. */

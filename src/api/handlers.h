@@ -47,6 +47,7 @@ HANDLER(containers_export);
 HANDLER(containers_changes);
 /* attach.c */
 HANDLER(containers_attach);
+HANDLER(containers_attach_ws);
 /* logs.c */
 HANDLER(containers_logs);
 

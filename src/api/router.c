@@ -29,7 +29,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/containers/{}/changes",     containers_changes,   API_WORKER},
 	{"GET",    "/containers/{}/export",      containers_export,    API_WORKER},
 	{"GET",    "/containers/{}/stats",       containers_stats,     API_WORKER},
-	{"GET",    "/containers/{}/attach/ws",   NULL,                 API_LOOP},
+	{"GET",    "/containers/{}/attach/ws",   containers_attach_ws, API_WORKER},
 	{"GET",    "/containers/{}/archive",     containers_archive_get, API_WORKER},
 	{"HEAD",   "/containers/{}/archive",     containers_archive_head, API_WORKER},
 	{"PUT",    "/containers/{}/archive",     containers_archive_put, API_WORKER},

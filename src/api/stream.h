@@ -13,3 +13,7 @@ struct http_hijacked;
 const char *stream_content_type(const struct api_call *c, bool tty);
 /* The connection is hijacked and the shim did not take it: tell the client there, and close it. */
 void stream_fail(struct http_hijacked *h, bool tty, const struct error *why);
+
+/* [loop] Close what is attached over WebSockets; they are the api's. */
+struct api;
+void attach_end_websockets(struct api *api);

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "http/server_priv.h"
+#include "http/websocket.h"
 
 /* A TLS connection that was given away: the loop pumps between it and a socketpair. */
 struct carrier {
@@ -213,6 +214,35 @@ int http_hijack(struct http_request *req, const char *content_type, struct http_
 			      "Connection: Upgrade\r\nUpgrade: tcp\r\n", &b);
 	else
 		response_head(req, 200, NULL, content_type, "", &b);
+	return finish(req, give_away(req, &b, &h, err), &h, ret);
+}
+
+bool http_request_wants_websocket(const struct http_request *req, const char **ret_version)
+{
+	const char *key = http_head_get(&req->head, "sec-websocket-key");
+	char unused[WEBSOCKET_ACCEPT_SIZE];
+
+	*ret_version = http_head_get(&req->head, "sec-websocket-version");
+	return strcmp(req->head.method, "GET") == 0 && req->head.version >= 11 &&
+	       http_head_has_token(&req->head, "connection", "upgrade") &&
+	       http_head_has_token(&req->head, "upgrade", "websocket") && key &&
+	       websocket_accept(key, unused);
+}
+
+int http_hijack_websocket(struct http_request *req, struct http_hijacked *ret, struct error *err)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(HTTP_HEAD_MAX), lines = STRBUF_INIT(256);
+	const char *key = http_head_get(&req->head, "sec-websocket-key");
+	struct http_hijacked h = {.fd = -EBADF};
+	char text[WEBSOCKET_ACCEPT_SIZE];
+
+	assert(key);
+	if (!websocket_accept(key, text))
+		return finish(req, error_set(err, ERROR_INVALID, 0, "no websocket key"), &h, ret);
+	strbuf_addf(&lines,
+		    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n",
+		    text);
+	response_head(req, 101, NULL, NULL, lines.s, &b);
 	return finish(req, give_away(req, &b, &h, err), &h, ret);
 }
 

@@ -18,6 +18,7 @@ static const struct {
 	int status;
 	const char *reason;
 } reasons[] = {
+	{101, "Switching Protocols"},
 	{200, "OK"},
 	{201, "Created"},
 	{202, "Accepted"},

@@ -201,6 +201,10 @@ void http_hijacked_done(struct http_hijacked *h);
  * freed as on success. */
 int http_hijack(struct http_request *req, const char *content_type, struct http_hijacked *ret,
 		struct error *err);
+/* The same for a WebSocket (RFC 6455): whether the request is a handshake, but for its version, which is
+ * 13 or NULL; and the answer that accepts it, behind which frames are spoken (http/websocket.h). */
+bool http_request_wants_websocket(const struct http_request *req, const char **ret_version);
+int http_hijack_websocket(struct http_request *req, struct http_hijacked *ret, struct error *err);
 /* Send the head of a response of unknown length now, with `Connection: close`, and hand out the
  * connection, so that another process writes the body (in chunks, if ret->chunked) and closes it.
  * ret->data is what came behind the request: ignore it.  Ownership as for http_hijack. */
