@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/settings.h"
 
 /* What a call runs next. */
 struct step {
@@ -99,9 +100,11 @@ static void on_request(struct http_request *req, void *data)
 
 static void on_headers(struct http_request *req, void *data)
 {
-	(void)data;
+	const struct api *a = data;
+	bool experimental = engine_settings(a->engine)->experimental;
+
 	http_set_header(req, "Api-Version", "1.51");
-	http_set_header(req, "Docker-Experimental", "false");
+	http_set_header(req, "Docker-Experimental", experimental ? "true" : "false");
 	http_set_header(req, "Ostype", "linux");
 	http_set_header(req, "Server", "Docker/" API_ENGINE_VERSION " (linux)");
 }

@@ -6,6 +6,7 @@
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/platform.h"
+#include "engine/settings.h"
 
 int system_ping(struct api_call *c, struct error *err)
 {
@@ -21,7 +22,8 @@ int system_ping(struct api_call *c, struct error *err)
 	return 0;
 }
 
-static void write_engine_component(struct json_writer *w, const struct utsname *u)
+static void write_engine_component(const struct api_call *c, const struct utsname *u,
+				   struct json_writer *w)
 {
 	jw_object(w);
 	jw_kstring(w, "Name", "Engine");
@@ -30,7 +32,7 @@ static void write_engine_component(struct json_writer *w, const struct utsname *
 	jw_kstring(w, "ApiVersion", "1.51");
 	jw_kstring(w, "Arch", platform_arch());
 	jw_kstring(w, "BuildTime", "");
-	jw_kstring(w, "Experimental", "false");
+	jw_kstring(w, "Experimental", engine_settings(c->engine)->experimental ? "true" : "false");
 	jw_kstring(w, "GitCommit", "");
 	jw_kstring(w, "GoVersion", "");
 	jw_kstring(w, "KernelVersion", u->release);
@@ -53,7 +55,7 @@ int system_version(struct api_call *c, struct error *err)
 	jw_kstring(w, "Name", "vessel");
 	jw_object_end(w);
 	jw_karray(w, "Components");
-	write_engine_component(w, &u);
+	write_engine_component(c, &u, w);
 	jw_object(w);
 	jw_kstring(w, "Name", "vessel");
 	jw_kstring(w, "Version", VESSEL_VERSION);
@@ -67,6 +69,8 @@ int system_version(struct api_call *c, struct error *err)
 	jw_kstring(w, "Os", "linux");
 	jw_kstring(w, "Arch", platform_arch());
 	jw_kstring(w, "KernelVersion", u.release);
+	if (engine_settings(c->engine)->experimental)
+		jw_kbool(w, "Experimental", true);
 	jw_kstring(w, "BuildTime", "");
 	jw_object_end(w);
 	return api_answer_json(c, 200, &j.out, err);

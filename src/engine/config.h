@@ -141,6 +141,9 @@ int container_spec_new(const struct json *body, unsigned api_version, struct con
 /* From a stored document: no validation of what is implemented. */
 int container_spec_load(const char *text, size_t len, struct container_spec **ret,
 			struct error *err);
+/* The daemon's defaults for what a create left open. */
+struct settings;
+void container_spec_apply(struct container_spec *s, const struct settings *d);
 /* Merge the image's Config object (Env, Cmd, Entrypoint, User, WorkingDir, Labels, ExposedPorts,
  * Volumes, StopSignal, Healthcheck) as Docker does, then fill the defaults of create.  The hostname
  * stays "" unless given: its default needs the container's id.  `image_config` (may be NULL or
@@ -185,7 +188,8 @@ enum config_label {
 /* The SecurityOpt list taken apart. */
 struct config_security {
 	bool no_new_privileges;
-	const char *seccomp;   /* NULL: default profile; "unconfined"; else a profile's JSON */
+	const char *
+		seccomp; /* NULL: default profile; "unconfined", "builtin"; else a profile's JSON */
 	const char *apparmor;  /* NULL: default profile; "unconfined"; a profile's name */
 	bool unconfined_paths; /* systempaths=unconfined */
 	bool has_label;        /* any label= */

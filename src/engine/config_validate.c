@@ -321,7 +321,7 @@ static int parse_security_pair(const char *opt, struct config_security *s, struc
 		return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 1: \"%s\"", opt);
 	value = opt + n + 1;
 	if (n == 7 && memcmp(opt, "seccomp", n) == 0) {
-		s->seccomp = strcmp(value, "builtin") == 0 ? NULL : value;
+		s->seccomp = value;
 	} else if (n == 8 && memcmp(opt, "apparmor", n) == 0) {
 		s->apparmor = value;
 	} else if (n == 5 && memcmp(opt, "label", n) == 0) {
@@ -375,6 +375,7 @@ static int validate_security(const struct container_spec *s, struct error *err)
 	if (r < 0)
 		return r;
 	if (security.seccomp && strcmp(security.seccomp, "unconfined") != 0 &&
+	    strcmp(security.seccomp, "builtin") != 0 &&
 	    (json_parse(s->arena, security.seccomp, strlen(security.seccomp), &profile, &why) < 0 ||
 	     json_type(profile) != JSON_OBJECT))
 		return error_set(err, ERROR_INVALID, 0, "decoding seccomp profile failed: %s",

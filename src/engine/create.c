@@ -141,6 +141,8 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
 	r = r < 0 ? r : json_parse(a, image.config, image.config_len, &config, err);
 	r = r < 0 ? r : check_platform(args->platform, c->spec->config.image, config, err);
+	if (r >= 0)
+		container_spec_apply(c->spec, engine_settings(e));
 	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
 	r = r < 0 ? r : volumes_resolve(e, c->id, c->spec, err);
 	if (r < 0)

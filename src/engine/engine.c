@@ -214,8 +214,9 @@ static int open_dirs(struct engine *e, struct error *err)
 static int open_helpers(struct engine *e, struct error *err)
 {
 	autofree char *shim = self_helper("vessel-shim");
+	const char *init = engine_settings(e)->init_path;
 
-	e->helpers.init_path = self_helper("vessel-init");
+	e->helpers.init_path = *init ? xstrdup(init) : self_helper("vessel-init");
 	e->helpers.seccomp_helper = self_helper("vessel-seccomp");
 	if (!shim)
 		return error_set(err, ERROR_UNAVAILABLE, 0,
@@ -239,20 +240,55 @@ static int open_storage(struct engine *e, struct error *err)
 	return r;
 }
 
+/* default-address-pools; the caller frees *ret. */
+static int read_pools(const struct json *list, struct network_pool **ret, size_t *ret_n,
+		      struct error *err)
+{
+	autofree struct network_pool *pools = xnew0n(struct network_pool, json_count(list) + 1);
+	size_t n = 0;
+	const struct json *v;
+
+	json_array_foreach(v, list) {
+		struct network_pool *p = &pools[n++];
+		const char *base = json_get_string(v, "base");
+		int64_t size = json_get_int(v, "size");
+
+		if (netaddr_prefix_parse(base, &p->base) < 0)
+			return error_set(err, ERROR_INVALID, 0, "invalid base pool \"%s\"", base);
+		if (size < p->base.len || size > netaddr_bits(&p->base.addr) - 1)
+			return error_set(
+				err, ERROR_INVALID, 0,
+				"invalid pool size: %lld is not between that of \"%s\" and "
+				"a single address",
+				(long long)size, base);
+		p->size = (uint8_t)size;
+	}
+	*ret = TAKE_PTR(pools);
+	*ret_n = n;
+	return 0;
+}
+
 static int open_network(struct engine *e, struct error *err)
 {
 	const struct settings *s = engine_settings(e);
-	const struct network_config config = {
+	autofree struct network_pool *pools = NULL;
+	struct network_config config = {
 		.link = s->bridge,
 		.bip = s->bip,
+		.bip6 = s->bip6,
+		.fixed_cidr = s->fixed_cidr,
+		.fixed_cidr6 = s->fixed_cidr6,
+		.host_ip = s->host_ip,
 		.mtu = (unsigned)s->mtu,
 		.no_ipv6 = !s->ipv6,
 		.no_icc = !s->icc,
 		.no_masquerade = !s->ip_masq,
 		.no_forward = !s->ip_forward,
 	};
+	int r = read_pools(s->address_pools, &pools, &config.pool_count, err);
 
-	return network_open(&config, &e->network, err);
+	config.pools = pools;
+	return r < 0 ? r : network_open(&config, &e->network, err);
 }
 
 static void take_args(struct engine *e, const struct engine_args *args)
@@ -356,6 +392,7 @@ struct engine *engine_close(struct engine *e)
 	strv_done(&e->reserved_names);
 	strv_done(&e->reserved_levels);
 	label_policy_done(&e->security.labels);
+	free(e->security.seccomp);
 	e->network = network_close(e->network);
 	e->store = store_free(e->store);
 	e->db = db_free(e->db);

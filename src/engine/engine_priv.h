@@ -90,6 +90,7 @@ struct engine_security {       /* engine/security.h */
 	bool apparmor_default; /* the default profile is loaded */
 	bool selinux;          /* containers are labelled */
 	struct label_policy labels;
+	char *seccomp; /* owned: --seccomp-profile's text, or "unconfined"; NULL: built in */
 };
 
 struct engine {

@@ -31,6 +31,18 @@ static int save(int dir, const char *name, const struct strbuf *text, struct err
 /* What host-gateway stands for: the host, as seen from the first network that has it. */
 static void host_gateway(const struct container *c, struct files_hosts *args)
 {
+	const struct json_strings *told = &engine_settings(c->rt->engine)->host_gateway_ips;
+
+	for (size_t i = 0; i < told->n; i++) {
+		struct netaddr a;
+
+		if (netaddr_parse(told->v[i], &a) >= 0 && a.family == AF_INET)
+			args->host_gateway4 = a;
+		else if (netaddr_parse(told->v[i], &a) >= 0)
+			args->host_gateway6 = a;
+	}
+	if (told->n > 0)
+		return;
 	for (size_t i = 0; i < c->endpoint_count; i++) {
 		if (!netaddr_is_set(&args->host_gateway4))
 			args->host_gateway4 = c->endpoints[i]->gateway4;
@@ -94,19 +106,30 @@ static bool has_ipv6(const struct container *c)
 	return false;
 }
 
+/* The container's own, else the daemon's. */
+static const struct json_strings *first_of(const struct json_strings *own,
+					   const struct json_strings *all)
+{
+	return own->n > 0 ? own : all;
+}
+
 static int write_resolv(struct engine *e, const struct container *c, int dir, struct error *err)
 {
 	const struct host_config *h = &c->spec->host;
+	const struct settings *d = engine_settings(e);
+	const struct json_strings *dns = first_of(&h->dns, &d->dns);
+	const struct json_strings *search = first_of(&h->dns_search, &d->dns_search);
+	const struct json_strings *options = first_of(&h->dns_options, &d->dns_opts);
 	struct names_call names = {.e = e, .c = c};
 	autostrbuf struct strbuf text = STRBUF_INIT(FILES_MAX);
 	autofree char *host = NULL;
 	struct files_resolv args = {
-		.dns = h->dns.v,
-		.dns_count = h->dns.n,
-		.search = h->dns_search.v,
-		.search_count = h->dns_search.n,
-		.options = h->dns_options.v,
-		.option_count = h->dns_options.n,
+		.dns = dns->v,
+		.dns_count = dns->n,
+		.search = search->v,
+		.search_count = search->n,
+		.options = options->v,
+		.option_count = options->n,
 		.own_netns = !str_eq(h->network_mode, "host"),
 		.ipv6 = has_ipv6(c),
 	};

@@ -159,6 +159,7 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 		.container = c,
 		.cgroup_parent = l->engine->cgroup_parent,
 		.init_path = l->engine->helpers.init_path,
+		.seccomp = l->engine->security.seccomp,
 		.netns_path = joined_path(l, SHIM_JOIN_NET),
 		.pidns_path = joined_path(l, SHIM_JOIN_PID),
 		.remap = remap,

@@ -104,28 +104,34 @@ static const struct {
 	{"com.docker.network.driver.mtu", option_mtu},
 };
 
-static int read_options(const struct json *body, struct request *q, struct error *err)
+static int add_option(struct request *q, const char *key, const char *value, struct error *err)
 {
-	const struct json *v;
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(options) && !str_eq(options[i].name, key))
+		i++;
+	/* Labels of others' tools pass; what would change the network does not. */
+	if (i == ARRAY_SIZE(options) && str_has_prefix(key, "com.docker.network."))
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "Options: '%s' is not implemented",
+				 key);
+	network_pairs_add(&q->options, key, value);
+	return i < ARRAY_SIZE(options) ? options[i].set(&q->net, value, err) : 0;
+}
+
+/* The network's own, and those that --default-network-opt has for its driver. */
+static int read_options(const struct json *body, const struct json *defaults, struct request *q,
+			struct error *err)
+{
+	const struct json *own = json_get(body, "Options"), *v;
 	const char *key;
+	int r = 0;
 
-	json_object_foreach(key, v, json_get(body, "Options")) {
-		const char *value = json_string(v) ? json_string(v) : "";
-		size_t i = 0;
-		int r;
-
-		while (i < ARRAY_SIZE(options) && !str_eq(options[i].name, key))
-			i++;
-		/* Labels of others' tools pass; what would change the network does not. */
-		if (i == ARRAY_SIZE(options) && str_has_prefix(key, "com.docker.network."))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "Options: '%s' is not implemented", key);
-		network_pairs_add(&q->options, key, value);
-		r = i < ARRAY_SIZE(options) ? options[i].set(&q->net, value, err) : 0;
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	json_object_foreach(key, v, own)
+		r = r < 0 ? r : add_option(q, key, json_string(v) ? json_string(v) : "", err);
+	json_object_foreach(key, v, json_get(defaults, q->net.driver ? q->net.driver : "bridge"))
+		if (!json_get(own, key))
+			r = r < 0 ? r : add_option(q, key, json_string(v), err);
+	return r;
 }
 
 static int read_prefix(const char *what, const char *s, struct netaddr_prefix *ret,
@@ -210,7 +216,8 @@ static int refuse(const struct json *body, struct error *err)
 	return what ? error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s is not implemented", what) : 0;
 }
 
-static int read_request(const struct json *body, struct request *q, struct error *err)
+static int read_request(const struct json *body, const struct json *defaults, struct request *q,
+			struct error *err)
 {
 	const struct json *v;
 	const char *key;
@@ -225,7 +232,7 @@ static int read_request(const struct json *body, struct request *q, struct error
 	q->net.attachable = json_get_bool(body, "Attachable");
 	json_object_foreach(key, v, json_get(body, "Labels"))
 		network_pairs_add(&q->labels, key, json_string(v) ? json_string(v) : "");
-	r = r < 0 ? r : read_options(body, q, err);
+	r = r < 0 ? r : read_options(body, defaults, q, err);
 	json_array_foreach(v, json_get(json_get(body, "IPAM"), "Config"))
 		r = r < 0 ? r : read_subnet(v, q, err);
 	if (r >= 0 && netaddr_is_set(&q->net.ipv6.subnet.addr) && !q->net.enable_ipv6)
@@ -286,7 +293,7 @@ int engine_network_create(struct engine *e, const struct json *body, char ret_id
 {
 	__attribute__((cleanup(request_done))) struct request q = {0};
 	struct create_call call = {.e = e, .q = &q, .err = err};
-	int r = read_request(body, &q, err);
+	int r = read_request(body, engine_settings(e)->default_network_opts, &q, err);
 
 	if (r < 0)
 		return r;

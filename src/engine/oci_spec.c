@@ -84,8 +84,9 @@ static void write_sysctls(const struct oci_spec_args *args, struct json_writer *
 	jw_object_end(w);
 }
 
-static int write_seccomp(const struct host_config *h, struct json_writer *w, struct error *err)
+static int write_seccomp(const struct oci_spec_args *args, struct json_writer *w, struct error *err)
 {
+	const struct host_config *h = &args->container->spec->host;
 	const char *names[OCI_CAPS_MAX];
 	struct seccomp_context ctx = {.caps = names, .cap_count = oci_caps_names(h, names)};
 	struct config_security security;
@@ -93,7 +94,13 @@ static int write_seccomp(const struct host_config *h, struct json_writer *w, str
 
 	if (r < 0)
 		return r;
-	if (str_eq(security.seccomp, "unconfined") || (h->privileged && !security.seccomp))
+	if (h->privileged && !security.seccomp)
+		return 0;
+	if (!security.seccomp)
+		security.seccomp = args->seccomp;
+	if (str_eq(security.seccomp, "builtin"))
+		security.seccomp = NULL;
+	if (str_eq(security.seccomp, "unconfined"))
 		return 0;
 	jw_key(w, "seccomp");
 	return seccomp_profile_write(security.seccomp,
@@ -128,7 +135,7 @@ static int write_linux(const struct oci_spec_args *args, const char *propagation
 	if (args->labels && !str_empty(args->labels->mount))
 		jw_kstring(w, "mountLabel", args->labels->mount);
 	write_sysctls(args, w);
-	r = r < 0 ? r : write_seccomp(h, w, err);
+	r = r < 0 ? r : write_seccomp(args, w, err);
 	if (r >= 0)
 		jw_object_end(w);
 	(void)oci_devices_free(devices);

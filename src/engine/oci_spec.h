@@ -24,9 +24,10 @@ struct oci_spec_args {
 	const struct container *container; /* its id, name, spec are read */
 	struct rootfs_dirs rootfs;
 	const char *cgroup_parent;
-	const char *init_path;       /* vessel-init on the host, or NULL */
-	const char *netns_path;      /* network namespace to join; NULL: a new one, or the host's */
-	const char *pidns_path;      /* the same for --pid container: */
+	const char *init_path;  /* vessel-init on the host, or NULL */
+	const char *seccomp;    /* the daemon's: a profile's text, "unconfined"; NULL: built in */
+	const char *netns_path; /* network namespace to join; NULL: a new one, or the host's */
+	const char *pidns_path; /* the same for --pid container: */
 	const struct remap *remap;   /* of a container in a user namespace, else NULL */
 	const char *userns_path;     /* with remap: the one to join; NULL: a new one */
 	const char *apparmor;        /* profile of the process, or NULL */

@@ -168,10 +168,11 @@ static void view_on_loop(void *data)
  * get out by us. */
 static int add_servers(const struct view_call *call, struct error *err)
 {
-	const struct host_config *h = &call->c->spec->host;
+	const struct json_strings *own = &call->c->spec->host.dns;
+	const struct json_strings *dns = own->n > 0 ? own : &engine_settings(call->e)->dns;
 	autofree char *host = NULL;
 	struct files_resolv args = {
-		.dns = h->dns.v, .dns_count = h->dns.n, .own_netns = true, .ipv6 = call->ipv6};
+		.dns = dns->v, .dns_count = dns->n, .own_netns = true, .ipv6 = call->ipv6};
 	int r;
 
 	if (!call->ipv4 && !call->ipv6)

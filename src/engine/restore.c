@@ -283,13 +283,29 @@ static int decode_networks(const struct rows *rows, struct network **ret, size_t
 	return 0;
 }
 
+/* The configuration of the default bridge may have changed: make it anew, unless somebody is on it. */
+static bool renew_network(struct engine *e, struct network *net)
+{
+	autofree char *id = xstrdup(net->id);
+	autoerror struct error err = {0};
+
+	if (!network_default_is_outdated(e->network, net))
+		return false;
+	if (network_default_forget(e->network, net, &err) < 0 ||
+	    rows_delete_network(e->db, id, &err) < 0) {
+		log_warn("default bridge keeps its configuration: %s", error_msg(&err));
+		return false;
+	}
+	return true;
+}
+
 static int add_default_networks(struct engine *e, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(network_default_names); i++) {
-		struct network *net;
+		struct network *net = network_find(e->network, network_default_names[i]);
 		int r;
 
-		if (network_find(e->network, network_default_names[i]))
+		if (net && !renew_network(e, net))
 			continue;
 		r = network_default_create(e->network, network_default_names[i], &net, err);
 		r = r < 0 ? r : rows_save_network(e->db, net, err);

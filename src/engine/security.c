@@ -5,14 +5,18 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/apparmor.h"
 #include "engine/engine_priv.h"
 #include "engine/label.h"
+#include "engine/seccomp_profile.h"
 #include "engine/volume.h"
 #include "linux/apparmor.h"
 #include "linux/selinux.h"
+
+#define SECCOMP_MAX ((size_t)1 << 20) /* bytes of a profile */
 
 static void open_apparmor(struct engine *e)
 {
@@ -50,10 +54,34 @@ static int open_selinux(struct engine *e, struct error *err)
 	return 0;
 }
 
+/* --seccomp-profile: a file is read and looked at now, so that no start fails by it. */
+static int open_seccomp(struct engine *e, struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(SECCOMP_MAX);
+	const char *path = engine_settings(e)->seccomp_profile;
+	struct seccomp_context ctx = {0};
+	struct json_writer w;
+	size_t len;
+	int r;
+
+	if (str_empty(path) || str_eq(path, "builtin"))
+		return 0;
+	if (str_eq(path, "unconfined")) {
+		e->security.seccomp = xstrdup(path);
+		return 0;
+	}
+	r = file_read(AT_FDCWD, path, SECCOMP_MAX, &e->security.seccomp, &len, err);
+	json_writer_init(&w, &out);
+	r = r < 0 ? r : seccomp_profile_write(e->security.seccomp, len, &ctx, &w, err);
+	return r >= 0 ? 0 : error_wrap(err, r, "opening seccomp profile '%s' failed", path);
+}
+
 int security_open(struct engine *e, struct error *err)
 {
+	int r = open_seccomp(e, err);
+
 	open_apparmor(e);
-	return open_selinux(e, err);
+	return r < 0 ? r : open_selinux(e, err);
 }
 
 bool engine_has_apparmor(const struct engine *e)

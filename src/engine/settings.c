@@ -321,6 +321,7 @@ static int build(struct arena *a, const struct json **values, struct settings **
 struct members {
 	const struct json *v[SETTINGS_MAX];
 	struct strbuf unknown; /* names */
+	struct arena *arena;   /* borrowed */
 };
 
 /* Docker ignores them, for they were once written by everybody. */
@@ -328,6 +329,16 @@ static bool is_obsolete(const char *key)
 {
 	return str_eq(key, "deprecated-key-path") ||
 	       str_eq(key, "allow-nondistributable-artifacts");
+}
+
+/* What was one string and became a list. */
+static const struct json *list_of(struct arena *a, const struct json *v)
+{
+	autofree char *text = text_of(v);
+	const char *list = arena_printf(a, "[%s]", text);
+	const struct json *ret = NULL;
+
+	return json_parse(a, list, strlen(list), &ret, NULL) < 0 ? v : ret;
 }
 
 static int collect(struct members *m, const struct json *doc, struct error *err)
@@ -351,7 +362,7 @@ static int collect(struct members *m, const struct json *doc, struct error *err)
 					 "host-gateway-ip and host-gateway-ips must not both be "
 					 "specified in the config file");
 		} else if (row >= 0) {
-			m->v[row] = v;
+			m->v[row] = old_name ? list_of(m->arena, v) : v;
 		} else if (!is_obsolete(key)) {
 			strbuf_addf(&m->unknown, "%s%s", m->unknown.len ? ", " : "", key);
 		}
@@ -445,8 +456,8 @@ static int combine(const struct settings_source *source, struct members *file, s
 
 int settings_new(const struct settings_source *source, struct settings **ret, struct error *err)
 {
-	struct members file = {.unknown = STRBUF_INIT(TEXT_MAX)};
 	struct arena *a = arena_new();
+	struct members file = {.unknown = STRBUF_INIT(TEXT_MAX), .arena = a};
 	const struct json **values = arena_new0n(a, const struct json *, row_count());
 	int r = combine(source, &file, a, values, err);
 

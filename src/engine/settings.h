@@ -35,14 +35,17 @@ struct settings {
 	const char *default_runtime;
 	const struct json *runtimes; /* name: {path, runtimeArgs, runtimeType, options}; or NULL */
 	const struct json *default_ulimits; /* name: {Name, Soft, Hard}; or NULL */
-	const char *cgroup_parent, *userns_remap;
+	const char *cgroup_parent, *seccomp_profile, *userns_remap;
 	const char *ipc_mode, *cgroupns_mode; /* "": this engine's default */
 	struct json_strings exec_opts, cdi_spec_dirs;
 	int64_t shm_size; /* bytes */
 	bool init, no_new_privileges, selinux;
 	const char *init_path;
 	/* networks */
-	const char *bridge, *bip;
+	const char *bridge, *bip, *bip6, *fixed_cidr, *fixed_cidr6, *host_ip;
+	const struct json *address_pools;        /* array of {base, size}; or NULL */
+	const struct json *default_network_opts; /* driver: {option: value}; or NULL */
+	struct json_strings host_gateway_ips;
 	struct json_strings dns, dns_opts, dns_search;
 	int mtu;
 	bool icc, ipv6, ip_forward, ip_masq;

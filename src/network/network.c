@@ -102,23 +102,69 @@ void network_id_random(char ret[static NETWORK_ID_SIZE])
 
 /* --- manager ------------------------------------------------------------------------------ */
 
+struct bridge_config {
+	int family;
+	const char *address, *range;
+};
+
+/* --bip and --fixed-cidr of one family: the range is the subnet if there is no address. */
+static int read_bridge(const struct bridge_config *c, struct network_subnet *ret, struct error *err)
+{
+	uint8_t len_max = c->family == AF_INET ? 30 : 126;
+	struct netaddr_prefix p;
+
+	if (!str_empty(c->address)) {
+		if (netaddr_prefix_parse(c->address, &p) < 0 || p.addr.family != c->family ||
+		    p.len > len_max)
+			return error_set(
+				err, ERROR_INVALID, 0,
+				"bridge address '%s' is no %s address with a prefix length",
+				c->address, c->family == AF_INET ? "IPv4" : "IPv6");
+		ret->subnet = netaddr_network(&p);
+		ret->gateway = p.addr;
+	}
+	if (str_empty(c->range))
+		return 0;
+	if (netaddr_prefix_parse(c->range, &p) < 0 || p.addr.family != c->family || p.len > len_max)
+		return error_set(err, ERROR_INVALID, 0, "fixed CIDR '%s' is no %s subnet", c->range,
+				 c->family == AF_INET ? "IPv4" : "IPv6");
+	p = netaddr_network(&p);
+	if (!netaddr_is_set(&ret->subnet.addr))
+		ret->subnet = p;
+	else if (p.len < ret->subnet.len || !netaddr_prefix_contains(&ret->subnet, &p.addr))
+		return error_set(err, ERROR_INVALID, 0,
+				 "fixed CIDR '%s' is not in the subnet of '%s'", c->range,
+				 c->address);
+	ret->range = p;
+	return 0;
+}
+
 int network_open(const struct network_config *config, struct network_manager **ret,
 		 struct error *err)
 {
 	autonetwork_manager struct network_manager *nm = xnew0(struct network_manager);
 	const char *link = str_empty(config->link) ? NETWORK_DEFAULT_LINK : config->link;
 	const char *table = str_empty(config->table) ? NETWORK_DEFAULT_TABLE : config->table;
+	const struct bridge_config bridge4 = {AF_INET, config->bip, config->fixed_cidr};
+	const struct bridge_config bridge6 = {AF_INET6, config->bip6, config->fixed_cidr6};
+	int r;
 
 	if (!str_copy(nm->link, sizeof(nm->link), link))
 		return error_set(err, ERROR_INVALID, 0, "bridge name '%s' is too long", link);
 	if (!str_copy(nm->table, sizeof(nm->table), table))
 		return error_set(err, ERROR_INVALID, 0, "nftables table name '%s' is too long",
 				 table);
-	if (!str_empty(config->bip) && (netaddr_prefix_parse(config->bip, &nm->bip) < 0 ||
-					nm->bip.addr.family != AF_INET || nm->bip.len > 30))
-		return error_set(err, ERROR_INVALID, 0,
-				 "bridge address '%s' is no IPv4 address with a prefix length",
-				 config->bip);
+	r = read_bridge(&bridge4, &nm->bridge4, err);
+	r = r < 0 ? r : read_bridge(&bridge6, &nm->bridge6, err);
+	if (r < 0)
+		return r;
+	if (!str_empty(config->host_ip) && netaddr_parse(config->host_ip, &nm->host_ip) < 0)
+		return error_set(err, ERROR_INVALID, 0, "'%s' is no IP address", config->host_ip);
+	if (netaddr_is_any(&nm->host_ip))
+		nm->host_ip = (struct netaddr){0};
+	if (config->pool_count > 0)
+		nm->pools = xmemdup(config->pools, config->pool_count * sizeof(*config->pools));
+	nm->pool_count = config->pool_count;
 	nm->mtu = config->mtu ? config->mtu : DEFAULT_MTU;
 	if (nm->mtu < MTU_MIN || nm->mtu > MTU_MAX)
 		return error_set(err, ERROR_INVALID, 0, "MTU %u is not between %d and %d", nm->mtu,
@@ -149,6 +195,7 @@ struct network_manager *network_close(struct network_manager *nm)
 		free(nm->entries);
 		netlink_close(nm->watch);
 		nfsockets_free(nm->nfsockets);
+		free(nm->pools);
 		free(nm);
 	}
 	return NULL;
@@ -343,6 +390,25 @@ static int check_overlap(const struct network_manager *nm, const struct network_
 	return 0;
 }
 
+static bool has_pool(const struct network_manager *nm, int family)
+{
+	for (size_t i = 0; i < nm->pool_count; i++)
+		if (nm->pools[i].base.addr.family == family)
+			return true;
+	return false;
+}
+
+static int choose_of_pools(const struct network_manager *nm, const struct subnet_list *used,
+			   int family, struct netaddr_prefix *ret, struct error *err)
+{
+	for (size_t i = 0; i < nm->pool_count; i++)
+		if (nm->pools[i].base.addr.family == family &&
+		    subnet_choose_in(used, &nm->pools[i].base, nm->pools[i].size, ret))
+			return 0;
+	return error_set(err, ERROR_UNAVAILABLE, 0,
+			 "all predefined address pools have been fully subnetted");
+}
+
 static int fill_subnets(const struct network_manager *nm, struct network *net, bool ipv6,
 			uint8_t len, struct error *err)
 {
@@ -355,9 +421,13 @@ static int fill_subnets(const struct network_manager *nm, struct network *net, b
 	if (choose4 || choose6)
 		r = used_subnets(nm, &used, err);
 	if (r == 0 && choose4)
-		r = subnet_choose4(&used, len, &net->ipv4.subnet, err);
+		r = has_pool(nm, AF_INET)
+			    ? choose_of_pools(nm, &used, AF_INET, &net->ipv4.subnet, err)
+			    : subnet_choose4(&used, len, &net->ipv4.subnet, err);
 	if (r == 0 && choose6)
-		r = subnet_choose6(&used, net->id, &net->ipv6.subnet, err);
+		r = has_pool(nm, AF_INET6)
+			    ? choose_of_pools(nm, &used, AF_INET6, &net->ipv6.subnet, err)
+			    : subnet_choose6(&used, net->id, &net->ipv6.subnet, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(both); i++) {
 		r = check_overlap(nm, both[i], err);
 		if (netaddr_is_set(&both[i]->subnet.addr) && !netaddr_is_set(&both[i]->gateway))
@@ -423,7 +493,7 @@ static int create(struct network_manager *nm, const struct network_request *q, u
 	if (driver->has_addresses) {
 		net.ipv4 = q->ipv4;
 		net.ipv6 = q->ipv6;
-		net.mtu = q->mtu ? q->mtu : nm->mtu;
+		net.mtu = q->mtu ? q->mtu : DEFAULT_MTU;
 		net.icc = !q->no_icc;
 		net.masquerade = !q->no_masquerade;
 		if (q->link)
@@ -467,15 +537,42 @@ int network_default_create(struct network_manager *nm, const char *name, struct 
 		q.enable_ipv6 = nm->ipv6;
 		q.no_icc = !nm->icc;
 		q.no_masquerade = !nm->masquerade;
-		if (netaddr_is_set(&nm->bip.addr)) {
-			q.ipv4.subnet = netaddr_network(&nm->bip);
-			q.ipv4.gateway = nm->bip.addr;
-		}
+		q.mtu = nm->mtu;
+		q.host_binding4 = nm->host_ip;
+		q.ipv4 = nm->bridge4;
+		if (nm->ipv6)
+			q.ipv6 = nm->bridge6;
 	} else {
 		q.driver = strcmp(name, "host") == 0 ? "host" : "null";
 	}
 	r = create(nm, &q, DEFAULT_POOL_LEN, ret, err);
 	return r < 0 ? error_wrap(err, r, "create network '%s'", name) : 0;
+}
+
+static bool prefix_equal(const struct netaddr_prefix *a, const struct netaddr_prefix *b)
+{
+	return a->len == b->len && netaddr_equal(&a->addr, &b->addr);
+}
+
+static bool subnet_differs(const struct network_subnet *have, const struct network_subnet *want)
+{
+	if (!netaddr_is_set(&want->subnet.addr))
+		return netaddr_is_set(&have->range.addr);
+	return !prefix_equal(&have->subnet, &want->subnet) ||
+	       !prefix_equal(&have->range, &want->range) ||
+	       (netaddr_is_set(&want->gateway) && !netaddr_equal(&have->gateway, &want->gateway));
+}
+
+bool network_default_is_outdated(const struct network_manager *nm, const struct network *net)
+{
+	if (strcmp(net->name, "bridge") != 0)
+		return false;
+	return strcmp(net->link, nm->link) != 0 || net->mtu != nm->mtu || net->icc != nm->icc ||
+	       net->masquerade != nm->masquerade ||
+	       netaddr_is_set(&net->ipv6.subnet.addr) != nm->ipv6 ||
+	       !netaddr_equal(&net->host_binding4, &nm->host_ip) ||
+	       subnet_differs(&net->ipv4, &nm->bridge4) ||
+	       (nm->ipv6 && subnet_differs(&net->ipv6, &nm->bridge6));
 }
 
 bool network_is_default(const struct network *net)
@@ -498,11 +595,8 @@ size_t network_members(const struct network_manager *nm, const struct network *n
 	return e ? e->member_count : 0;
 }
 
-int network_remove(struct network_manager *nm, struct network *net, struct error *err)
+static int forget(struct network_manager *nm, const struct network *net, struct error *err)
 {
-	if (network_is_default(net))
-		return error_set(err, ERROR_FORBIDDEN, 0,
-				 "%s is a pre-defined network and cannot be removed", net->name);
 	for (size_t i = 0; i < nm->n; i++) {
 		struct network_entry *e = nm->entries[i];
 
@@ -518,6 +612,23 @@ int network_remove(struct network_manager *nm, struct network *net, struct error
 		return 0;
 	}
 	return error_set(err, ERROR_NOT_FOUND, 0, "network not found");
+}
+
+int network_remove(struct network_manager *nm, struct network *net, struct error *err)
+{
+	if (network_is_default(net))
+		return error_set(err, ERROR_FORBIDDEN, 0,
+				 "%s is a pre-defined network and cannot be removed", net->name);
+	return forget(nm, net, err);
+}
+
+int network_default_forget(struct network_manager *nm, struct network *net, struct error *err)
+{
+	int r = 0;
+
+	if (network_members(nm, net) == 0)
+		r = network_down(nm, net, err);
+	return r < 0 ? r : forget(nm, net, err);
 }
 
 /* --- kernel side -------------------------------------------------------------------------- */

@@ -87,12 +87,23 @@ const struct network_driver *network_driver_find(const char *name); /* NULL if u
 const char *network_driver_name(const struct network_driver *d);
 bool network_driver_has_netns(const struct network_driver *d); /* host: false */
 
-/* Constant for the daemon's life; strings are copied; NULL, 0 or "" mean the default. */
+/* Where subnets are chosen from: those of /size in base. */
+struct network_pool {
+	struct netaddr_prefix base;
+	uint8_t size; /* prefix length */
+};
+
+/* Constant for the daemon's life; all is copied; NULL, 0 or "" mean the default. */
 struct network_config {
 	const char *link;  /* NETWORK_DEFAULT_LINK */
 	const char *table; /* NETWORK_DEFAULT_TABLE (nftables, family inet) */
-	const char *bip;   /* default bridge's address "10.5.0.1/24"; default: chosen */
-	unsigned mtu;      /* bytes; default 1500 */
+	/* Of the default bridge: */
+	const char *bip, *bip6;               /* its addresses, "10.5.0.1/24"; default: chosen */
+	const char *fixed_cidr, *fixed_cidr6; /* lease from there only */
+	const char *host_ip;                  /* where ports are published; "0.0.0.0": any */
+	unsigned mtu;                         /* bytes; default 1500 */
+	const struct network_pool *pools;     /* none of a family: our own */
+	size_t pool_count;
 	bool no_ipv6;
 	bool no_icc;
 	bool no_masquerade;
@@ -136,6 +147,10 @@ int network_create(struct network_manager *nm, const struct network_request *req
 extern const char *const network_default_names[3];
 int network_default_create(struct network_manager *nm, const char *name, struct network **ret,
 			   struct error *err);
+/* Would network_default_create make this default network differently by now? */
+bool network_default_is_outdated(const struct network_manager *nm, const struct network *net);
+/* Before the loop: take it out of the kernel and forget it.  ERROR_CONFLICT if it has leases. */
+int network_default_forget(struct network_manager *nm, struct network *net, struct error *err);
 /* Forget a network without endpoints (the kernel's side: network_down first).  ERROR_CONFLICT if
  * it has leases, ERROR_FORBIDDEN for the default ones. */
 int network_remove(struct network_manager *nm, struct network *net, struct error *err);

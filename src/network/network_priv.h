@@ -18,8 +18,11 @@ struct network_manager {
 	/* constant after network_open: workers read these */
 	char link[NETWORK_LINK_SIZE];
 	char table[64];
-	struct netaddr_prefix bip; /* unset: chosen */
-	unsigned mtu;
+	struct network_subnet bridge4, bridge6; /* of the default bridge; unset: chosen */
+	struct netaddr host_ip;
+	struct network_pool *pools; /* owned */
+	size_t pool_count;
+	unsigned mtu; /* of the default bridge */
 	bool ipv6, icc, masquerade, forward;
 	struct nfsockets *nfsockets; /* owned; its own lock */
 	/* the loop thread's */

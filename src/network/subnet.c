@@ -106,6 +106,35 @@ int subnet_choose4(const struct subnet_list *used, uint8_t len, struct netaddr_p
 			 "the defaults to assign to the network");
 }
 
+#define CANDIDATES_MAX 65536 /* an IPv6 pool may hold more subnets than anybody can try */
+
+bool subnet_choose_in(const struct subnet_list *used, const struct netaddr_prefix *base,
+		      uint8_t len, struct netaddr_prefix *ret)
+{
+	struct netaddr_prefix p = netaddr_network(base);
+
+	p.len = len;
+	for (unsigned i = 0; i < CANDIDATES_MAX; i++) {
+		unsigned bit = 0x100;
+
+		if (is_clear(used, &p)) {
+			*ret = p;
+			return true;
+		}
+		/* One more at the subnet's last bit; what is carried out of the base is the end. */
+		for (int at = len - 1; at >= base->len; at--) {
+			bit = 0x80u >> (at % 8);
+			p.addr.b[at / 8] ^= (uint8_t)bit;
+			if (p.addr.b[at / 8] & bit)
+				break;
+			bit = 0x100;
+		}
+		if (bit == 0x100)
+			return false;
+	}
+	return false;
+}
+
 int subnet_choose6(const struct subnet_list *used, const char *id, struct netaddr_prefix *ret,
 		   struct error *err)
 {

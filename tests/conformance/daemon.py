@@ -111,6 +111,74 @@ class Cases:
         self.engine.start(args=("--config-file", self.file))
         assert self.engine.api("GET", "/info")[1]["ID"] == before
 
+    def defaults(self):
+        """What containers and networks have of the daemon's settings."""
+        write(self.file, {
+            "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 777, "Hard": 888}}, "default-shm-size": "32m",
+            "dns": ["192.0.2.53"], "dns-search": ["example.test"], "dns-opts": ["ndots:3"], "init": True,
+            "no-new-privileges": True, "seccomp-profile": "unconfined", "bip": "10.77.0.1/16",
+            "fixed-cidr": "10.77.5.0/24", "mtu": 1400, "ip": "127.0.0.1", "ipv6": False,
+            "host-gateway-ips": ["192.0.2.1"], "default-address-pools": [{"base": "10.99.0.0/16", "size": 28}],
+            "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1300"}}})
+        self.engine.stop()
+        self.engine.start(args=("--config-file", self.file))
+        self.engine.import_busybox()
+        out = self.engine.docker(
+            "run", "--rm", "--add-host", "h:host-gateway", "busybox", "sh", "-c",
+            "ulimit -Sn; ulimit -Hn; df -m /dev/shm | tail -1; cat /etc/resolv.conf /etc/hosts /proc/1/status;"
+            "ip addr show eth0; cat /proc/1/comm").stdout
+        for expected in ("777\n888\n", " 32 ", "nameserver 192.0.2.53", "search example.test", "options ndots:3",
+                         "192.0.2.1\th", "NoNewPrivs:\t1", "Seccomp:\t0", "mtu 1400", "inet 10.77.5.", "docker-init"):
+            assert expected in out, (expected, out)
+        own = self.engine.docker("run", "--rm", "--ulimit", "nofile=50:60", "--dns", "192.0.2.9", "--security-opt",
+                                 "seccomp=builtin", "--init=false", "busybox", "sh", "-c",
+                                 "ulimit -Sn; cat /etc/resolv.conf /proc/1/status").stdout
+        for expected in ("50\n", "nameserver 192.0.2.9", "Seccomp:\t2", "Name:\tcat"):
+            assert expected in own, (expected, own)
+        self.engine.docker("run", "-d", "--name", "published", "-p", "8099:80", "busybox", "sleep", "1000")
+        ports = self.engine.inspect("published")["NetworkSettings"]["Ports"]["80/tcp"]
+        assert ports == [{"HostIp": "127.0.0.1", "HostPort": "8099"}], ports
+        self.engine.docker("network", "create", "pool")
+        network = self.engine.api("GET", "/networks/pool")[1]
+        assert network["IPAM"]["Config"][0]["Subnet"] == "10.99.0.0/28", network
+        assert network["Options"] == {"com.docker.network.driver.mtu": "1300"}, network
+        self.engine.docker("network", "rm", "pool")
+
+    def kept_bridge(self):
+        """A bridge in use stays as it is; an unused one follows the configuration."""
+        write(self.file, {"bip": "10.78.0.1/16"})
+        for gateway in ("10.77.0.1", "10.78.0.1"):
+            self.engine.stop()
+            self.engine.start(args=("--config-file", self.file))
+            config = self.engine.api("GET", "/networks/bridge")[1]["IPAM"]["Config"][0]
+            assert config["Gateway"] == gateway, config
+            self.engine.docker("rm", "-f", "published", check=False)
+        out = self.engine.docker("run", "--rm", "busybox", "ip", "addr", "show", "eth0").stdout
+        assert "inet 10.78." in out, out
+
+    def info(self):
+        write(self.file, {"labels": ["a=b"], "registry-mirrors": ["https://mirror.test"], "experimental": True,
+                          "insecure-registries": ["10.0.0.0/8", "plain.test:5000"], "no-new-privileges": True,
+                          "proxies": {"https-proxy": "http://proxy.test"}, "log-driver": "none",
+                          "default-address-pools": [{"base": "10.99.0.0/16", "size": 28}]})
+        self.engine.stop()
+        self.engine.start(args=("--config-file", self.file))
+        info = self.engine.api("GET", "/info")[1]
+        registries = info["RegistryConfig"]
+        assert registries["Mirrors"] == ["https://mirror.test/"], registries
+        assert registries["IndexConfigs"]["docker.io"]["Official"] is True, registries
+        assert registries["IndexConfigs"]["plain.test:5000"]["Secure"] is False, registries
+        assert registries["InsecureRegistryCIDRs"] == ["10.0.0.0/8", "::1/128", "127.0.0.0/8"], registries
+        assert info["DefaultAddressPools"] == [{"Base": "10.99.0.0/16", "Size": 28}], info
+        assert info["HttpsProxy"] == "http://proxy.test" and info["LoggingDriver"] == "none", info
+        assert info["ExperimentalBuild"] and info["LiveRestoreEnabled"] and info["Debug"], info
+        assert "name=no-new-privileges" in info["SecurityOptions"], info
+        assert any("without encryption" in line for line in info["Warnings"]), info["Warnings"]
+        assert info["NFd"] > 5 and info["NGoroutines"] > 1, info
+        assert self.engine.api("GET", "/version")[1]["Experimental"] is True
+        out = self.engine.docker("info").stdout
+        assert "Live Restore Enabled: true" in out and "a=b" in out, out
+
 
 def main():
     vessel.enter_private_namespace()
@@ -126,6 +194,9 @@ def main():
         tap.case("SIGHUP applies the file, and an event tells", cases.reloaded)
         tap.case("a bad file changes nothing, and the log says why", cases.bad_reload)
         tap.case("the engine's id outlives it", cases.identity)
+        tap.case("defaults of containers and networks", cases.defaults)
+        tap.case("a changed default bridge", cases.kept_bridge)
+        tap.case("/info tells the configuration", cases.info)
         engine.stop()
     finally:
         engine.destroy()
