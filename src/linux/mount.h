@@ -85,6 +85,11 @@ int mount_attach_at(int mount_fd, int dirfd, const char *name, struct error *err
 int mount_set_propagation(const char *path, uint64_t propagation, bool recursive,
 			  struct error *err);
 
+/* A detached read-only mount of the EROFS image in the regular file index_fd, with its data in the regular
+ * file data_fd (Linux 6.12, on file systems that have a page cache of their own: not tmpfs).
+ * ERROR_UNAVAILABLE where the kernel or the file system cannot.  Returns the fd. */
+int mount_new_erofs(int index_fd, int data_fd, struct error *err);
+
 struct mount_overlay {
 	const char *const *lower; /* topmost first, host paths */
 	size_t lower_count;

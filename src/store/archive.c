@@ -218,7 +218,7 @@ static int read_layer(struct store_pins *pins, struct archive_member *m, struct 
 {
 	struct stream_reader in = {.read = source_read, .data = s};
 	autoerror struct error inner = {0};
-	char name[STORE_NAME_SIZE], claimed[DIGEST_STRING_SIZE];
+	char claimed[DIGEST_STRING_SIZE];
 	struct store *st = pins->s;
 	struct store_layer_row row;
 	int r = 0;
@@ -228,8 +228,7 @@ static int read_layer(struct store_pins *pins, struct archive_member *m, struct 
 		r = store_pin_content(pins, claimed, &row, err);
 	if (r != 0)
 		return r < 0 ? r : hash_layer(m, s, &row, err);
-	store_tmp_name(st, name);
-	r = layer_stage_new(st->tmp_fd, name, &in, &m->stage, &inner);
+	r = store_stage_layer(st, &in, &m->stage, &inner);
 	if (r >= 0) {
 		const struct layer_stage *l = m->stage;
 

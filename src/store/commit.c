@@ -26,15 +26,13 @@ static int stage_changes(struct store *s, const struct store_commit_args *args,
 				  .ids = args->ids};
 	autolayer_stage struct layer_stage *stage = NULL;
 	autoproduce struct produce *p = NULL;
-	char name[STORE_NAME_SIZE];
 	struct stream_reader in;
 	int r = produce_new(produce_layer, &tree, &p, err);
 
 	if (r < 0)
 		return r;
 	in = produce_reader(p);
-	store_tmp_name(s, name);
-	r = layer_stage_new(s->tmp_fd, name, &in, &stage, err);
+	r = store_stage_layer(s, &in, &stage, err);
 	if (r < 0)
 		return r;
 	if (args->read)

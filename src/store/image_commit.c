@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "oci/image_spec.h"
 #include "store/store_priv.h"
 
@@ -27,7 +28,6 @@ static int copy_stage(struct commit *c, const struct layer_stage *from, struct l
 		      struct error *err)
 {
 	autolayer_tar struct layer_tar *t = NULL;
-	char name[STORE_NAME_SIZE];
 	struct stream_reader in;
 	int dir, blob = -EBADF, r;
 
@@ -39,51 +39,58 @@ static int copy_stage(struct commit *c, const struct layer_stage *from, struct l
 		fd_close(&dir);
 		return r;
 	}
-	r = layer_tar_open(dir, blob, &t, err);
+	r = layer_tar_open(dir, blob, from->tar_size, &t, err);
 	if (r < 0)
 		return r;
 	in = layer_tar_reader(t);
-	store_tmp_name(c->pins->s, name);
-	return layer_stage_new(from->tmp_fd, name, &in, ret, err);
+	return store_stage_layer(c->pins->s, &in, ret, err);
 }
 
-/* The layers below number `i`, top first. */
-static int finish_layer(struct commit *c, size_t i, const int *diff_fds, struct error *err)
-{
-	autofree int *lower = xnew0n(int, i);
+/* The roots of an image's layers, bottom first, opened when they are asked for: an EROFS image has to be
+ * mounted for that. */
+struct roots {
+	struct commit *c;
+	int *fds;   /* owned, with what they hold */
+	size_t top; /* the layer that is being finished */
+};
 
-	for (size_t k = 0; k < i; k++)
-		lower[k] = diff_fds[i - 1 - k];
-	return layer_stage_finish(c->img->stages[i], lower, i, err);
+static int open_lower(void *data, size_t i)
+{
+	const struct roots *roots = data;
+	size_t k = roots->top - 1 - i;
+	struct commit *c = roots->c;
+	const struct layer_stage *l = c->img->stages[k];
+	autoerror struct error err = {0};
+
+	if (roots->fds[k] >= 0)
+		return roots->fds[k];
+	roots->fds[k] = l ? layer_open_root(l->tmp_fd, l->name, &err)
+			  : layer_open_root(c->pins->s->layers_fd, digest_hex(c->chain[k]), &err);
+	if (roots->fds[k] < 0)
+		log_error("store: %s", error_msg(&err)); /* what is looked for is not found then */
+	return roots->fds[k];
 }
 
 static int finish_layers(struct commit *c, struct error *err)
 {
 	const struct store_new_image *img = c->img;
-	autofree int *fds = xnew0n(int, img->n_layers);
+	struct roots roots = {.c = c, .fds = xnew0n(int, img->n_layers)};
 	int r = 0;
 
 	for (size_t i = 0; i < img->n_layers; i++)
-		fds[i] = -EBADF;
+		roots.fds[i] = -EBADF;
 	for (size_t i = 0; i < img->n_layers && r >= 0; i++) {
-		const struct layer_stage *l;
-		autofree char *path = NULL;
+		const struct unpack_lower lower = {.n = i, .open = open_lower, .data = &roots};
 
+		roots.top = i;
 		if (img->copy_of && img->copy_of[i])
 			r = copy_stage(c, img->stages[img->copy_of[i] - 1], &img->stages[i], err);
-		if (r < 0)
-			break;
-		l = img->stages[i];
-		path = xasprintf("%s/diff", l ? l->name : digest_hex(c->chain[i]));
-		if (l)
-			r = finish_layer(c, i, fds, err);
-		fds[i] = openat(l ? l->tmp_fd : c->pins->s->layers_fd, path,
-				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (r >= 0 && fds[i] < 0)
-			r = error_set(err, ERROR_INTERNAL, errno, "open layer '%s'", c->chain[i]);
+		if (r >= 0 && img->stages[i])
+			r = layer_stage_finish(img->stages[i], &lower, err);
 	}
 	for (size_t i = 0; i < img->n_layers; i++)
-		fd_close(&fds[i]);
+		fd_close(&roots.fds[i]);
+	free(roots.fds);
 	return r;
 }
 
@@ -258,7 +265,8 @@ static int rows_job(struct db_tx *tx, void *data, struct error *err)
 static int link_layers(struct commit *c, struct error *err)
 {
 	for (size_t i = 0; i < c->img->n_layers; i++) {
-		int r = c->img->stages[i]
+		const struct layer_stage *l = c->img->stages[i];
+		int r = l && l->format == LAYER_DIRECTORY
 				? store_layer_link(c->pins->s, c->rows[i], c->chain[i], err)
 				: 0;
 

@@ -100,7 +100,6 @@ int store_import(struct store *s, const struct store_import_args *args,
 	char diff_ids[1][DIGEST_STRING_SIZE], chain[DIGEST_STRING_SIZE];
 	struct store_new_image img = {.stages = &stage, .n_layers = 1};
 	autofree char *full = NULL;
-	char name[STORE_NAME_SIZE];
 	struct store_layer_row row;
 	const char *names[2];
 	int r;
@@ -111,8 +110,7 @@ int store_import(struct store *s, const struct store_import_args *args,
 		r = make_config(a, args, NULL, &config, err);
 	if (r < 0)
 		return r;
-	store_tmp_name(s, name);
-	r = layer_stage_new(s->tmp_fd, name, args->in, &stage, err);
+	r = store_stage_layer(s, args->in, &stage, err);
 	if (r < 0)
 		return r;
 	strbuf_reset(&config);

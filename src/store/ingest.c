@@ -105,12 +105,10 @@ static int stage(struct store_ingest *g, size_t i, const struct stream_reader *i
 		 struct error *err)
 {
 	autolayer_stage struct layer_stage *l = NULL;
-	char name[STORE_NAME_SIZE];
 	const char *digest;
 	int r;
 
-	store_tmp_name(g->pins.s, name);
-	r = layer_stage_new(g->pins.s->tmp_fd, name, in, &l, err);
+	r = store_stage_layer(g->pins.s, in, &l, err);
 	if (r < 0)
 		return r;
 	digest = l->blob_digest[0] ? l->blob_digest : l->diff_id;

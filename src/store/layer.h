@@ -1,9 +1,13 @@
-/* store/layer.h - one layer's files: from a tar to a directory, and back bit for bit.
+/* store/layer.h - one layer's files: from a tar to what can be mounted, and back bit for bit.
  *
- * A layer being made is *staged* in a folder of its own below tmp/:
+ * A layer being made is *staged* in a folder of its own below tmp/.  As a directory:
  *     diff       the unpacked tree
  *     tar-split  headers, padding and the order of contents (unless `blob` is there)
  *     keep/N     content number N, if a later entry of the same tar replaced the file
+ * As an EROFS image (store/erofs.h):
+ *     tar        the uncompressed tar; behind its end, what it has not as EROFS needs it
+ *     index      the image, whose extra device is `tar`
+ * In either:
  *     blob       the layer as it arrived, if that was compressed
  * It is finished when the layers below it are known, and then renamed into place whole.
  */
@@ -19,12 +23,17 @@
 #include "store/unpack.h"
 
 struct hasher;
+struct erofs;
+
+enum layer_format { LAYER_DIRECTORY, LAYER_EROFS };
 
 struct layer_stage {
+	enum layer_format format;
 	char *name;               /* owned: below tmp/; NULL once renamed away */
 	int tmp_fd;               /* borrowed: tmp/ */
 	int fd, diff_fd, keep_fd; /* owned; open only while a call below works */
-	struct unpack *unpack;    /* owned; NULL once finished */
+	struct unpack *unpack;    /* owned; NULL once finished, and in an EROFS image */
+	struct erofs *erofs;      /* owned; NULL once finished, and in a directory */
 	char diff_id[DIGEST_STRING_SIZE];
 	char blob_digest[DIGEST_STRING_SIZE]; /* "" unless it arrived compressed */
 	int64_t blob_size;
@@ -36,18 +45,28 @@ struct layer_stage {
  * the stream to its end. */
 int layer_stage_new(int tmp_fd, const char *name, const struct stream_reader *in,
 		    struct layer_stage **ret, struct error *err);
-/* Complete the tree with what depends on the layers below: their diff directories, top first. */
-int layer_stage_finish(struct layer_stage *l, const int *lower_fds, size_t n, struct error *err);
+/* The same as an EROFS image; as a directory if it holds what that format cannot. */
+int layer_stage_new_erofs(int tmp_fd, const char *name, const struct stream_reader *in,
+			  struct layer_stage **ret, struct error *err);
+/* Complete the tree with what depends on the layers below. */
+int layer_stage_finish(struct layer_stage *l, const struct unpack_lower *lower, struct error *err);
+/* What a finished layer shows, by the folder it is in ("name" in tmp/, a chain ID's hex digits in layers/):
+ * the root of its tree, O_PATH; of an EROFS image mounted for nobody but the descriptor. */
+int layer_open_root(int dir_fd, const char *folder, struct error *err);
+/* The format of what is in a layer's folder; negative: neither. */
+int layer_format_of(int dir_fd, const char *folder);
+/* A detached mount of an EROFS layer. */
+int layer_mount(int dir_fd, const char *folder, struct error *err);
 /* Deletes the folder unless it was renamed away. */
 struct layer_stage *layer_stage_free(struct layer_stage *l);
 DEFINE_CLEANUP(struct layer_stage, layer_stage_free);
 #define autolayer_stage __attribute__((cleanup(layer_stage_freep_)))
 
-/* Reads back the tar of a layer whose folder (with diff, tar-split, keep) is dir_fd, or that was kept
- * as the compressed file blob_fd (-1: none).  Its digest is the caller's to
- * check. */
+/* Reads back the tar of a layer whose folder (with tar, or with diff, tar-split, keep) is dir_fd, or that
+ * was kept as the compressed file blob_fd (-1: none).  Its digest is the caller's to check. */
 struct layer_tar;
-int layer_tar_open(int dir_fd_take, int blob_fd_take, struct layer_tar **ret, struct error *err);
+int layer_tar_open(int dir_fd_take, int blob_fd_take, int64_t tar_size, struct layer_tar **ret,
+		   struct error *err);
 struct stream_reader layer_tar_reader(struct layer_tar *t);
 struct layer_tar *layer_tar_free(struct layer_tar *t);
 DEFINE_CLEANUP(struct layer_tar, layer_tar_free);
@@ -57,8 +76,8 @@ DEFINE_CLEANUP(struct layer_tar, layer_tar_free);
 struct layer_tee {
 	const struct stream_reader *in; /* borrowed */
 	struct hasher *hash;            /* borrowed */
-	int64_t size;
-	int fd; /* borrowed */
+	int64_t size, begun;            /* bytes read; bytes that the disk has been told to write */
+	int fd;                         /* borrowed */
 };
 struct stream_reader layer_tee_reader(struct layer_tee *t);
 

@@ -281,7 +281,6 @@ static int stage_again(struct store_pins *pins, const char *diff_id, struct laye
 		       struct error *err)
 {
 	autolayer_tar struct layer_tar *t = NULL;
-	char name[STORE_NAME_SIZE];
 	struct store_layer_row row;
 	struct stream_reader in;
 	int r = store_pin_content(pins, diff_id, &row, err);
@@ -293,8 +292,7 @@ static int stage_again(struct store_pins *pins, const char *diff_id, struct laye
 	if (r < 0)
 		return r;
 	in = layer_tar_reader(t);
-	store_tmp_name(pins->s, name);
-	return layer_stage_new(pins->s->tmp_fd, name, &in, ret, err);
+	return store_stage_layer(pins->s, &in, ret, err);
 }
 
 /* What store_new_image wants to know of each layer. */

@@ -47,6 +47,16 @@ int store_layer_link(struct store *s, int64_t row_id, const char *chain_id, stru
 	return 0;
 }
 
+int store_stage_layer(struct store *s, const struct stream_reader *in, struct layer_stage **ret,
+		      struct error *err)
+{
+	char name[STORE_NAME_SIZE];
+
+	store_tmp_name(s, name);
+	return s->format == LAYER_EROFS ? layer_stage_new_erofs(s->tmp_fd, name, in, ret, err)
+					: layer_stage_new(s->tmp_fd, name, in, ret, err);
+}
+
 /* ---- pins ---- */
 
 void store_pins_init(struct store *s, struct store_pins *ret)
@@ -149,7 +159,7 @@ int store_layer_reader(struct store *s, const struct store_layer_row *row, struc
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0 && blob < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open layer '%s'", row->chain_id);
-	return layer_tar_open(dir, blob, ret, err);
+	return layer_tar_open(dir, blob, row->tar_size, ret, err);
 }
 
 int store_layer_tar(struct store *s, const char *chain_id, const struct stream_writer *out,

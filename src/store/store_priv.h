@@ -18,7 +18,8 @@ struct store {
 	int root_fd, tmp_fd, blobs_fd, layers_fd, containers_fd; /* owned */
 	struct db *db;                                           /* borrowed */
 	pthread_mutex_t files;
-	atomic_ulong counter; /* names in tmp/ */
+	enum layer_format format; /* of new layers */
+	atomic_ulong counter;     /* names in tmp/ */
 };
 
 #define STORE_BLOBS     "blobs/sha256"
@@ -70,6 +71,9 @@ int store_pin(struct store_pins *p, const char *chain_id, struct store_layer_row
 
 /* The same for any layer whose tar, or whose compressed blob, has this digest. */
 int store_pin_content(struct store_pins *p, const char *digest, struct store_layer_row *ret,
+		      struct error *err);
+/* Stage a layer in the store's format, below tmp/. */
+int store_stage_layer(struct store *s, const struct stream_reader *in, struct layer_stage **ret,
 		      struct error *err);
 /* Make layers/l/<row id in hex>; existing is fine. */
 int store_layer_link(struct store *s, int64_t row_id, const char *chain_id, struct error *err);

@@ -575,3 +575,8 @@ ssize_t tar_read(struct tar *t, size_t max, const void **ret, struct error *err)
 	t->left -= (int64_t)n;
 	return (ssize_t)n;
 }
+
+int64_t tar_offset(const struct tar *t)
+{
+	return t->offset;
+}

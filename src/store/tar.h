@@ -85,3 +85,6 @@ int tar_next(struct tar *t, const struct tar_entry **ret, struct error *err);
 /* The next stored bytes of this entry's content, at most `max`: the count, 0 at its end.  *ret points
  * into the parser's buffer and is valid until the next call. */
 ssize_t tar_read(struct tar *t, size_t max, const void **ret, struct error *err);
+
+/* Where in the archive the next byte of this entry's content lies. */
+int64_t tar_offset(const struct tar *t);

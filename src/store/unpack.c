@@ -59,13 +59,13 @@ bool unpack_is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
-static int refuse(struct error *err, const char *path, const char *why)
+int unpack_refuse(struct error *err, const char *path, const char *why)
 {
 	return error_set(err, ERROR_INVALID, 0, "unpack '%s': %s", path, why);
 }
 
 /* Normalise: no leading, doubled or trailing slash, no "."; ".." is refused. */
-static int normalise(const char *path, const char *entry, char **ret, struct error *err)
+int unpack_normalise(const char *path, const char *entry, char **ret, struct error *err)
 {
 	autostrbuf struct strbuf out = STRBUF_INIT(TAR_MAX_PATH + 1);
 	unsigned depth = 0;
@@ -74,15 +74,16 @@ static int normalise(const char *path, const char *entry, char **ret, struct err
 		size_t len = strcspn(p, "/");
 
 		if (len == 2 && p[0] == '.' && p[1] == '.')
-			return refuse(err, entry, "'..' in a path is refused");
+			return unpack_refuse(err, entry, "'..' in a path is refused");
 		if (len > NAME_MAX)
-			return refuse(err, entry, "a name of more than 255 bytes");
+			return unpack_refuse(err, entry, "a name of more than 255 bytes");
 		if (len > 0 && !(len == 1 && p[0] == '.')) {
 			if (out.len > 0)
 				strbuf_addc(&out, '/');
 			strbuf_add(&out, p, len);
 			if (++depth > UNPACK_MAX_DEPTH)
-				return refuse(err, entry, "too many directories below each other");
+				return unpack_refuse(err, entry,
+						     "too many directories below each other");
 		}
 		p += len + (p[len] == '/');
 	}
@@ -110,7 +111,7 @@ static mode_t current_umask(void)
 
 /* overlayfs takes its own attributes at their word; escaped, they are data (kernel 6.7 and newer show
  * them to the container unescaped). */
-static char *xattr_disk_name(const char *name)
+char *unpack_xattr_name(const char *name)
 {
 	static const char *const own[] = {"trusted.overlay.", "user.overlay."};
 
@@ -125,7 +126,7 @@ static void xattrs_copy(struct unpack_xattrs *x, const struct tar_entry *e)
 	for (size_t i = 0; i < e->n_xattrs; i++) {
 		xgrow(x->v, x->n, x->cap);
 		x->v[x->n++] = (struct unpack_xattr){
-			.name = xattr_disk_name(e->xattrs[i].name),
+			.name = unpack_xattr_name(e->xattrs[i].name),
 			.value = xmemdup(e->xattrs[i].value, e->xattrs[i].len),
 			.len = e->xattrs[i].len,
 		};
@@ -269,8 +270,9 @@ static int make_implied(struct unpack *u, const struct unpack_parent *above, con
 		if (errno != EEXIST)
 			return unpack_error(err, errno, for_path, "make its directory");
 		if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !unpack_is_whiteout(&st))
-			return refuse(err, for_path,
-				      "what should be its directory is a file or a dangling link");
+			return unpack_refuse(
+				err, for_path,
+				"what should be its directory is a file or a dangling link");
 		r = replace(u, fd, name, &st, for_path, err);
 		if (r < 0)
 			return r;
@@ -296,11 +298,11 @@ static int real_path(const struct unpack *u, int fd, const char *for_path, char 
 		return unpack_error(err, errno, for_path, "resolve its directory");
 	buf[n] = '\0';
 	if (!str_has_prefix(buf, u->root_path) || (buf[root] != '/' && buf[root] != '\0'))
-		return refuse(err, for_path, "its directory lies outside the layer");
+		return unpack_refuse(err, for_path, "its directory lies outside the layer");
 	for (const char *p = buf + root; *p; p++)
 		depth += *p == '/';
 	if (depth > UNPACK_MAX_DEPTH)
-		return refuse(err, for_path, "too many directories below each other");
+		return unpack_refuse(err, for_path, "too many directories below each other");
 	*ret = xstrdup(buf[root] ? buf + root + 1 : "");
 	return 0;
 }
@@ -532,7 +534,7 @@ static int make_hardlink(struct unpack *u, const struct tar_entry *e, const stru
 	struct stat st, old;
 	int r;
 
-	r = normalise(e->link, e->path, &target, err);
+	r = unpack_normalise(e->link, e->path, &target, err);
 	if (r < 0)
 		return r;
 	dir = unpack_split(target, &name);
@@ -546,7 +548,7 @@ static int make_hardlink(struct unpack *u, const struct tar_entry *e, const stru
 		return 0;
 	}
 	if (S_ISDIR(st.st_mode))
-		return refuse(err, e->path, "a hard link to a directory");
+		return unpack_refuse(err, e->path, "a hard link to a directory");
 	if (linkat(dir_fd, name, p->fd, p->name, 0) == 0)
 		return 0;
 	if (errno != EEXIST)
@@ -581,9 +583,9 @@ static int make_special(struct unpack *u, const struct tar_entry *e, const struc
 	int r;
 
 	if (e->type == TAR_CHAR && e->dev_major == 0 && e->dev_minor == 0)
-		return refuse(err, e->path, "character device 0:0 is overlayfs's whiteout");
+		return unpack_refuse(err, e->path, "character device 0:0 is overlayfs's whiteout");
 	if (e->type == TAR_SYMLINK && !e->link[0])
-		return refuse(err, e->path, "a symbolic link without a target");
+		return unpack_refuse(err, e->path, "a symbolic link without a target");
 	r = create_special(e, p);
 	if (r == -EEXIST) {
 		r = clear_place(u, p, &st, err);
@@ -615,7 +617,7 @@ static int make_whiteout(const struct place *p, struct error *err)
 	if (str_has_prefix(p->name, ".wh..wh."))
 		return 0; /* AUFS's own files: in old images, meaningless */
 	if (!name[0] || str_eq(name, ".") || str_eq(name, ".."))
-		return refuse(err, p->label, "a whiteout of nothing");
+		return unpack_refuse(err, p->label, "a whiteout of nothing");
 	if (mknodat(p->fd, name, S_IFCHR, makedev(0, 0)) == 0)
 		return 0;
 	if (errno != EEXIST || fstatat(p->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -640,11 +642,11 @@ static int make_entry(struct unpack *u, struct tar *t, const struct tar_entry *e
 	case TAR_FIFO:
 		return make_special(u, e, p, err);
 	}
-	return refuse(err, e->path, "unknown type");
+	return unpack_refuse(err, e->path, "unknown type");
 }
 
 /* AUFS kept directories of its own at the root; nothing below them is part of the image. */
-static bool below_aufs(const char *path)
+bool unpack_below_aufs(const char *path)
 {
 	return str_has_prefix(path, ".wh..wh.") && strchr(path, '/');
 }
@@ -657,15 +659,16 @@ int unpack_entry(struct unpack *u, struct tar *t, const struct tar_entry *e,
 	struct place p;
 	int r;
 
-	r = normalise(e->path, e->path, &path, err);
+	r = unpack_normalise(e->path, e->path, &path, err);
 	if (r < 0)
 		return r;
-	if (below_aufs(path))
+	if (unpack_below_aufs(path))
 		return 0;
 	if (!path[0]) {
 		p = (struct place){.fd = u->root_fd, .name = ".", .path = "", .label = e->path};
-		return e->type == TAR_DIRECTORY ? make_directory(u, e, &p, err)
-						: refuse(err, e->path, "the root is a directory");
+		return e->type == TAR_DIRECTORY
+			       ? make_directory(u, e, &p, err)
+			       : unpack_refuse(err, e->path, "the root is a directory");
 	}
 	dir = unpack_split(path, &p.name);
 	r = unpack_parent(u, dir, e->path, &parent, err);

@@ -44,9 +44,18 @@ int unpack_entry(struct unpack *u, struct tar *t, const struct tar_entry *e,
 void unpack_pause(struct unpack *u);
 void unpack_resume(struct unpack *u, int dir_fd, int keep_fd);
 
-/* After the last entry: what depends on the layers below (top first; directory fds) is completed:
+/* The layers below, top first. */
+struct unpack_lower {
+	const int *fds; /* borrowed: directories; -1: ask `open` */
+	size_t n;
+	/* A directory of layer i that is borrowed, too; NULL: all are in fds. */
+	int (*open)(void *data, size_t i);
+	void *data;
+};
+
+/* After the last entry: what depends on the layers below is completed:
  * directories that had no entry of their own, hard links to files of lower layers, which are
  * copied up.  Then owners, modes and times of directories. */
-int unpack_finish(struct unpack *u, const int *lower_fds, size_t n, struct error *err);
+int unpack_finish(struct unpack *u, const struct unpack_lower *lower, struct error *err);
 
 int64_t unpack_size(const struct unpack *u); /* bytes of file content written */

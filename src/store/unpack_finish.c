@@ -44,24 +44,28 @@ static bool hides(int layer_fd, const char *path)
 }
 
 /* What the layers below show at `path`: an O_PATH descriptor, or -ENOENT. */
-static int find_lower(const int *lower_fds, size_t n, const char *path)
+int unpack_find_lower(const struct unpack_lower *lower, const char *path)
 {
-	for (size_t i = 0; i < n; i++) {
-		int fd = unpack_open(lower_fds[i], path[0] ? path : ".", O_PATH | O_NOFOLLOW,
-				     UNPACK_PLAIN);
+	for (size_t i = 0; i < lower->n; i++) {
+		int layer = lower->fds ? lower->fds[i] : -1;
 		struct stat st;
+		int fd;
+
+		if (layer < 0 && lower->open)
+			layer = lower->open(lower->data, i);
+		fd = unpack_open(layer, path[0] ? path : ".", O_PATH | O_NOFOLLOW, UNPACK_PLAIN);
 
 		if (fd >= 0 && fstat(fd, &st) == 0 && !unpack_is_whiteout(&st))
 			return fd;
 		if (fd >= 0)
 			(void)close(fd);
-		if (fd >= 0 || hides(lower_fds[i], path))
+		if (fd >= 0 || hides(layer, path))
 			break;
 	}
 	return -ENOENT;
 }
 
-static void read_xattrs(int fd, struct unpack_xattrs *x)
+void unpack_read_xattrs(int fd, struct unpack_xattrs *x)
 {
 	autofree char *list = xcalloc(1, XATTR_LIST_SIZE);
 	autofree char *value = xcalloc(1, XATTR_VALUE_SIZE);
@@ -140,7 +144,7 @@ static int copy_up(int from_path_fd, const struct stat *st, int dir_fd, const ch
 	if (r < 0)
 		return unpack_error(err, -r, path, "copy from a lower layer");
 	if (!S_ISLNK(st->st_mode))
-		read_xattrs(from_path_fd, &x);
+		unpack_read_xattrs(from_path_fd, &x);
 	r = unpack_set_xattrs(dir_fd, name, &x, path, err);
 	unpack_xattrs_done(&x);
 	if (r >= 0 && utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
@@ -149,8 +153,8 @@ static int copy_up(int from_path_fd, const struct stat *st, int dir_fd, const ch
 }
 
 /* Make sure the link's target is in this layer. */
-static int fetch_target(struct unpack *u, const struct unpack_link *l, const int *lower_fds,
-			size_t n, struct error *err)
+static int fetch_target(struct unpack *u, const struct unpack_link *l,
+			const struct unpack_lower *lower, struct error *err)
 {
 	const struct unpack_parent *parent;
 	autoclose int from = -EBADF;
@@ -159,7 +163,7 @@ static int fetch_target(struct unpack *u, const struct unpack_link *l, const int
 	struct stat st;
 	int r;
 
-	from = find_lower(lower_fds, n, l->target);
+	from = unpack_find_lower(lower, l->target);
 	if (from < 0 || fstat(from, &st) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "unpack '%s': a hard link to '%s', which does not exist", l->path,
@@ -177,8 +181,8 @@ static int fetch_target(struct unpack *u, const struct unpack_link *l, const int
 	return r;
 }
 
-static int make_link(struct unpack *u, const struct unpack_link *l, const int *lower_fds, size_t n,
-		     struct error *err)
+static int make_link(struct unpack *u, const struct unpack_link *l,
+		     const struct unpack_lower *lower, struct error *err)
 {
 	autofree char *dir = NULL, *target_dir = NULL;
 	autoclose int target_fd = -EBADF;
@@ -195,7 +199,7 @@ static int make_link(struct unpack *u, const struct unpack_link *l, const int *l
 				UNPACK_PLAIN);
 	if (target_fd < 0 || fstatat(target_fd, target_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		fd_close(&target_fd);
-		r = fetch_target(u, l, lower_fds, n, err);
+		r = fetch_target(u, l, lower, err);
 		if (r < 0)
 			return r;
 		target_fd = unpack_open(u->root_fd, target_dir[0] ? target_dir : ".",
@@ -216,9 +220,9 @@ static int make_link(struct unpack *u, const struct unpack_link *l, const int *l
 /* ---- directories ---- */
 
 /* A directory without an entry looks as in the layers below, or plain. */
-static void describe_implied(struct unpack_dir *d, const int *lower_fds, size_t n)
+static void describe_implied(struct unpack_dir *d, const struct unpack_lower *lower)
 {
-	autoclose int fd = find_lower(lower_fds, n, d->path);
+	autoclose int fd = unpack_find_lower(lower, d->path);
 	struct stat st;
 
 	d->mode = 0755;
@@ -231,7 +235,7 @@ static void describe_implied(struct unpack_dir *d, const int *lower_fds, size_t 
 	d->uid = st.st_uid;
 	d->gid = st.st_gid;
 	d->mtime = st.st_mtim;
-	read_xattrs(fd, &d->xattrs);
+	unpack_read_xattrs(fd, &d->xattrs);
 }
 
 static int apply_dir(const struct unpack *u, const struct unpack_dir *d, struct error *err)
@@ -259,7 +263,7 @@ static int apply_dir(const struct unpack *u, const struct unpack_dir *d, struct 
 	return r;
 }
 
-static int apply_dirs(struct unpack *u, const int *lower_fds, size_t n, struct error *err)
+static int apply_dirs(struct unpack *u, const struct unpack_lower *lower, struct error *err)
 {
 	struct stat st;
 	int r = 0;
@@ -272,7 +276,7 @@ static int apply_dirs(struct unpack *u, const int *lower_fds, size_t n, struct e
 	/* Implied ones first: an entry that came later knows better. */
 	for (size_t i = 0; i < u->n_dirs && r >= 0; i++)
 		if (u->dirs[i].implied) {
-			describe_implied(&u->dirs[i], lower_fds, n);
+			describe_implied(&u->dirs[i], lower);
 			r = apply_dir(u, &u->dirs[i], err);
 		}
 	for (size_t i = 0; i < u->n_dirs && r >= 0; i++)
@@ -381,15 +385,15 @@ static int keep_contents(struct unpack *u, struct error *err)
 	return 0;
 }
 
-int unpack_finish(struct unpack *u, const int *lower_fds, size_t n, struct error *err)
+int unpack_finish(struct unpack *u, const struct unpack_lower *lower, struct error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < u->n_links && r >= 0; i++)
-		r = make_link(u, &u->links[i], lower_fds, n, err);
+		r = make_link(u, &u->links[i], lower, err);
 	if (r >= 0)
 		r = keep_contents(u, err);
 	if (r >= 0)
-		r = apply_dirs(u, lower_fds, n, err);
+		r = apply_dirs(u, lower, err);
 	return r;
 }

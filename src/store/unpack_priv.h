@@ -77,6 +77,17 @@ int unpack_parent(struct unpack *u, const char *path, const char *for_path,
 		  const struct unpack_parent **ret, struct error *err);
 /* Split "a/b/c" into the directory "a/b" (owned) and a pointer to "c". */
 char *unpack_split(const char *path, const char **ret_name);
+/* Normalise: no leading, doubled or trailing slash, no "."; ".." is refused. */
+int unpack_normalise(const char *path, const char *entry, char **ret, struct error *err);
+int unpack_refuse(struct error *err, const char *path, const char *why);
+/* An attribute's name on disk: what overlayfs would take for its own is escaped.  Owned. */
+char *unpack_xattr_name(const char *name);
+/* Below a directory that AUFS kept at the root: no part of the image. */
+bool unpack_below_aufs(const char *path);
+/* What the layers below show at `path`: an O_PATH descriptor, or -ENOENT. */
+int unpack_find_lower(const struct unpack_lower *lower, const char *path);
+/* All but overlayfs's own. */
+void unpack_read_xattrs(int fd, struct unpack_xattrs *x);
 bool unpack_is_whiteout(const struct stat *st);
 int unpack_set_xattrs(int parent_fd, const char *name, const struct unpack_xattrs *x,
 		      const char *path, struct error *err);

@@ -54,7 +54,7 @@ static void check_tar(int root, const struct layer_stage *l)
 
 	if (l->blob_digest[0])
 		blob = openat(dir, "blob", O_RDONLY | O_CLOEXEC);
-	if (layer_tar_open(dir, blob, &t, NULL) < 0)
+	if (layer_tar_open(dir, blob, l->tar_size, &t, NULL) < 0)
 		abort();
 	in = layer_tar_reader(t);
 	while ((n = in.read(in.data, buf, 65536, NULL)) > 0)
@@ -70,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct stream_reader in = stream_reader_memory(&m);
 	autoerror struct error err = {0};
 	struct layer_stage *l = NULL;
+	static const struct unpack_lower no_lower;
 	static int root = -1;
 	int r;
 
@@ -77,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		root = open_root();
 	r = layer_stage_new(root, "x", &in, &l, &err);
 	if (r >= 0)
-		r = layer_stage_finish(l, NULL, 0, &err);
+		r = layer_stage_finish(l, &no_lower, &err);
 	if ((r < 0) != (err.msg != NULL))
 		abort();
 	if (r >= 0)

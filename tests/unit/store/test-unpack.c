@@ -57,6 +57,13 @@ static int stage(struct box *b, const char *name, struct layer_stage **ret, stru
 	return layer_stage_new(b->tmp_fd, name, &in, ret, err);
 }
 
+static int finish(struct layer_stage *l, const int *lower_fds, size_t n, struct error *err)
+{
+	const struct unpack_lower lower = {.fds = lower_fds, .n = n};
+
+	return layer_stage_finish(l, &lower, err);
+}
+
 static void stage_ok(struct box *b, const char *name, const int *lower, size_t n,
 		     struct layer_stage **ret)
 {
@@ -64,7 +71,7 @@ static void stage_ok(struct box *b, const char *name, const int *lower, size_t n
 
 	tar_add_end(&b->tar);
 	assert_ok(stage(b, name, ret, &err), &err);
-	assert_ok(layer_stage_finish(*ret, lower, n, &err), &err);
+	assert_ok(finish(*ret, lower, n, &err), &err);
 }
 
 static void look(struct box *b, const char *path, struct stat *st)
@@ -112,7 +119,7 @@ static void expect_same_tar(struct box *b, const char *name)
 	ssize_t n;
 	int dir = openat(b->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	assert_ok(layer_tar_open(dir, -1, &t, &err), &err);
+	assert_ok(layer_tar_open(dir, -1, (int64_t)b->tar.len, &t, &err), &err);
 	in = layer_tar_reader(t);
 	n = stream_read_full(&in, back, b->tar.len + 1, &err);
 	assert_ok(n, &err);
@@ -132,7 +139,7 @@ static void expect_refused(struct box *b, const char *part)
 	tar_add_end(&b->tar);
 	r = stage(b, "x", &l, &err);
 	if (r >= 0)
-		r = layer_stage_finish(l, NULL, 0, &err);
+		r = finish(l, NULL, 0, &err);
 	(void)layer_stage_free(l);
 	assert_true(r < 0);
 	assert_int_equal(err.kind, ERROR_INVALID);
@@ -518,7 +525,7 @@ static void test_lower_layers(void **state)
 	tar_add_entry(&b->tar, .type = TAR_HARDLINK, .path = "h", .link = "bin/hidden");
 	tar_add_end(&b->tar);
 	assert_ok(stage(b, "top", &top, &err), &err);
-	assert_true(layer_stage_finish(top, lower, 2, &err) < 0);
+	assert_true(finish(top, lower, 2, &err) < 0);
 	assert_non_null(strstr(error_msg(&err), "does not exist"));
 	error_done(&err);
 	(void)layer_stage_free(top);
@@ -554,7 +561,7 @@ static void test_sparse_stays_sparse(void **state)
 		struct error err = {0};
 
 		assert_ok(stage(b, "x", &l, &err), &err);
-		assert_ok(layer_stage_finish(l, NULL, 0, &err), &err);
+		assert_ok(finish(l, NULL, 0, &err), &err);
 	}
 	look(b, "x/diff/s", &st);
 	assert_int_equal(st.st_size, 50 << 20);
