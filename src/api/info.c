@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/logging.h"
 #include "engine/settings.h"
 #include "store/store.h"
 
@@ -92,7 +93,6 @@ static void write_drivers(struct json_writer *w)
 {
 	static const char *const volume[] = {"local", NULL};
 	static const char *const network[] = {"bridge", "host", "null", NULL};
-	static const char *const log[] = {"json-file", "none", NULL};
 
 	jw_kstring(w, "Driver", "overlay2");
 	jw_karray(w, "DriverStatus");
@@ -103,7 +103,7 @@ static void write_drivers(struct json_writer *w)
 	write_strings(w, "Volume", volume);
 	write_strings(w, "Network", network);
 	jw_knull(w, "Authorization");
-	write_strings(w, "Log", log);
+	write_strings(w, "Log", logging_drivers());
 	jw_object_end(w);
 }
 

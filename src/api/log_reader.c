@@ -1,8 +1,13 @@
-/* Reading json-file logs.
+/* Reading logs, in the formats of json-file and local.
  *
  * Following is by inode: at the end of a file, `path` naming another one means that it was rotated.
  * Its successor is the file one number below the name that it has now.  Numbers may shift while we
  * look, so the name is checked again after the successor was opened.
+ *
+ * A compressed file is inflated into a nameless one and read there.  Its header says which inode was
+ * compressed, and when (vessel-log writes "INODE MTIME" as the comment): by that we find the place of a
+ * file again that was compressed while we read it.  An inode may have been used by several files, of
+ * which the newest, with the lowest number, is ours: it cannot be used again while we hold it.
  */
 #include "api/log_reader.h"
 
@@ -11,266 +16,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/log_line.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/logentry.h"
 #include "base/str.h"
+#include "store/compress.h"
 
-#define READ_SIZE  ((size_t)128 << 10) /* bytes a read */
-#define LINE_MAX_  ((size_t)4 << 20)   /* bytes; longer lines are skipped */
-#define FILES_MAX  1000                /* rotated files looked for */
-#define RETRIES    16                  /* rotations raced in a row */
-#define WINDOW_MIN ((size_t)256 << 10) /* bytes looked at from the end */
+#define READ_SIZE   ((size_t)128 << 10) /* bytes a read */
+#define LINE_MAX_   ((size_t)4 << 20)   /* bytes; longer lines are skipped */
+#define FILES_MAX   1000                /* rotated files looked for */
+#define RETRIES     16                  /* rotations raced in a row */
+#define COMMENT_MAX 64                  /* characters of a compressed file's comment */
+#define GZIP_HEADER 10                  /* bytes before the comment, as vessel-log writes it */
+#define WINDOW_MIN  ((size_t)256 << 10) /* bytes looked at from the end */
+
+/* Which file it is. */
+struct id {
+	dev_t dev;
+	ino_t ino;
+	char comment[COMMENT_MAX]; /* of a compressed one; "" for others */
+};
 
 struct log_reader {
 	char *path; /* owned */
-	int fd;     /* owned; -EBADF before the first file is there */
+	bool is_local;
+	int fd;       /* owned; -EBADF before the first file is there */
+	struct id id; /* of what it was opened from */
 	off_t offset;
 	char *buf; /* owned: [start, end) is unread */
 	size_t start, end, cap;
 	bool skipping; /* inside a line that is too long */
 	struct strbuf text;
+	struct strbuf attrs;           /* of an entry of local, as JSON */
+	char time[CLOCK_RFC3339_SIZE]; /* likewise */
 };
-
-/* ---- one line ------------------------------------------------------------------------------- */
-
-struct cursor {
-	const char *p, *end;
-};
-
-/* The closing quote of a string whose first character is at p; NULL without one. */
-static const char *string_end(const char *p, const char *end)
-{
-	for (const char *q = p; (q = memchr(q, '"', (size_t)(end - q))); q++) {
-		const char *b = q;
-
-		while (b > p && b[-1] == '\\')
-			b--;
-		if ((q - b) % 2 == 0)
-			return q;
-	}
-	return NULL;
-}
-
-static bool take(struct cursor *c, char ch)
-{
-	while (c->p < c->end && (*c->p == ' ' || *c->p == '\t'))
-		c->p++;
-	if (c->p == c->end || *c->p != ch)
-		return false;
-	c->p++;
-	return true;
-}
-
-static bool take_string(struct cursor *c, const char **ret, size_t *ret_len)
-{
-	const char *q;
-
-	if (!take(c, '"'))
-		return false;
-	q = string_end(c->p, c->end);
-	if (!q)
-		return false;
-	*ret = c->p;
-	*ret_len = (size_t)(q - c->p);
-	c->p = q + 1;
-	return true;
-}
-
-/* Any other value: an object with whatever is in it, or a word. */
-static bool take_value(struct cursor *c, const char **ret, size_t *ret_len)
-{
-	const char *s;
-	size_t len, depth = 0;
-
-	while (c->p < c->end && *c->p == ' ')
-		c->p++;
-	*ret = c->p;
-	for (; c->p < c->end; c->p++) {
-		if (*c->p == '"') {
-			if (!take_string(c, &s, &len))
-				return false;
-			c->p--;
-		} else if (*c->p == '{' || *c->p == '[') {
-			depth++;
-		} else if (depth > 0 && (*c->p == '}' || *c->p == ']')) {
-			depth--;
-		} else if (depth == 0 && (*c->p == ',' || *c->p == '}')) {
-			break;
-		}
-	}
-	*ret_len = (size_t)(c->p - *ret);
-	return depth == 0;
-}
-
-static int hex4(const char *p, const char *end, unsigned *ret)
-{
-	unsigned v = 0;
-
-	if (end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		char ch = p[i];
-		int d = ch >= '0' && ch <= '9'   ? ch - '0'
-			: ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
-			: ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
-						 : -1;
-
-		if (d < 0)
-			return -1;
-		v = v * 16 + (unsigned)d;
-	}
-	*ret = v;
-	return 0;
-}
-
-static void add_utf8(struct strbuf *b, unsigned cp)
-{
-	char s[4];
-	size_t n = 0;
-
-	if (cp < 0x80) {
-		s[n++] = (char)cp;
-	} else if (cp < 0x800) {
-		s[n++] = (char)(0xc0 | cp >> 6);
-		s[n++] = (char)(0x80 | (cp & 0x3f));
-	} else if (cp < 0x10000) {
-		s[n++] = (char)(0xe0 | cp >> 12);
-		s[n++] = (char)(0x80 | (cp >> 6 & 0x3f));
-		s[n++] = (char)(0x80 | (cp & 0x3f));
-	} else {
-		s[n++] = (char)(0xf0 | cp >> 18);
-		s[n++] = (char)(0x80 | (cp >> 12 & 0x3f));
-		s[n++] = (char)(0x80 | (cp >> 6 & 0x3f));
-		s[n++] = (char)(0x80 | (cp & 0x3f));
-	}
-	strbuf_add(b, s, n);
-}
-
-/* \uXXXX at p (behind the u); surrogates come in pairs, or are U+FFFD.  Returns what follows. */
-static const char *add_unicode(struct strbuf *b, const char *p, const char *end)
-{
-	unsigned cp, low;
-
-	if (hex4(p, end, &cp) < 0)
-		return NULL;
-	p += 4;
-	if (cp >= 0xd800 && cp < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' &&
-	    hex4(p + 2, end, &low) == 0 && low >= 0xdc00 && low < 0xe000) {
-		cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
-		p += 6;
-	} else if (cp >= 0xd800 && cp < 0xe000) {
-		cp = 0xfffd;
-	}
-	add_utf8(b, cp);
-	return p;
-}
-
-static bool unescape(struct strbuf *b, const char *p, size_t len)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *end = p + len;
-
-	while (p < end) {
-		const char *bs = memchr(p, '\\', (size_t)(end - p)), *f;
-
-		strbuf_add(b, p, (size_t)((bs ? bs : end) - p));
-		if (!bs)
-			break;
-		if (bs + 1 == end)
-			return false;
-		p = bs + 2;
-		if (bs[1] == 'u') {
-			p = add_unicode(b, p, end);
-			if (!p)
-				return false;
-		} else {
-			f = strchr(from, bs[1]);
-			if (!f || *f == '\0')
-				return false;
-			strbuf_addc(b, to[f - from]);
-		}
-	}
-	return strbuf_error(b) == 0;
-}
-
-static bool is_word(const char *s, size_t len, const char *word)
-{
-	return strlen(word) == len && memcmp(s, word, len) == 0;
-}
-
-/* The raw members of a line. */
-struct raw {
-	const char *log, *stream, *time, *attrs;
-	size_t log_len, stream_len, time_len, attrs_len;
-};
-
-static bool parse_raw(const char *line, size_t len, struct raw *r)
-{
-	struct cursor c = {line, line + len};
-	const char *key, *value;
-	size_t key_len, value_len;
-
-	*r = (struct raw){0};
-	if (!take(&c, '{'))
-		return false;
-	do {
-		if (!take_string(&c, &key, &key_len) || !take(&c, ':'))
-			return false;
-		if (is_word(key, key_len, "log")) {
-			if (!take_string(&c, &r->log, &r->log_len))
-				return false;
-		} else if (is_word(key, key_len, "stream")) {
-			if (!take_string(&c, &r->stream, &r->stream_len))
-				return false;
-		} else if (is_word(key, key_len, "time")) {
-			if (!take_string(&c, &r->time, &r->time_len))
-				return false;
-		} else {
-			if (!take_value(&c, &value, &value_len))
-				return false;
-			if (is_word(key, key_len, "attrs")) {
-				r->attrs = value;
-				r->attrs_len = value_len;
-			}
-		}
-	} while (take(&c, ','));
-	return take(&c, '}') && c.p == c.end && r->log && r->time;
-}
-
-bool log_entry_parse(const char *line, size_t len, struct strbuf *scratch, struct log_entry *ret)
-{
-	struct raw r;
-
-	if (!parse_raw(line, len, &r))
-		return false;
-	ret->stream =
-		r.stream && is_word(r.stream, r.stream_len, "stderr") ? LOG_STDERR : LOG_STDOUT;
-	ret->text = r.log;
-	ret->len = r.log_len;
-	if (memchr(r.log, '\\', r.log_len)) {
-		strbuf_reset(scratch);
-		if (!unescape(scratch, r.log, r.log_len))
-			return false;
-		ret->text = scratch->s;
-		ret->len = scratch->len;
-	}
-	ret->time = r.time;
-	ret->time_len = r.time_len;
-	ret->attrs = r.attrs;
-	ret->attrs_len = r.attrs_len;
-	return true;
-}
-
-int64_t log_entry_time_ns(const struct log_entry *e)
-{
-	char text[CLOCK_RFC3339_SIZE];
-	int64_t ns;
-
-	if (e->time_len >= sizeof(text))
-		return 0;
-	memcpy(text, e->time, e->time_len);
-	text[e->time_len] = '\0';
-	return clock_parse_rfc3339(text, &ns) < 0 ? 0 : ns;
-}
 
 /* ---- the files ------------------------------------------------------------------------------ */
 
@@ -279,26 +60,122 @@ static char *numbered(const struct log_reader *r, unsigned i)
 	return i == 0 ? xstrdup(r->path) : xasprintf("%s.%u", r->path, i);
 }
 
-static int open_numbered(const struct log_reader *r, unsigned i)
+static char *compressed(const struct log_reader *r, unsigned i)
 {
-	autofree char *path = numbered(r, i);
-
-	return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return xasprintf("%s.%u.gz", r->path, i);
 }
 
-static bool is_file(const struct log_reader *r, unsigned i, const struct stat *st)
+static int open_log(const char *path)
 {
-	autofree char *path = numbered(r, i);
-	struct stat other;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	return stat(path, &other) == 0 && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+	return fd < 0 ? -errno : fd;
+}
+
+/* The comment that vessel-log writes, which ends with NUL; "" for any other file. */
+static void read_comment(int fd, char ret[static COMMENT_MAX])
+{
+	char head[GZIP_HEADER + COMMENT_MAX];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	ret[0] = '\0';
+	if (n > GZIP_HEADER && head[3] == 0x10 /* FCOMMENT alone */ &&
+	    memchr(head + GZIP_HEADER, '\0', (size_t)n - GZIP_HEADER))
+		(void)str_copy(ret, COMMENT_MAX, head + GZIP_HEADER);
+}
+
+static bool identify(int fd, bool is_compressed, struct id *ret)
+{
+	struct stat st;
+	uint64_t ino;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	*ret = (struct id){.dev = st.st_dev, .ino = st.st_ino};
+	if (is_compressed) {
+		autofree char *number = NULL;
+
+		read_comment(fd, ret->comment);
+		number = xstrndup(ret->comment, strcspn(ret->comment, " "));
+		if (str_parse_u64(number, &ino) < 0)
+			return false;
+		ret->ino = ino;
+	}
+	return true;
+}
+
+/* Is file i the one that `id` is of? */
+static bool is_file(const struct log_reader *r, unsigned i, const struct id *id)
+{
+	autofree char *path = numbered(r, i), *gz = compressed(r, i);
+	autoclose int fd = -EBADF;
+	struct id other;
+	struct stat st;
+
+	if (!*id->comment && stat(path, &st) == 0)
+		return st.st_ino == id->ino && st.st_dev == id->dev;
+	if (i == 0)
+		return false;
+	fd = open_log(gz);
+	if (fd < 0 || !identify(fd, true, &other) || other.dev != id->dev)
+		return false;
+	return *id->comment ? strcmp(other.comment, id->comment) == 0 : other.ino == id->ino;
 }
 
 static bool exists(const struct log_reader *r, unsigned i)
 {
-	autofree char *path = numbered(r, i);
+	autofree char *path = numbered(r, i), *gz = i > 0 ? compressed(r, i) : NULL;
 
-	return access(path, F_OK) == 0;
+	return access(path, F_OK) == 0 || (gz && access(gz, F_OK) == 0);
+}
+
+/* What is in a compressed file, in one without a name beside it. */
+static int inflate_file(const struct log_reader *r, int in, struct error *err)
+{
+	autofree char *dir = xstrndup(r->path, (size_t)(strrchr(r->path, '/') - r->path));
+	const struct stream_reader reader = stream_reader_fd(&in);
+	autodecompress struct decompress *d = NULL;
+	autofree char *buf = xcalloc(READ_SIZE, 1);
+	autoclose int out = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct stream_reader plain;
+	ssize_t n;
+	int rc;
+
+	if (out < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "inflate a log in '%s'", dir);
+	rc = decompress_new(&reader, &d, err);
+	if (rc < 0)
+		return rc;
+	plain = decompress_reader(d);
+	while ((n = plain.read(plain.data, buf, READ_SIZE, err)) > 0) {
+		rc = fd_write_full(out, buf, (size_t)n);
+		if (rc < 0)
+			return error_set(err, ERROR_INTERNAL, -rc, "inflate a log in '%s'", dir);
+	}
+	return n < 0 ? (int)n : TAKE_FD(out);
+}
+
+/* File i, compressed or not; -ENOENT. */
+static int open_numbered(const struct log_reader *r, unsigned i, struct id *ret_id)
+{
+	autofree char *path = numbered(r, i), *gz = compressed(r, i);
+	autoerror struct error err = {0};
+	autoclose int fd = open_log(path);
+	int out;
+
+	if (fd >= 0)
+		return identify(fd, false, ret_id) ? TAKE_FD(fd) : -EIO;
+	if (i == 0 || fd != -ENOENT)
+		return fd;
+	fd = open_log(gz);
+	if (fd < 0)
+		return fd;
+	if (!identify(fd, true, ret_id))
+		ret_id->comment[0] = '?'; /* not ours: readable, but it cannot be found again */
+	out = inflate_file(r, fd, &err);
+	if (out < 0)
+		log_warn("log '%s': %s", gz, error_msg(&err));
+	return out;
 }
 
 /* The oldest file's number. */
@@ -311,10 +188,11 @@ static unsigned oldest(const struct log_reader *r)
 	return i;
 }
 
-static void use(struct log_reader *r, int fd)
+static void use(struct log_reader *r, int fd, const struct id *id)
 {
 	fd_close(&r->fd);
 	r->fd = fd;
+	r->id = *id;
 	r->offset = 0;
 	r->start = r->end = 0;
 	r->skipping = false;
@@ -324,10 +202,11 @@ static void use(struct log_reader *r, int fd)
 static bool open_oldest(struct log_reader *r)
 {
 	for (unsigned tries = 0; tries < RETRIES; tries++) {
-		int fd = open_numbered(r, oldest(r));
+		struct id id = {0};
+		int fd = open_numbered(r, oldest(r), &id);
 
 		if (fd >= 0) {
-			use(r, fd);
+			use(r, fd, &id);
 			return true;
 		}
 		if (!exists(r, 0) && !exists(r, 1))
@@ -339,23 +218,20 @@ static bool open_oldest(struct log_reader *r)
 /* Go to the file that follows the one being read; false if there is none (yet). */
 static bool open_next(struct log_reader *r)
 {
-	struct stat st;
-
-	if (fstat(r->fd, &st) < 0)
-		return false;
 	for (unsigned tries = 0; tries < RETRIES; tries++) {
 		unsigned i = 0, last = oldest(r);
+		struct id id = {0};
 		int fd;
 
-		while (i <= last && !is_file(r, i, &st))
+		while (i <= last && !is_file(r, i, &r->id))
 			i++;
 		if (i == 0)
 			return false; /* it is still the newest */
 		if (i > last)
 			return open_oldest(r); /* it is deleted, and so may be others behind it */
-		fd = open_numbered(r, i - 1);
-		if (fd >= 0 && is_file(r, i, &st)) {
-			use(r, fd);
+		fd = open_numbered(r, i - 1, &id);
+		if (fd >= 0 && is_file(r, i, &r->id)) {
+			use(r, fd, &id);
 			return true;
 		}
 		fd_close(&fd);
@@ -412,28 +288,78 @@ static bool next_line(struct log_reader *r, size_t *scanned, const char **ret, s
 	return true;
 }
 
-int log_reader_next(struct log_reader *r, struct log_entry *ret)
+/* The whole of an entry in the buffer; false: more has to be read. */
+static bool next_local(struct log_reader *r, struct log_entry *ret)
+{
+	struct logentry_attr attr;
+	struct json_writer w;
+	struct logentry e;
+	size_t pos = 0;
+	ssize_t n = r->end > r->start ? logentry_next(r->buf + r->start, r->end - r->start, &e) : 0;
+
+	if (n < 0)
+		r->start = r->end; /* damaged: what follows cannot be found */
+	if (n <= 0)
+		return false;
+	r->start += (size_t)n;
+	strbuf_reset(&r->text);
+	strbuf_add(&r->text, e.line, e.len);
+	if (!e.partial || e.last)
+		strbuf_addc(&r->text, '\n');
+	clock_format_rfc3339(e.time_ns, r->time);
+	*ret = (struct log_entry){
+		.stream = e.stream == LOGENTRY_STDERR ? LOG_STDERR : LOG_STDOUT,
+		.text = r->text.s,
+		.len = r->text.len,
+		.time = r->time,
+		.time_len = strlen(r->time),
+	};
+	if (e.attrs_len == 0)
+		return true;
+	strbuf_reset(&r->attrs);
+	json_writer_init(&w, &r->attrs);
+	jw_object(&w);
+	while (logentry_attr_next(&e, &pos, &attr)) {
+		autofree char *key = xstrndup(attr.key, attr.key_len);
+
+		jw_key(&w, key);
+		jw_stringn(&w, attr.value, attr.value_len);
+	}
+	jw_object_end(&w);
+	ret->attrs = r->attrs.s;
+	ret->attrs_len = r->attrs.len;
+	return true;
+}
+
+static bool next_json(struct log_reader *r, size_t *scanned, struct log_entry *ret)
 {
 	const char *line;
-	size_t len, scanned = 0;
+	size_t len;
+
+	while (next_line(r, scanned, &line, &len)) {
+		bool skip = r->skipping;
+
+		r->skipping = false;
+		if (!skip && log_entry_parse(line, len, &r->text, ret))
+			return true;
+	}
+	return false;
+}
+
+int log_reader_next(struct log_reader *r, struct log_entry *ret)
+{
+	size_t scanned = 0;
 
 	if (r->fd < 0 && !open_oldest(r))
 		return 0;
 	for (;;) {
-		while (next_line(r, &scanned, &line, &len)) {
-			bool skip = r->skipping;
-
-			r->skipping = false;
-			if (!skip && log_entry_parse(line, len, &r->text, ret))
-				return 1;
-		}
+		if (r->is_local ? next_local(r, ret) : next_json(r, &scanned, ret))
+			return 1;
 		if (fill(r) > 0)
 			continue;
 		scanned = 0;
 		/* What was written between that and the rotation has to be read first. */
-		struct stat st;
-
-		if (fstat(r->fd, &st) < 0 || is_file(r, 0, &st))
+		if (is_file(r, 0, &r->id))
 			return 0;
 		if (fill(r) > 0)
 			continue;
@@ -443,19 +369,6 @@ int log_reader_next(struct log_reader *r, struct log_entry *ret)
 }
 
 /* ---- the last lines ------------------------------------------------------------------------- */
-
-/* Is the text of this line the end of a line of output? */
-static bool ends_line(const char *line, size_t len)
-{
-	struct raw r;
-	size_t slashes = 0;
-
-	if (!parse_raw(line, len, &r) || r.log_len < 2 || r.log[r.log_len - 1] != 'n')
-		return false;
-	while (slashes < r.log_len - 1 && r.log[r.log_len - 2 - slashes] == '\\')
-		slashes++;
-	return slashes % 2 == 1;
-}
 
 struct tail {
 	uint64_t wanted, found;
@@ -475,7 +388,7 @@ static size_t count_back(struct tail *t, const char *buf, size_t len, off_t base
 
 		if (!nl && base > 0)
 			break; /* its beginning is not in the buffer */
-		if (ends_line(buf + start, end - 1 - start) || !t->any) {
+		if (log_line_ends(buf + start, end - 1 - start) || !t->any) {
 			if (t->found == t->wanted) {
 				t->done = true;
 				t->start = base + (off_t)end;
@@ -487,6 +400,69 @@ static size_t count_back(struct tail *t, const char *buf, size_t len, off_t base
 		end = start;
 	}
 	return end;
+}
+
+/* The same for local.  -EBADMSG where the file is damaged. */
+static ssize_t count_back_local(struct tail *t, const char *buf, size_t len, off_t base)
+{
+	size_t end = len;
+
+	while (end > 0) {
+		ssize_t n = logentry_before(buf, end);
+		struct logentry e;
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break; /* its beginning is not in the buffer */
+		if (logentry_next(buf + end - n, (size_t)n, &e) <= 0)
+			return -EBADMSG;
+		if (!e.partial || e.last || !t->any) {
+			if (t->found == t->wanted) {
+				t->done = true;
+				t->start = base + (off_t)end;
+				return (ssize_t)end;
+			}
+			t->found++;
+		}
+		t->any = true;
+		end -= (size_t)n;
+	}
+	return (ssize_t)end;
+}
+
+/* Entries have the size before and behind them, so a window's beginning may be anywhere. */
+static void tail_local(struct tail *t, int fd)
+{
+	size_t window = WINDOW_MIN;
+	autofree char *buf = NULL;
+	struct stat st;
+	off_t hi;
+
+	t->start = 0;
+	if (fstat(fd, &st) < 0)
+		return;
+	hi = st.st_size;
+	while (hi > 0 && !t->done) {
+		off_t lo = hi > (off_t)window ? hi - (off_t)window : 0;
+		ssize_t n, left;
+
+		buf = xrealloc(buf, window, 1);
+		n = pread(fd, buf, (size_t)(hi - lo), lo);
+		left = n < (ssize_t)(hi - lo) ? -EIO : count_back_local(t, buf, (size_t)n, lo);
+		if (left < 0) { /* only what follows the damage can be read */
+			t->start = hi;
+			return;
+		}
+		if (t->done)
+			return;
+		if (left == n) {
+			if (window > LINE_MAX_ || lo == 0)
+				return;
+			window *= 2; /* an entry longer than the window */
+		}
+		hi = lo + left;
+	}
 }
 
 static void tail_file(struct tail *t, int fd)
@@ -534,25 +510,31 @@ void log_reader_tail(struct log_reader *r, uint64_t n)
 	unsigned last = oldest(r);
 
 	for (unsigned i = 0; i <= last; i++) {
-		int fd = open_numbered(r, i);
+		struct id id = {0};
+		int fd = open_numbered(r, i, &id);
 
 		if (fd < 0)
 			continue;
-		tail_file(&t, fd);
-		use(r, fd);
+		if (r->is_local)
+			tail_local(&t, fd);
+		else
+			tail_file(&t, fd);
+		use(r, fd, &id);
 		r->offset = t.start;
 		if (t.done)
 			return;
 	}
 }
 
-struct log_reader *log_reader_new(const char *path)
+struct log_reader *log_reader_new(const char *path, bool is_local)
 {
 	struct log_reader *r = xnew0(struct log_reader);
 
 	r->path = xstrdup(path);
 	r->fd = -EBADF;
+	r->is_local = is_local;
 	strbuf_init(&r->text, LINE_MAX_);
+	strbuf_init(&r->attrs, LINE_MAX_);
 	return r;
 }
 
@@ -561,6 +543,7 @@ struct log_reader *log_reader_free(struct log_reader *r)
 	if (r) {
 		fd_close(&r->fd);
 		strbuf_done(&r->text);
+		strbuf_done(&r->attrs);
 		free(r->buf);
 		free(r->path);
 		free(r);

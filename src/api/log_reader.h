@@ -1,7 +1,8 @@
-/* api/log_reader.h - a container's json-file log, read back through rotations.
+/* api/log_reader.h - a container's log, read back through rotations.
  *
  * Blocking file reads: for workers.  The log is `path` and, older, `path`.1, `path`.2 and so on, as
- * the shim rotates them; a file that is being read stays readable when it is rotated or deleted.
+ * the shim rotates them, or `path`.2.gz; a file that is being read stays readable when it is rotated,
+ * compressed or deleted.
  */
 #pragma once
 
@@ -26,8 +27,8 @@ struct log_entry {
 	size_t attrs_len;
 };
 
-/* At the oldest entry.  A log that does not exist (yet) is an empty one. */
-struct log_reader *log_reader_new(const char *path);
+/* At the oldest entry; is_local: in the format of base/logentry.h, else lines of JSON.  A log that does not exist (yet) is an empty one. */
+struct log_reader *log_reader_new(const char *path, bool is_local);
 struct log_reader *log_reader_free(struct log_reader *r);
 DEFINE_CLEANUP(struct log_reader, log_reader_free);
 #define autolog_reader __attribute__((cleanup(log_reader_freep_)))
@@ -39,7 +40,7 @@ void log_reader_tail(struct log_reader *r, uint64_t n);
 int log_reader_next(struct log_reader *r, struct log_entry *ret);
 int64_t log_entry_time_ns(const struct log_entry *e); /* 0 if it is none */
 
-/* One line of a log without its line feed, decoded; text is put into `scratch` where it has to be
+/* One line of a json-file log without its line feed, decoded; text is put into `scratch` where it has to be
  * changed.  False if it is none.  For tests and fuzzers. */
 struct strbuf;
 bool log_entry_parse(const char *line, size_t len, struct strbuf *scratch, struct log_entry *ret);

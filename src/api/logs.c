@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/logging.h"
 
 #define SEND_SIZE ((size_t)64 << 10) /* bytes gathered before they are sent */
 #define SEND_MAX  ((size_t)16 << 20) /* bytes; more than the longest line */
@@ -31,7 +32,8 @@ struct logs {
 	bool want[3]; /* by enum log_stream */
 	bool has_tty, follow;
 	int64_t since_ns, until_ns, tail; /* tail < 0: all */
-	char *path;                       /* owned; "" for none */
+	char *path;                       /* owned */
+	bool is_local;                    /* its format */
 	/* Following. */
 	int inotify_fd;                      /* owned */
 	struct loop_source *source, *timer;  /* owned; timer: at `until` */
@@ -75,10 +77,10 @@ static int find(void *data, struct error *err)
 	if (r < 0)
 		return r;
 	(void)str_copy(f->l->id, sizeof(f->l->id), c->id);
-	f->l->path = xstrdup(c->log_path ? c->log_path : "");
+	f->l->path = logging_path(c, &f->l->is_local);
 	f->l->has_tty = c->spec->config.tty;
 	f->l->ended = !is_alive(c);
-	f->no_log = strcmp(c->spec->host.log.type, "none") == 0;
+	f->no_log = !f->l->path;
 	return 0;
 }
 
@@ -328,7 +330,7 @@ static int start(struct api_call *c, struct logs *l, struct error *err)
 		r = start_inotify(l, err);
 	if (r < 0)
 		return r;
-	l->reader = log_reader_new(l->path);
+	l->reader = log_reader_new(l->path, l->is_local);
 	if (l->tail >= 0)
 		log_reader_tail(l->reader, (uint64_t)l->tail);
 	(void)http_start(l->req, 200,

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/template.h"
 #include "cli/cli.h"
 #include "cli/inspect.h"
 #include "cli/output.h"
-#include "cli/template.h"
 
 #define EXIT_BAD_TEMPLATE 64 /* inspect, as Docker's */
 

@@ -4,9 +4,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/template.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "cli/template.h"
 #include "http/client.h"
 
 struct format_options {

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/template.h"
+#include "base/template.h"
 
 #define OUTPUT_MAX     (256 << 20)
 #define COLUMNS_MAX    32

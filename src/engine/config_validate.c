@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "engine/config_priv.h"
+#include "engine/logging.h"
 #include "linux/caps.h"
 #include "linux/signals.h"
 
@@ -186,83 +187,6 @@ static int validate_extra_hosts(const struct host_config *h, struct error *err)
 		    inet_pton(AF_INET6, h->dns.v[i], buf) != 1)
 			return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s",
 					 h->dns.v[i]);
-	return 0;
-}
-
-/* Logging. */
-struct log_option {
-	const char *name;
-	const char *only; /* the one value there is so far; NULL: any */
-};
-static const struct log_option json_file_options[] = {
-	{"max-size", NULL}, {"max-file", NULL},      {"compress", "false"}, {"mode", "blocking"},
-	{"labels", NULL},   {"env", NULL},           {"labels-regex", ""},  {"env-regex", ""},
-	{"tag", ""},        {"max-buffer-size", ""},
-};
-static const char *const other_log_drivers[] = {"local",  "syslog",  "journald",
-						"gelf",   "fluentd", "awslogs",
-						"splunk", "etwlogs", "gcplogs"};
-
-static int validate_log_option(const char *name, const char *value, struct error *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(json_file_options); i++) {
-		const struct log_option *o = &json_file_options[i];
-
-		if (strcmp(o->name, name) != 0)
-			continue;
-		if (o->only && strcmp(o->only, value) != 0)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "HostConfig.LogConfig.Config: '%s=%s' is not implemented",
-					 name, value);
-		return 0;
-	}
-	return error_set(err, ERROR_INVALID, 0, "unknown log opt '%s' for json-file log driver",
-			 name);
-}
-
-/* "10m", "1g", "512"; the unit letter as Docker's parser of sizes takes it. */
-static bool is_size(const char *s)
-{
-	size_t digits = strspn(s, "0123456789");
-	const char *unit = s + digits;
-
-	if (digits == 0 || strspn(s, "0") == digits)
-		return false;
-	return *unit == '\0' ||
-	       (strchr("bBkKmMgG", *unit) && (unit[1] == '\0' || (strcasecmp(unit + 1, "b") == 0 &&
-								  *unit != 'b' && *unit != 'B')));
-}
-
-static int validate_log(const struct config_log *log, struct error *err)
-{
-	const char *max_file = "1", *max_size = "";
-	uint64_t n;
-
-	for (size_t i = 0; i < ARRAY_SIZE(other_log_drivers); i++)
-		if (strcmp(other_log_drivers[i], log->type) == 0)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "HostConfig.LogConfig.Type: log driver '%s' is not "
-					 "implemented",
-					 log->type);
-	if (strcmp(log->type, "none") == 0)
-		return 0;
-	if (*log->type && strcmp(log->type, "json-file") != 0)
-		return error_set(err, ERROR_INVALID, 0,
-				 "logger: no log driver named '%s' is registered", log->type);
-	for (size_t i = 0; i < log->config.n; i++) {
-		int r = validate_log_option(log->config.keys[i], log->config.values[i], err);
-
-		if (r < 0)
-			return r;
-		if (strcmp(log->config.keys[i], "max-file") == 0)
-			max_file = log->config.values[i];
-		if (strcmp(log->config.keys[i], "max-size") == 0)
-			max_size = log->config.values[i];
-	}
-	if (str_parse_u64(max_file, &n) < 0 || n < 1 || n > 1000)
-		return invalid(err, "max-file cannot be less than 1");
-	if (*max_size && strcmp(max_size, "-1") != 0 && !is_size(max_size))
-		return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", max_size);
 	return 0;
 }
 
@@ -586,7 +510,8 @@ static int validate_host(const struct container_spec *s, struct error *err)
 	if (r == 0)
 		r = validate_capabilities("CapDrop", &h->cap_drop, err);
 	if (r == 0)
-		r = validate_log(&h->log, err);
+		/* else when the daemon's defaults are known: engine/create.c */
+		r = *h->log.type ? logging_validate(&h->log, err) : 0;
 	if (r == 0)
 		r = validate_security(s, err);
 	if (r == 0)

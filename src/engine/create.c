@@ -16,6 +16,7 @@
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
 #include "engine/link.h"
+#include "engine/logging.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/resolver.h"
@@ -143,6 +144,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	r = r < 0 ? r : check_platform(args->platform, c->spec->config.image, config, err);
 	if (r >= 0)
 		container_spec_apply(c->spec, engine_settings(e));
+	r = r < 0 ? r : logging_resolve(engine_settings(e), c->spec, err);
 	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
 	r = r < 0 ? r : volumes_resolve(e, c->id, c->spec, err);
 	if (r < 0)

@@ -218,6 +218,7 @@ static int open_helpers(struct engine *e, struct error *err)
 
 	e->helpers.init_path = *init ? xstrdup(init) : self_helper("vessel-init");
 	e->helpers.seccomp_helper = self_helper("vessel-seccomp");
+	e->helpers.log_helper = self_helper("vessel-log");
 	if (!shim)
 		return error_set(err, ERROR_UNAVAILABLE, 0,
 				 "vessel-shim is neither beside vesseld nor in libexec/vessel");
@@ -401,6 +402,7 @@ struct engine *engine_close(struct engine *e)
 	fd_close(&e->helpers.shim_fd);
 	free(e->helpers.init_path);
 	free(e->helpers.seccomp_helper);
+	free(e->helpers.log_helper);
 	fd_close(&e->lock_fd);
 	fd_close(&e->data_fd);
 	fd_close(&e->exec_fd);

@@ -83,6 +83,7 @@ struct engine_helpers {
 	int shim_fd;          /* owned */
 	char *init_path;      /* owned; NULL if not installed */
 	char *seccomp_helper; /* owned; NULL if not installed */
+	char *log_helper;     /* owned; NULL if not installed */
 };
 
 struct engine_security {       /* engine/security.h */

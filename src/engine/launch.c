@@ -2,7 +2,6 @@
 #include "engine/launch.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include "base/mem.h"
 #include "base/spawn.h"
 #include "engine/engine_priv.h"
+#include "engine/logging.h"
 #include "engine/oci_spec.h"
 #include "engine/security.h"
 #include "engine/shim_client.h"
@@ -26,71 +26,6 @@
 #define LAUNCH_FAILED_MS  2000               /* the same after a start that failed or hung */
 
 /* ---- configuration --------------------------------------------------------------------------- */
-
-/* "10m" and the like into bytes; validated at create. */
-static uint64_t parse_size(const char *s)
-{
-	static const char units[] = "bkmg";
-	size_t digits = strspn(s, "0123456789");
-	autofree char *number = xstrndup(s, digits);
-	const char *unit;
-	uint64_t n = 0;
-
-	if (str_parse_u64(number, &n) < 0)
-		return 0;
-	unit = s[digits] ? strchr(units, tolower((unsigned char)s[digits])) : units;
-	return unit ? n << (10 * (unit - units)) : n;
-}
-
-static const char *log_option(const struct launch *l, const char *key)
-{
-	const struct config_log *log = &l->container->spec->host.log;
-
-	for (size_t i = 0; i < log->config.n; i++)
-		if (str_eq(log->config.keys[i], key))
-			return log->config.values[i];
-	return json_get_string(engine_settings(l->engine)->log_opts, key);
-}
-
-/* Labels and variables that every line of the log is to carry: log options labels=, env=. */
-static void write_log_attrs(const struct launch *l, struct json_writer *w)
-{
-	const struct container_config *c = &l->container->spec->config;
-	autofree char *labels = xstrdup(log_option(l, "labels") ?: "");
-	autofree char *env = xstrdup(log_option(l, "env") ?: "");
-	char *save = NULL;
-
-	if (!labels[0] && !env[0])
-		return;
-	jw_kobject(w, "Attrs");
-	for (char *k = strtok_r(labels, ",", &save); k; k = strtok_r(NULL, ",", &save))
-		if (json_get_string(c->labels, k))
-			jw_kstring(w, k, json_get_string(c->labels, k));
-	for (char *k = strtok_r(env, ",", &save); k; k = strtok_r(NULL, ",", &save))
-		for (size_t i = 0; i < c->env.n; i++)
-			if (str_has_prefix(c->env.v[i], k) && c->env.v[i][strlen(k)] == '=')
-				jw_kstring(w, k, c->env.v[i] + strlen(k) + 1);
-	jw_object_end(w);
-}
-
-static void write_log(const struct launch *l, struct json_writer *w)
-{
-	const struct config_log *log = &l->container->spec->host.log;
-	const char *max_size = log_option(l, "max-size"), *max_file = log_option(l, "max-file");
-	uint64_t files = 1;
-
-	jw_kobject(w, "Log");
-	jw_kstring(w, "Type", str_eq(log->type, "none") ? "none" : "json-file");
-	if (!str_eq(log->type, "none")) {
-		jw_kstring(w, "Path", l->container->log_path);
-		jw_kuint(w, "MaxSize", max_size ? parse_size(max_size) : 0);
-		if (max_file)
-			(void)str_parse_u64(max_file, &files);
-		jw_kuint(w, "MaxFile", files);
-		write_log_attrs(l, w);
-	}
-	jw_object_end(w);
-}
 
 static void write_ports(const struct launch *l, struct json_writer *w)
 {
@@ -241,7 +176,9 @@ static int write_config(struct launch *l, const char *runtime_dir, struct strbuf
 	jw_kbool(&w, "AutoRemove", c->spec->host.auto_remove);
 	jw_kuint(&w, "Rows", c->spec->host.console_rows);
 	jw_kuint(&w, "Cols", c->spec->host.console_cols);
-	write_log(l, &w);
+	r = logging_write(e, c, &w, err);
+	if (r < 0)
+		return r;
 	write_ports(l, &w);
 	write_shim_cgroup(l, &w);
 	jw_object_end(&w);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/logging.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of one value */
 
@@ -311,6 +312,10 @@ static int build(struct arena *a, const struct json **values, struct settings **
 			store(s, row, values[i] ? values[i] : fallback_of(a, row));
 	}
 	s->tls = s->tls || s->tls_verify;
+	if (logging_validate_defaults(s->log_driver, s->log_opts, err) < 0) {
+		(void)settings_free(s);
+		return error_wrap(err, -EINVAL, "failed to set log opts");
+	}
 	*ret = s;
 	return 0;
 }

@@ -16,7 +16,12 @@ static const struct json_field log_fields[] = {
 	JSON_FIELD(struct shim_log, "Path", JSON_DECODE_STRING, path, 0),
 	JSON_FIELD(struct shim_log, "MaxSize", JSON_DECODE_U64, max_size, 0),
 	JSON_FIELD(struct shim_log, "MaxFile", JSON_DECODE_U32, max_file, 0),
+	JSON_FIELD(struct shim_log, "Compress", JSON_DECODE_BOOL, compress, 0),
 	JSON_FIELD(struct shim_log, "Attrs", JSON_DECODE_VALUE, attrs, 0),
+	JSON_FIELD(struct shim_log, "Helper", JSON_DECODE_STRING, helper, 0),
+	JSON_FIELD(struct shim_log, "Driver", JSON_DECODE_VALUE, driver, 0),
+	JSON_FIELD(struct shim_log, "NonBlocking", JSON_DECODE_BOOL, non_blocking, 0),
+	JSON_FIELD(struct shim_log, "BufferSize", JSON_DECODE_U64, buffer_size, 0),
 	{0},
 };
 
@@ -95,12 +100,16 @@ static int check_ports(const struct shim_config *c, struct error *err)
 
 static int check_log(const struct shim_log *log, struct error *err)
 {
-	bool file = str_eq(log->type, "json-file");
+	bool file = str_eq(log->type, "json-file") || str_eq(log->type, "local");
+	bool has_driver = !json_is_null(log->driver);
 
 	if (!file && !str_eq(log->type, "none"))
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "Log.Type: no log driver '%s'",
 				 log->type);
-	if (file && (!log->path || log->path[0] != '/'))
+	if (has_driver && (json_type(log->driver) != JSON_OBJECT || !log->helper))
+		return error_set(err, ERROR_INVALID, 0,
+				 "Log.Driver: expected an object, and Helper");
+	if (file && (log->path ? log->path[0] != '/' : !has_driver))
 		return error_set(err, ERROR_INVALID, 0, "Log.Path: not an absolute path");
 	if (!json_is_null(log->attrs) && json_type(log->attrs) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "Log.Attrs: expected an object");
@@ -168,8 +177,14 @@ static void write_log(struct json_writer *w, const struct shim_log *log)
 	write_optional(w, "Path", log->path);
 	jw_kuint(w, "MaxSize", log->max_size);
 	jw_kuint(w, "MaxFile", log->max_file);
+	jw_kbool(w, "Compress", log->compress);
 	if (!json_is_null(log->attrs))
 		jw_kvalue(w, "Attrs", log->attrs);
+	write_optional(w, "Helper", log->helper);
+	if (!json_is_null(log->driver))
+		jw_kvalue(w, "Driver", log->driver);
+	jw_kbool(w, "NonBlocking", log->non_blocking);
+	jw_kuint(w, "BufferSize", log->buffer_size);
 	jw_object_end(w);
 }
 

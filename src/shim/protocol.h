@@ -128,11 +128,16 @@ struct shim_port {
 };
 
 struct shim_log {
-	const char *type;         /* "json-file" or "none" */
-	const char *path;         /* absolute */
-	uint64_t max_size;        /* bytes a file; 0: no limit */
-	uint32_t max_file;        /* files kept, at least 1 */
-	const struct json *attrs; /* object of strings for every line, or NULL */
+	const char *type;          /* of the file: "json-file", "local" or "none" */
+	const char *path;          /* absolute; NULL: only `driver` gets the log */
+	uint64_t max_size;         /* bytes a file; 0: no limit */
+	uint32_t max_file;         /* files kept, at least 1 */
+	bool compress;             /* files that were rotated away, by `helper` */
+	const struct json *attrs;  /* object of strings for every line, or NULL */
+	const char *helper;        /* vessel-log, absolute, or NULL */
+	const struct json *driver; /* what vessel-log sends to whom (logger/config.h), or NULL */
+	bool non_blocking; /* a driver that is slow loses lines, rather than stop the container */
+	uint64_t buffer_size; /* bytes that may wait then */
 };
 
 /* Decoded with shim_config_parse; JSON names are the members' in Docker's capitals. */
@@ -155,7 +160,8 @@ struct shim_config {
 	bool resolver;   /* "Resolver": on a network with names */
 	bool auto_remove; /* "AutoRemove": the container goes at its exit; exit.json need not survive a power loss */
 	uint32_t rows, cols; /* "Rows", "Cols": first size of the terminal, 0: unset */
-	struct shim_log log; /* "Log": {"Type","Path","MaxSize","MaxFile","Attrs"} */
+	struct shim_log
+		log; /* "Log": {"Type","Path","MaxSize","MaxFile","Compress","Attrs","Helper","Driver","NonBlocking","BufferSize"} */
 	struct json_objects
 		ports; /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
 	const char *detach_keys; /* "DetachKeys": default sequence */

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "linux/cgroup.h"
+#include "shim/logpipe.h"
 #include "shim/shim_priv.h"
 
 #define SHIM_OOM_SCORE    "-999"
@@ -105,7 +106,7 @@ void shim_leave_if_idle(void *data)
 	struct shim *s = data;
 
 	if (s->state == LIFECYCLE_LEAVING && (!s->streams || streams_is_idle(s->streams)) &&
-	    shim_execs_idle(s))
+	    shim_execs_idle(s) && logpipe_is_idle(logfile_pipe(s->log)))
 		loop_stop(s->loop);
 }
 
@@ -117,6 +118,8 @@ void shim_leave(struct shim *s)
 	conns_unlisten(s->conns);
 	shim_execs_end(s);
 	fd_close(&s->lock_fd);
+	if (logfile_pipe(s->log))
+		logpipe_close(logfile_pipe(s->log));
 	shim_leave_if_idle(s);
 }
 
@@ -284,7 +287,7 @@ static void reap(struct shim *s)
 		if (si.si_pid == s->pid) {
 			died = true;
 			code = child_code;
-		} else {
+		} else if (!logfile_reaped(s->log, si.si_pid, child_code)) {
 			(void)shim_exec_died(s, si.si_pid, child_code); /* else an orphan */
 		}
 	}
@@ -437,7 +440,7 @@ static int make_shared_leaf(const struct cgroup_layout *layout, const char *path
 	return 0;
 }
 
-static int join_unified(const char *path, struct error *err)
+static int join_unified(const char *path, pid_t log_helper, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *layout = NULL;
 	autocgroup struct cgroup *cg = NULL;
@@ -453,6 +456,12 @@ static int join_unified(const char *path, struct error *err)
 		if (r >= 0)
 			r = cgroup_open(layout, path, &cg, err);
 	}
+	if (r >= 0 && log_helper > 0) {
+		autofree char *pid = xasprintf("%d", (int)log_helper);
+
+		(void)file_write_value(cgroup_clone_fd(cg), "cgroup.procs", pid,
+				       NULL); /* it may have ended */
+	}
 	return r < 0 ? r : file_write_value(cgroup_clone_fd(cg), "cgroup.procs", "0", err);
 }
 
@@ -461,7 +470,7 @@ static void join_later(struct loop_source *timer, void *data)
 	struct shim *s = data;
 	autoerror struct error err = {0};
 
-	if (join_unified(s->cgroup, &err) < 0)
+	if (join_unified(s->cgroup, logpipe_pid(logfile_pipe(s->log)), &err) < 0)
 		log_warn("move the shim to cgroup '%s': %s", s->cgroup, error_msg(&err));
 	s->cgroup_timer = loop_remove(timer);
 	free(TAKE_PTR(s->cgroup));
@@ -481,6 +490,28 @@ static int open_directory(const char *path, int *ret, struct error *err)
 {
 	*ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", path) : 0;
+}
+
+static void log_flow(void *data)
+{
+	struct shim *s = data;
+
+	if (s->streams)
+		streams_update_flow(s->streams);
+}
+
+/* The file, and whom the log is sent to. */
+static int open_log(struct shim *s, const struct shim_log *log, struct error *err)
+{
+	struct logpipe *pipe = NULL;
+	int r = logfile_open(log, &s->log, err);
+
+	if (r < 0 || json_is_null(log->driver))
+		return r;
+	r = logpipe_open(s->loop, log, &pipe, err);
+	if (r >= 0)
+		logfile_set_pipe(s->log, pipe);
+	return r;
 }
 
 static int open_streams(struct shim *s, const struct shim_config *c, int theirs[static 3],
@@ -505,6 +536,8 @@ static int open_streams(struct shim *s, const struct shim_config *c, int theirs[
 	r = streams_new(&args, &s->streams, err);
 	if (r < 0)
 		shim_close_all(theirs, 3);
+	else if (logfile_pipe(s->log))
+		logpipe_set_callbacks(logfile_pipe(s->log), log_flow, s, shim_leave_if_idle, s);
 	return r;
 }
 
@@ -585,7 +618,6 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 
 static int set_up(struct shim *s, const struct shim_config *c, struct error *err)
 {
-	struct shim_log log = c->log;
 	int r;
 
 	s->want_resolver = c->resolver;
@@ -603,7 +635,7 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 	if (r >= 0)
 		r = ports_reserve(c, &s->ports, err);
 	if (r >= 0)
-		r = logfile_open(&log, &s->log, err);
+		r = open_log(s, &c->log, err);
 	if (r >= 0)
 		r = create_container(s, c, err);
 	return r < 0 ? r : shim_event(s, LIFECYCLE_EV_CREATED, err);

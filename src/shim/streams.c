@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shim/logfile.h"
+#include "shim/logpipe.h"
 #include "shim/scratch.h"
 #include "shim/streams_priv.h"
 
@@ -241,6 +242,8 @@ void streams_update_flow(struct streams *s)
 	for (const struct client *c = s->clients; c; c = c->next)
 		for (size_t k = 0; k < STREAM_KIND_COUNT; k++)
 			blocked[k] |= c->blocking && c->wants[k];
+	for (size_t k = 0; k < STREAM_KIND_COUNT; k++)
+		blocked[k] |= logpipe_is_full(logfile_pipe(s->log));
 	for (size_t k = 0; k < STREAM_KIND_COUNT; k++)
 		if (s->out[k].src)
 			loop_set_events(s->out[k].src, blocked[k] ? 0 : EPOLLIN);

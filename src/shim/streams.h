@@ -53,6 +53,8 @@ struct streams_attach_args {
 };
 int streams_attach(struct streams *s, struct streams_attach_args *args, struct error *err);
 
+/* What a client or the log's pipe takes has changed: read output again, or no more of it. */
+void streams_update_flow(struct streams *s);
 /* The process has ended: read what is left in the pipes or the terminal, log it, queue it for the
  * clients.  Nothing that other processes write later is waited for. */
 void streams_finish(struct streams *s);

@@ -80,5 +80,4 @@ struct client *client_free(struct client *c);
 size_t streams_write_stdin(struct streams *s, const void *data, size_t len);
 void streams_wait_stdin(struct streams *s);  /* input is pending: watch for room */
 void streams_stdin_ended(struct streams *s); /* one client's input is delivered to its end */
-void streams_update_flow(struct streams *s); /* some client's `blocking` changed */
 void streams_client_gone(struct streams *s); /* one client was freed */

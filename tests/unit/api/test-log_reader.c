@@ -127,7 +127,7 @@ static void test_parse_refuses(void **state)
 
 static void test_no_file(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false);
 
 	(void)state;
 	log_reader_tail(r, 10);
@@ -139,7 +139,7 @@ static void test_no_file(void **state)
 
 static void test_follow(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false);
 
 	(void)state;
 	append_entry("stdout", "one\\n");
@@ -158,7 +158,7 @@ static void test_follow(void **state)
 
 static void test_rotation(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path), *late = NULL;
+	autolog_reader struct log_reader *r = log_reader_new(path, false), *late = NULL;
 
 	(void)state;
 	append_entry("stdout", "1\\n");
@@ -182,7 +182,7 @@ static void test_rotation(void **state)
 	}
 	expect_end(r);
 	/* All of it, oldest first. */
-	late = log_reader_new(path);
+	late = log_reader_new(path, false);
 	for (char c = '1'; c <= '6'; c++) {
 		const char text[] = {c, '\n', '\0'};
 
@@ -194,7 +194,7 @@ static void test_rotation(void **state)
 /* The file that was being read is gone, and the one behind it too. */
 static void test_rotated_away(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false);
 
 	(void)state;
 	append_entry("stdout", "1\\n");
@@ -207,8 +207,9 @@ static void test_rotated_away(void **state)
 
 static void test_tail(void **state)
 {
-	autolog_reader struct log_reader *two = log_reader_new(path), *none = log_reader_new(path),
-					 *all = log_reader_new(path);
+	autolog_reader struct log_reader *two = log_reader_new(path, false),
+					 *none = log_reader_new(path, false),
+					 *all = log_reader_new(path, false);
 
 	(void)state;
 	append_entry("stdout", "a\\n");
@@ -230,7 +231,8 @@ static void test_tail(void **state)
 /* Parts of a long line are one line; an unfinished one counts. */
 static void test_tail_parts(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path), *last = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false),
+					 *last = log_reader_new(path, false);
 
 	(void)state;
 	append_entry("stdout", "a\\n");
@@ -249,7 +251,8 @@ static void test_tail_parts(void **state)
 
 static void test_tail_over_files(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path), *exact = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false),
+					 *exact = log_reader_new(path, false);
 
 	(void)state;
 	append_entry("stdout", "a\\n");
@@ -269,7 +272,7 @@ static void test_tail_over_files(void **state)
 /* More than one window of the search backwards, and a line longer than it. */
 static void test_tail_big(void **state)
 {
-	autolog_reader struct log_reader *r = log_reader_new(path);
+	autolog_reader struct log_reader *r = log_reader_new(path, false);
 	autofree char *big = xcalloc(1, 600001);
 
 	(void)state;

@@ -1,9 +1,9 @@
-/* cli/template_priv.h - what the template's parser, its executor and its functions share. */
+/* base/template_priv.h - what the template's parser, its executor and its functions share. */
 #pragma once
 
 #include <stdbool.h>
 
-#include "cli/template.h"
+#include "base/template.h"
 
 enum value_kind { VALUE_JSON, VALUE_STRING, VALUE_INT, VALUE_BOOL, VALUE_LIST };
 

@@ -1,4 +1,4 @@
-/* cli/template.h - Go's text/template over JSON, as far as --format needs it.
+/* base/template.h - Go's text/template over JSON, as far as --format needs it.
  *
  * Fields and chains, variables, pipelines, parentheses, if / else if / else, range (with else and with
  * "$i, $v :="), with, trim markers, comments, and the functions and, or, not, eq, ne, lt, le, gt, ge,

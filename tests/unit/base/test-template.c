@@ -1,4 +1,4 @@
-#include "cli/template.h"
+#include "base/template.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

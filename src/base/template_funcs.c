@@ -1,5 +1,5 @@
 /* The functions of templates, and how values print. */
-#include "cli/template_priv.h"
+#include "base/template_priv.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -4,13 +4,13 @@
  * operands of which the first may be a function; what a command yields becomes the last argument of
  * the next.  if, with and range open a block that end closes.
  */
-#include "cli/template.h"
+#include "base/template.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/template_priv.h"
+#include "base/template_priv.h"
 
 #define TEMPLATE_DEPTH_MAX 32
 #define TEMPLATE_ARGS_MAX  32
