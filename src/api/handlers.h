@@ -73,6 +73,8 @@ HANDLER(images_save);
 HANDLER(images_save_one);
 /* images_pull.c */
 HANDLER(images_pull); /* of images_create: fromImage */
+/* images_push.c */
+HANDLER(images_push);
 
 /* networks.c */
 HANDLER(networks_list);

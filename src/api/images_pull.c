@@ -39,6 +39,21 @@ static int pull_one(struct api_call *c, const struct registry_args *args,
 	return 0;
 }
 
+static int pull_all(struct api_call *c, const struct registry_args *args, struct image_ref *ref,
+		    struct error *err)
+{
+	autostrv struct strv tags = {0};
+	int r = registry_tags(args, ref, &tags, err);
+
+	for (size_t i = 0; i < tags.n && r >= 0; i++) {
+		struct image_ref one = *ref;
+
+		one.tag = tags.v[i];
+		r = pull_one(c, args, &one, err);
+	}
+	return r;
+}
+
 int images_pull(struct api_call *c, struct error *err)
 {
 	autoimage_ref struct image_ref ref = {0};
@@ -49,7 +64,7 @@ int images_pull(struct api_call *c, struct error *err)
 		r = registry_call_init(c, &call, err);
 	if (r < 0)
 		return r;
-	image_ref_default_tag(&ref);
-	r = pull_one(c, &call.args, &ref, err);
+	r = ref.tag || ref.digest ? pull_one(c, &call.args, &ref, err)
+				  : pull_all(c, &call.args, &ref, err);
 	return lines_end(c, r, err);
 }

@@ -60,7 +60,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/images/{*}/get",            images_save_one,      API_WORKER},
 	{"GET",    "/images/{*}/json",           images_inspect,       API_WORKER},
 	{"GET",    "/images/{*}/history",        images_history,       API_WORKER},
-	{"POST",   "/images/{*}/push",           NULL,                 API_LOOP},
+	{"POST",   "/images/{*}/push",           images_push,          API_WORKER},
 	{"POST",   "/images/{*}/tag",            images_tag,           API_WORKER},
 	{"DELETE", "/images/{*}",                images_remove,        API_WORKER},
 	{"POST",   "/commit",                    images_commit,        API_WORKER_BUFFERED},

@@ -12,10 +12,9 @@
 #include "oci/image_spec.h"
 #include "registry/session_priv.h"
 
-#define MAX_INDEX_DEPTH 4
-#define TAGS_PAGE_MAX   ((size_t)4 << 20)
-#define TAGS_MAX        100000
-#define TYPE_SCHEMA1    "application/vnd.docker.distribution.manifest.v1"
+#define TAGS_PAGE_MAX ((size_t)4 << 20)
+#define TAGS_MAX      100000
+#define TYPE_SCHEMA1  "application/vnd.docker.distribution.manifest.v1"
 
 static const char accept_manifests[] =
 	"Accept: " IMAGE_TYPE_DOCKER_MANIFEST ", " IMAGE_TYPE_DOCKER_INDEX
@@ -177,8 +176,12 @@ static int descend(struct session *s, const struct documents_args *args, struct 
 		const struct image_index *index;
 		int r;
 
-		if (depth == MAX_INDEX_DEPTH)
+		if (depth > 0 && docs->n_inner == DOCUMENTS_INNER_MAX)
 			return error_set(err, ERROR_INVALID, 0, "indexes in indexes in indexes");
+		if (depth > 0) {
+			docs->inner[docs->n_inner] = docs->manifest;
+			at = &docs->inner[docs->n_inner++];
+		}
 		r = image_index_parse(a, at->text, at->len, &index, err);
 		if (r >= 0)
 			r = choose(index, args, &chosen, err);

@@ -19,8 +19,12 @@ struct documents_args {
 	bool no_choice;                          /* an index is left as it is */
 };
 
+#define DOCUMENTS_INNER_MAX 3 /* indexes in indexes */
+
 struct documents {
-	struct document top;      /* what the reference names */
+	struct document top;                        /* what the reference names */
+	struct document inner[DOCUMENTS_INNER_MAX]; /* indexes on the way down */
+	size_t n_inner;
 	struct document manifest; /* chosen from an index; text NULL: `top` is it */
 	struct document config;   /* text NULL: not an image, or not chosen */
 };

@@ -4,17 +4,17 @@
  * bytes, little-endian, then that many bytes of JSON, an object.  Requests carry "id" and "op"; one with
  * bytes to move brings a pipe's end along.  Each is answered once by {"id", "ok": {...}} or
  * {"id", "error": {"kind", "message", "code", "status"}}, in any order; before that there may be
- * {"id", "retry": seconds}.
+ * {"id", "retry": seconds} and {"id", "progress": bytes}.
  *
  *     op         members                                    answer
  *     open       the session: see registry/session.h        {}
  *     resolve    reference, platform, raw                   digest, type, document; manifest*; config
  *     tags                                                  tags
+ *     connect                                               {}: an endpoint of the registry's own answers
  *     blob       digest, size, offset; pipe to write to     {}
- *     exists     digest                                     exists
- *     mount      digest, from                               mounted
- *     upload     digest, size; pipe or file to read from    {}
- *     manifest   reference, type, document                  digest
+ *     upload     digest, size, mounts; file to read from    exists, mounted (from where), or none
+ *     exists     digest, mounts                             the same, or "missing"
+ *     put        reference, type, document                  {}
  *     login                                                 token
  *     search     term, limit                                document
  */

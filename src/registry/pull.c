@@ -9,6 +9,7 @@
 #include "registry/fetch.h"
 #include "store/ingest.h"
 #include "store/partial.h"
+#include "store/publish.h"
 #include "store/store.h"
 
 #define OS "linux"
@@ -21,6 +22,8 @@ struct pull {
 	/* Verified: */
 	char digest[DIGEST_STRING_SIZE];
 	const struct image_manifest *manifest;
+	const char *text, *type; /* of the manifest */
+	size_t text_len;
 	const char *config;
 	size_t config_len;
 };
@@ -94,10 +97,10 @@ static int write_platform(struct json_writer *w, struct arena *a, const char *pl
 }
 
 /* What the helper says is hashed again here: a document is what a digest vouches for. */
-static const char *take_document(const struct json *ok, const char *member,
+static const char *take_document(const struct json *document,
 				 char ret_digest[static DIGEST_STRING_SIZE], size_t *ret_len)
 {
-	const struct json *text = json_get(json_get(ok, member), "text");
+	const struct json *text = json_get(document, "text");
 	const char *s = json_string(text);
 
 	*ret_len = json_string_len(text);
@@ -120,26 +123,51 @@ static bool index_lists(struct arena *a, const char *text, size_t len, const cha
 	return false;
 }
 
+static int bad_manifest(const char *digest, struct error *err)
+{
+	return error_set(err, ERROR_INVALID, 0, "manifest verification failed for digest %s",
+			 digest);
+}
+
+/* Each document is listed by the one above it, and the first has the digest of the reference. */
+static int verify_path(struct pull *p, const struct json *ok, const char *manifest_digest,
+		       struct error *err)
+{
+	const struct json *inner = json_get(ok, "inner");
+	char digest[DIGEST_STRING_SIZE];
+	size_t len;
+	const char *above = take_document(json_get(ok, "top"), p->digest, &len);
+
+	if (p->ref->digest && !str_eq(p->ref->digest, p->digest))
+		return bad_manifest(p->ref->digest, err);
+	for (size_t i = 0; i < json_count(inner); i++) {
+		size_t below_len;
+		const char *below = take_document(json_at(inner, i), digest, &below_len);
+
+		if (!below || !index_lists(p->arena, above, len, digest))
+			return bad_manifest(p->digest, err);
+		above = below;
+		len = below_len;
+	}
+	if (manifest_digest && !index_lists(p->arena, above, len, manifest_digest))
+		return bad_manifest(manifest_digest, err);
+	return 0;
+}
+
 static int verify(struct pull *p, const struct json *ok, struct error *err)
 {
 	char manifest_digest[DIGEST_STRING_SIZE], config_digest[DIGEST_STRING_SIZE];
 	size_t top_len, len, config_len;
-	const char *top = take_document(ok, "top", p->digest, &top_len), *text, *config;
+	const char *top = take_document(json_get(ok, "top"), p->digest, &top_len), *text, *config;
 	int r;
 
-	text = take_document(ok, "manifest", manifest_digest, &len);
-	config = take_document(ok, "config", config_digest, &config_len);
+	text = take_document(json_get(ok, "manifest"), manifest_digest, &len);
+	config = take_document(json_get(ok, "config"), config_digest, &config_len);
 	if (!top || !config)
 		return error_set(err, ERROR_INTERNAL, 0, "the registry's answer is incomplete");
-	if (p->ref->digest && !str_eq(p->ref->digest, p->digest))
-		return error_set(err, ERROR_INVALID, 0,
-				 "manifest verification failed for digest %s", p->ref->digest);
-	/* Of an index in an index only the outer one is told; the digest of the reference covers what
-	 * is fetched by it, and the helper has followed the inner one by its digest. */
-	if (text && !index_lists(p->arena, top, top_len, manifest_digest) &&
-	    !json_get_bool(ok, "nested"))
-		return error_set(err, ERROR_INVALID, 0,
-				 "manifest verification failed for digest %s", manifest_digest);
+	r = verify_path(p, ok, text ? manifest_digest : NULL, err);
+	if (r < 0)
+		return r;
 	if (!text) {
 		text = top;
 		len = top_len;
@@ -151,6 +179,9 @@ static int verify(struct pull *p, const struct json *ok, struct error *err)
 		return error_set(err, ERROR_INVALID, 0,
 				 "image config verification failed for digest %s",
 				 p->manifest->config.digest);
+	p->text = text;
+	p->text_len = len;
+	p->type = json_get_string(json_get(ok, text == top ? "top" : "manifest"), "type");
 	p->config = config;
 	p->config_len = config_len;
 	return 0;
@@ -186,6 +217,20 @@ static void make_names(const struct pull *p, struct strv *ret)
 	strv_addf(ret, "%s@%s", name, p->digest);
 }
 
+/* What a push of it will be glad to know. */
+static int record(const struct pull *p, const char *id, struct error *err)
+{
+	const struct image_descriptor *layers = p->manifest->layers.v;
+	autofree char *name = image_ref_name(p->ref);
+	int r = p->type ? store_manifest_record(p->args->store, id, p->type, p->text, p->text_len,
+						err)
+			: 0;
+
+	for (size_t i = 0; i < p->manifest->layers.n && r >= 0; i++)
+		r = store_blob_source_add(p->args->store, layers[i].digest, name, err);
+	return r;
+}
+
 static int fetch_image(struct pull *p, struct registry_pulled *ret, struct error *err)
 {
 	size_t n = p->manifest->layers.n;
@@ -217,7 +262,7 @@ static int fetch_image(struct pull *p, struct registry_pulled *ret, struct error
 	crash_point(CRASH_PULL_COMMITTED);
 	for (size_t i = 0; i < n; i++)
 		store_partial_drop(p->args->store, digests[i]);
-	return 0;
+	return record(p, ret->id, err);
 }
 
 /* Is it what the name stands for already? */
@@ -242,8 +287,7 @@ static int run(struct pull *p, const char *platform, struct registry_pulled *ret
 		return r;
 	crash_point(CRASH_PULL_RESOLVED);
 	say(p, p->ref->digest ? p->ref->digest : p->ref->tag,
-	    arena_printf(p->arena, "Pulling from %s",
-			 str_eq(p->ref->domain, "docker.io") ? p->ref->path : p->ref->path));
+	    arena_printf(p->arena, "Pulling from %s", p->ref->path));
 	look_here(p, ret, &complete);
 	r = fetch_image(p, ret, err);
 	if (r < 0)

@@ -133,6 +133,7 @@ static int decode(struct arena *a, const char *text, size_t len, struct remote_r
 		.ok = json_get(doc, "ok"),
 		.error = json_get(doc, "error"),
 		.retry_s = json_get_int(doc, "retry"),
+		.progress = json_get_int(doc, "progress"),
 	};
 	return 1;
 }
@@ -172,13 +173,19 @@ const char *remote_error_code(const struct remote *r)
 int remote_ask(struct remote *r, struct remote_request *req, struct arena *a,
 	       const struct json **ret, struct error *err)
 {
+	return remote_ask_with(r, req, -1, a, ret, err);
+}
+
+int remote_ask_with(struct remote *r, struct remote_request *req, int fd, struct arena *a,
+		    const struct json **ret, struct error *err)
+{
 	struct pollfd fds[] = {{.fd = r->sock, .events = POLLIN}, {.fd = r->client_fd}};
 	struct remote_reply reply;
 	int64_t id = req->id;
 	int n;
 
 	r->code[0] = '\0';
-	n = remote_send(r, req, -1, err);
+	n = remote_send(r, req, fd, err);
 	while (n >= 0) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return error_set(err, ERROR_INTERNAL, errno, "wait for '%s'", HELPER);

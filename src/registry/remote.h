@@ -44,13 +44,17 @@ struct remote_reply {
 	int64_t id;
 	const struct json *ok;    /* NULL: not answered well */
 	const struct json *error; /* or this */
-	int64_t retry_s;          /* else: it tries again after so many seconds */
+	int64_t retry_s;          /* else, > 0: it tries again after so many seconds */
+	int64_t progress;         /* else: bytes that have gone */
 };
 /* After POLLIN: 1 and a reply that lives in `a`, 0: none complete yet, negative: it is gone. */
 int remote_receive(struct remote *r, struct arena *a, struct remote_reply *ret, struct error *err);
 /* Send and wait for the answer: `ok`, or its error with Docker's text. */
 int remote_ask(struct remote *r, struct remote_request *req, struct arena *a,
 	       const struct json **ret, struct error *err);
+/* The same with a descriptor (borrowed). */
+int remote_ask_with(struct remote *r, struct remote_request *req, int fd, struct arena *a,
+		    const struct json **ret, struct error *err);
 /* The error of a reply; `code` is the registry's ("MANIFEST_UNKNOWN") or "". */
 int remote_error(const struct json *error, struct error *err);
 const char *remote_error_code(const struct remote *r); /* of the last remote_ask that failed */

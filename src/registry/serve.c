@@ -11,6 +11,7 @@
 #include "registry/blobs.h"
 #include "registry/documents.h"
 #include "registry/protocol.h"
+#include "registry/upload.h"
 
 #define WORKERS_MAX 64
 
@@ -116,6 +117,13 @@ static int op_resolve(struct task *t, struct json_writer *w, struct error *err)
 	if (r < 0)
 		return r;
 	write_document(w, "top", &docs.top);
+	jw_karray(w, "inner");
+	for (size_t i = 0; i < docs.n_inner; i++) {
+		jw_object(w);
+		jw_kstring(w, "text", docs.inner[i].text);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
 	write_document(w, "manifest", &docs.manifest);
 	write_document(w, "config", &docs.config);
 	return 0;
@@ -166,11 +174,68 @@ static int op_blob(struct task *t, struct json_writer *w, struct error *err)
 	return r;
 }
 
+static void say_progress(void *data, int64_t sent)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(256);
+	struct task *t = data;
+	struct json_writer w;
+
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	jw_kint(&w, "id", t->id);
+	jw_kint(&w, "progress", sent);
+	jw_object_end(&w);
+	send_frame(t->server, &b);
+}
+
+/* With a file it is sent if it has to be; without one it is only looked for. */
+static int op_upload(struct task *t, struct json_writer *w, struct error *err)
+{
+	const struct upload_args args = {
+		.digest = text(t, "digest"),
+		.size = json_get_int(t->msg, "size"),
+		.fd = t->fd,
+		.mounts = json_get(t->msg, "mounts"),
+		.progress = say_progress,
+		.retry = say_retry,
+		.data = t,
+	};
+	enum upload_outcome outcome = UPLOAD_DONE;
+	const char *from = NULL;
+	int r = upload_blob(t->server->session, &args, &outcome, &from, &t->failure, err);
+
+	if (r < 0)
+		return r;
+	jw_kbool(w, "exists", outcome == UPLOAD_EXISTS);
+	jw_kbool(w, "missing", outcome == UPLOAD_MISSING);
+	if (outcome == UPLOAD_MOUNTED)
+		jw_kstring(w, "mounted", from);
+	return 0;
+}
+
+static int op_put(struct task *t, struct json_writer *w, struct error *err)
+{
+	const struct json *document = json_get(t->msg, "document");
+	const struct upload_manifest m = {
+		.reference = text(t, "reference"),
+		.type = text(t, "type"),
+		.text = text(t, "document"),
+		.len = json_string_len(document),
+	};
+
+	(void)w;
+	return upload_manifest(t->server->session, &m, &t->failure, err);
+}
+
+static int op_connect(struct task *t, struct json_writer *w, struct error *err)
+{
+	(void)w;
+	return documents_connect(t->server->session, true, err);
+}
+
 static const struct op ops[] = {
-	{"open", op_open},
-	{"resolve", op_resolve},
-	{"tags", op_tags},
-	{"blob", op_blob},
+	{"open", op_open},       {"resolve", op_resolve}, {"tags", op_tags},     {"blob", op_blob},
+	{"connect", op_connect}, {"upload", op_upload},   {"exists", op_upload}, {"put", op_put},
 };
 
 /* ---- requests ---- */

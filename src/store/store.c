@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "store/partial.h"
+#include "store/publish.h"
 #include "store/store_priv.h"
 
 static const char *const migrations[] = {
@@ -421,6 +422,8 @@ int store_open(int data_root_fd, struct db *db, struct store **ret, struct error
 	r = find_root_path(s, err);
 	if (r >= 0)
 		r = db_migrate(db, "store", migrations, ARRAY_SIZE(migrations), err);
+	if (r >= 0)
+		r = store_publish_migrate(db, err);
 	if (r >= 0)
 		r = open_dirs(s, err);
 	if (r >= 0)
