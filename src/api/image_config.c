@@ -15,26 +15,41 @@ const struct json *image_config_parse(struct arena *a, const struct store_image 
 	return json_parse(a, img->config, img->config_len, &doc, NULL) < 0 ? NULL : doc;
 }
 
+/* A container's members, which no image sets, were there until 1.49. */
 enum zero { ZERO_STRING, ZERO_BOOL, ZERO_NULL };
 static const struct {
 	const char *name;
 	enum zero zero;
+	bool of_container;
 } members[] = {
-	{"Hostname", ZERO_STRING},  {"Domainname", ZERO_STRING}, {"User", ZERO_STRING},
-	{"AttachStdin", ZERO_BOOL}, {"AttachStdout", ZERO_BOOL}, {"AttachStderr", ZERO_BOOL},
-	{"Tty", ZERO_BOOL},         {"OpenStdin", ZERO_BOOL},    {"StdinOnce", ZERO_BOOL},
-	{"Env", ZERO_NULL},         {"Cmd", ZERO_NULL},          {"Image", ZERO_STRING},
-	{"Volumes", ZERO_NULL},     {"WorkingDir", ZERO_STRING}, {"Entrypoint", ZERO_NULL},
-	{"OnBuild", ZERO_NULL},     {"Labels", ZERO_NULL},
+	{"Hostname", ZERO_STRING, true},   {"Domainname", ZERO_STRING, true},
+	{"User", ZERO_STRING, false},      {"AttachStdin", ZERO_BOOL, true},
+	{"AttachStdout", ZERO_BOOL, true}, {"AttachStderr", ZERO_BOOL, true},
+	{"Tty", ZERO_BOOL, true},          {"OpenStdin", ZERO_BOOL, true},
+	{"StdinOnce", ZERO_BOOL, true},    {"Env", ZERO_NULL, false},
+	{"Cmd", ZERO_NULL, false},         {"Image", ZERO_STRING, true},
+	{"Volumes", ZERO_NULL, false},     {"WorkingDir", ZERO_STRING, false},
+	{"Entrypoint", ZERO_NULL, false},  {"OnBuild", ZERO_NULL, false},
+	{"Labels", ZERO_NULL, false},
 };
 
-void image_config_answer(const struct json *config, struct json_writer *w)
+static bool is_of_container(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		if (strcmp(members[i].name, name) == 0)
+			return members[i].of_container;
+	return false;
+}
+
+void image_config_answer(const struct json *config, unsigned version, struct json_writer *w)
 {
 	jw_kobject(w, "Config");
 	for (size_t i = 0; i < json_count(config); i++)
-		jw_kvalue(w, json_key_at(config, i), json_value_at(config, i));
+		if (version < 150 || !is_of_container(json_key_at(config, i)))
+			jw_kvalue(w, json_key_at(config, i), json_value_at(config, i));
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		if (json_get(config, members[i].name))
+		if (json_get(config, members[i].name) ||
+		    (version >= 150 && members[i].of_container))
 			continue;
 		if (members[i].zero == ZERO_STRING)
 			jw_kstring(w, members[i].name, "");

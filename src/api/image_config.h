@@ -11,7 +11,7 @@ struct store_image;
 const struct json *image_config_parse(struct arena *a, const struct store_image *img);
 /* Member "Config":{...}: what the image says, and zero for what it leaves out, since clients look
  * members up without asking. */
-void image_config_answer(const struct json *config, struct json_writer *w);
+void image_config_answer(const struct json *config, unsigned version, struct json_writer *w);
 /* Members "RepoTags" and "RepoDigests". */
 void image_write_names(struct json_writer *w, const struct store_image *img);
 /* "docker.io/library/busybox" -> "busybox": what people call it. */

@@ -262,7 +262,7 @@ static void write_image(struct api_call *c, const struct store_image *img, struc
 	jw_kstring(w, "DockerVersion", or_empty(json_get_string(config, "docker_version")));
 	jw_kstring(w, "Author", or_empty(json_get_string(config, "author")));
 	write_container_config(c, json_get(config, "config"), w);
-	image_config_answer(json_get(config, "config"), w);
+	image_config_answer(json_get(config, "config"), c->version, w);
 	jw_kstring(w, "Architecture", or_empty(json_get_string(config, "architecture")));
 	write_some(w, "Variant", json_get_string(config, "variant"));
 	jw_kstring(w, "Os", or_empty(json_get_string(config, "os")));

@@ -138,12 +138,14 @@ static bool forwards_ipv4(void)
 	       text[0] == '1';
 }
 
-static void write_kernel(struct json_writer *w, bool v2)
+static void write_kernel(struct json_writer *w, unsigned api, bool v2)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		jw_kbool(w, limits[i].name, has_limit(&limits[i], v2));
 	jw_kbool(w, "OomKillDisable", !v2);
 	jw_kbool(w, "IPv4Forwarding", forwards_ipv4());
+	if (api >= 150)
+		return;
 	jw_kbool(w, "BridgeNfIptables", exists("/proc/sys/net/bridge/bridge-nf-call-iptables"));
 	jw_kbool(w, "BridgeNfIp6tables", exists("/proc/sys/net/bridge/bridge-nf-call-ip6tables"));
 }
@@ -175,13 +177,15 @@ static void write_index(struct json_writer *w, const char *name, const struct js
 }
 
 /* Of the insecure ones some are networks, the rest hosts. */
-static void write_registries(struct json_writer *w, const struct settings *s)
+static void write_registries(struct json_writer *w, const struct settings *s, unsigned api)
 {
 	const struct json_strings *insecure = &s->insecure_registries;
 
 	jw_kobject(w, "RegistryConfig");
-	jw_knull(w, "AllowNondistributableArtifactsCIDRs");
-	jw_knull(w, "AllowNondistributableArtifactsHostnames");
+	if (api < 149) {
+		jw_knull(w, "AllowNondistributableArtifactsCIDRs");
+		jw_knull(w, "AllowNondistributableArtifactsHostnames");
+	}
 	jw_karray(w, "InsecureRegistryCIDRs");
 	for (size_t i = 0; i < insecure->n; i++)
 		if (strchr(insecure->v[i], '/'))
@@ -225,7 +229,6 @@ static void write_machine(struct json_writer *w, const struct settings *s, bool 
 	jw_kstring(w, "OSType", "linux");
 	jw_kstring(w, "Architecture", u.machine);
 	jw_kstring(w, "IndexServerAddress", "https://index.docker.io/v1/");
-	write_registries(w, s);
 	jw_kint(w, "NCPU", get_nprocs());
 	jw_kint(w, "MemTotal", platform_memory());
 	jw_knull(w, "GenericResources");
@@ -315,9 +318,6 @@ static void write_runtime(const struct engine *e, bool v2, struct json_writer *w
 	jw_array_end(w);
 	write_pools(w, s->address_pools);
 	write_list(w, "CDISpecDirs", &s->cdi_spec_dirs);
-	jw_kobject(w, "FirewallBackend");
-	jw_kstring(w, "Driver", "nftables");
-	jw_object_end(w);
 	write_warnings(w, s, v2);
 }
 
@@ -343,8 +343,9 @@ int system_info(struct api_call *c, struct error *err)
 	jw_kstring(w, "ID", engine_id(c->engine));
 	write_counts(w, &n, images.n);
 	write_drivers(w);
-	write_kernel(w, v2);
+	write_kernel(w, c->version, v2);
 	write_machine(w, s, v2);
+	write_registries(w, s, c->version);
 	jw_kstring(w, "DockerRootDir", args->data_root);
 	jw_kstring(w, "HttpProxy", s->http_proxy);
 	jw_kstring(w, "HttpsProxy", s->https_proxy);
@@ -354,6 +355,11 @@ int system_info(struct api_call *c, struct error *err)
 	jw_kbool(w, "ExperimentalBuild", s->experimental);
 	jw_kstring(w, "ServerVersion", API_ENGINE_VERSION);
 	write_runtime(c->engine, v2, w);
+	if (c->version >= 149) {
+		jw_kobject(w, "FirewallBackend");
+		jw_kstring(w, "Driver", "nftables");
+		jw_object_end(w);
+	}
 	jw_object_end(w);
 	return api_answer_json(c, 200, &j.out, err);
 }
