@@ -140,21 +140,6 @@ static int collect_stopped(void *data, struct error *err)
 	return 0;
 }
 
-/* until: a timestamp, or a duration back from now ("10m", "1h30m"). */
-static int parse_until(const struct filters *f, int64_t *ret, struct error *err)
-{
-	const struct filter *x = filters_get(f, "until");
-
-	*ret = INT64_MAX;
-	if (!x)
-		return 0;
-	if (x->n > 1)
-		return error_set(err, ERROR_INVALID, 0, "more than one until filter specified");
-	if (clock_parse_rfc3339(x->values[0], ret) == 0)
-		return 0;
-	return api_parse_timestamp(x->values[0], ret, err);
-}
-
 int containers_prune(struct api_call *c, struct error *err)
 {
 	static const char *const keys[] = {"label", "label!", "until", NULL};
@@ -165,7 +150,7 @@ int containers_prune(struct api_call *c, struct error *err)
 			      &p.filters, err);
 
 	if (r == 0)
-		r = parse_until(&p.filters, &p.until_ns, err);
+		r = filters_until(&p.filters, &p.until_ns, err);
 	if (r == 0)
 		r = api_on_loop(c, collect_stopped, &p, err);
 	if (r < 0)

@@ -66,6 +66,8 @@ HANDLER(images_remove);
 HANDLER(images_prune);
 /* images_commit.c */
 HANDLER(images_commit);
+/* images_fsck.c */
+HANDLER(system_fsck);
 /* images_io.c */
 HANDLER(images_load);
 HANDLER(images_create);

@@ -18,6 +18,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/info",                      system_info,          API_WORKER},
 	{"GET",    "/events",                    events_stream,        API_LOOP},
 	{"GET",    "/system/df",                 system_df,            API_WORKER},
+	{"POST",   "/vessel/fsck",               system_fsck,          API_WORKER},
 	{"POST",   "/auth",                      NULL,                 API_LOOP},
 
 	{"GET",    "/containers/json",           containers_list,      API_LOOP},

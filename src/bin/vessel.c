@@ -11,19 +11,17 @@
 #include "cli/cli.h"
 #include "linux/self.h"
 
-#define REMOTE "vessel-remote"
-
-static int run_remote(char **argv, struct error *err)
+static int run(const char *name, char **argv, struct error *err)
 {
-	autofree char *path = self_helper(REMOTE);
+	autofree char *path = self_helper(name);
 
 	errno = ENOENT;
 	if (path)
 		(void)execv(path, argv);
-	return error_set(err, ERROR_INTERNAL, errno, "execute " REMOTE ", for hosts behind TCP");
+	return error_set(err, ERROR_INTERNAL, errno, "execute %s", name);
 }
 
 int main(int argc, char **argv)
 {
-	return cli_main(argc, argv, run_remote);
+	return cli_main(argc, argv, run);
 }

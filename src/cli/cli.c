@@ -10,8 +10,9 @@
 #include "http/client.h"
 
 static const struct command *const tables[] = {
-	container_commands, exec_commands,    life_commands,   update_commands, image_commands,
-	system_commands,    network_commands, volume_commands, files_commands,
+	container_commands, exec_commands,   life_commands,    update_commands,
+	image_commands,     system_commands, network_commands, volume_commands,
+	files_commands,     prune_commands,  df_commands,
 };
 
 struct global_options {
@@ -93,7 +94,8 @@ static void print_group_help(const char *group)
 		autostrbuf struct strbuf b = STRBUF_INIT(65536);
 
 		flags_usage(global_flags, &b);
-		printf("\nManagement Commands:\n  container, image, network, volume\n\nGlobal "
+		printf("\nManagement Commands:\n  container, image, network, system, "
+		       "volume\n\nGlobal "
 		       "Options:\n%s",
 		       b.s);
 	}
@@ -234,9 +236,9 @@ static const char *environment_host(void)
 	return "unix://" HTTP_ADDRESS_DEFAULT_PATH;
 }
 
-int cli_main(int argc, char **argv, cli_remote_fn run_remote)
+int cli_main(int argc, char **argv, cli_program_fn run)
 {
-	struct global_options options = {.cli = {.run_remote = run_remote}};
+	struct global_options options = {.cli = {.run = run}};
 	autofree char **whole = xnew0n(char *, (size_t)argc + 1); /* parsing reorders argv */
 	struct flags_parsed parsed;
 	autoerror struct error err = {0};

@@ -21,13 +21,13 @@ struct http_client;
 struct http_client_request;
 struct http_response;
 
-/* Runs the same command line in a program that reaches hosts by TCP and TLS; returns on failure. */
-typedef int (*cli_remote_fn)(char **argv, struct error *err);
+/* Executes another program of ours; returns on failure. */
+typedef int (*cli_program_fn)(const char *name, char **argv, struct error *err);
 
 struct cli {
-	const char *host;         /* borrowed */
-	char **argv;              /* borrowed: the whole command line */
-	cli_remote_fn run_remote; /* NULL: this program reaches them itself */
+	const char *host;   /* borrowed */
+	char **argv;        /* borrowed: the whole command line */
+	cli_program_fn run; /* NULL: this program is the one that reaches hosts by TCP and TLS */
 	bool tls, tlsverify;
 	const char *tlscacert, *tlscert, *tlskey;
 	struct http_client *http; /* owned; NULL until the first request */
@@ -58,10 +58,10 @@ struct command {
 
 /* Each cmd_*.c defines a table that ends in a row without a name. */
 extern const struct command container_commands[], life_commands[], update_commands[],
-	image_commands[], files_commands[], system_commands[], exec_commands[], network_commands[],
-	volume_commands[];
+	image_commands[], files_commands[], prune_commands[], df_commands[], system_commands[],
+	exec_commands[], network_commands[], volume_commands[];
 
-int cli_main(int argc, char **argv, cli_remote_fn run_remote);
+int cli_main(int argc, char **argv, cli_program_fn run);
 
 /* Requests.  `path` has no version ("/containers/json"); an answer outside of 2xx becomes the error
  * "Error response from daemon: MESSAGE" with the kind of its status; 304 is a success. */

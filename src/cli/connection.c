@@ -76,8 +76,8 @@ int cli_connect(struct cli *cli, struct error *err)
 	if (cli->http)
 		return 0;
 	r = http_address_parse(cli->host, cli->tls || cli->tlsverify, &address, err);
-	if (r >= 0 && cli->run_remote && address.kind == HTTP_ADDRESS_TCP)
-		r = cli->run_remote(cli->argv, err);
+	if (r >= 0 && cli->run && address.kind == HTTP_ADDRESS_TCP)
+		r = cli->run("vessel-remote", cli->argv, err);
 	if (r < 0)
 		return r;
 	if ((cli->tls || cli->tlsverify) && address.kind == HTTP_ADDRESS_TCP) {

@@ -465,18 +465,26 @@ static int dir_path(int dirfd, const char *name, char **ret, struct error *err)
 	return 0;
 }
 
-static int check_file(struct db *db, struct error *err)
+static int run_check(struct db *db, const char *sql, struct error *err)
 {
 	struct db_stmt *st;
-	int r;
+	int r = db_query(&db->tx, &st, err, sql, "");
 
-	r = db_query(&db->tx, &st, err, "PRAGMA quick_check(1)", "");
 	if (r >= 0)
 		r = db_step(st, err);
 	if (r > 0 && !str_eq(db_text(st, 0), "ok"))
 		r = error_set(err, ERROR_INTERNAL, 0, "database: %s", db_text(st, 0));
 	tx_end_job(&db->tx);
 	return r < 0 ? r : 0;
+}
+
+/* SQLite 3.40's quick check takes columns of a table without rowids for each other if its key has another
+ * order: what it complains of is believed if the slow one does too. */
+static int check_file(struct db *db, struct error *err)
+{
+	int r = run_check(db, "PRAGMA quick_check(1)", NULL);
+
+	return r < 0 ? run_check(db, "PRAGMA integrity_check(1)", err) : 0;
 }
 
 static int set_up(struct db *db, struct error *err)

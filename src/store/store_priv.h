@@ -25,6 +25,12 @@ struct store {
 #define STORE_BLOBS     "blobs/sha256"
 #define STORE_NAME_SIZE 48
 
+/* store_open() without putting in order what a crash has left. */
+int store_open_as_is(int data_root_fd, struct db *db, struct store **ret, struct error *err);
+int store_list_dir(int dir_fd, struct strv *ret, struct error *err); /* names, in no order */
+/* Remove containers/<name>, or keep it in aside/ if anything was written in it. */
+int store_set_aside(struct store *s, const char *name, struct error *err);
+
 /* A name below tmp/ that nobody has. */
 void store_tmp_name(struct store *s, char ret[static STORE_NAME_SIZE]);
 
