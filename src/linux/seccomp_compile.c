@@ -1,15 +1,10 @@
-/* libseccomp does the work; a prologue of our own adds what it cannot.
+/* libseccomp does the work; what it cannot is added when its program is laid out anew.
  *
  * System calls that are newer than libseccomp's tables get their numbers from a table here, and
  * those that are newer than the whole profile answer ENOSYS: programs probe for new system calls
  * and fall back only on that (glibc treats EPERM as final).  "Newer" means a number above all that
- * the profile names for the architecture.  The prologue, an architecture at a time:
- *
- *     if arch != A: next
- *     if it is an x32 call: libseccomp's program
- *     if nr is one of the table's: its action
- *     if nr > newest that the profile names: ENOSYS
- *     libseccomp's program
+ * the profile names for the architecture.  The calls of x32 have their own numbers, far above all others:
+ * they are left to libseccomp.
  */
 #include "linux/seccomp_compile.h"
 
@@ -25,6 +20,7 @@
 #include "base/error.h"
 #include "base/json_decode.h"
 #include "base/str.h"
+#include "linux/seccomp_layout.h"
 #include "linux/seccomp_priv.h"
 
 #ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
@@ -38,6 +34,7 @@
 #endif
 #define ARCHES_MAX    8
 #define NEW_CALLS_MAX 64
+#define CHOICES_MAX   1024 /* for a new call */
 #define X32_BIT       0x40000000U
 #define BINARY_TREE   2 /* SCMP_FLTATR_CTL_OPTIMIZE */
 
@@ -159,24 +156,25 @@ static int parse_action(const char *name, const char *errno_field, const uint32_
 	return error_set(err, ERROR_INVALID, 0, "unknown action '%s'", name);
 }
 
-static int parse_operator(const char *name, enum scmp_compare *ret, struct error *err)
-{
-	static const struct {
-		const char *name;
-		enum scmp_compare op;
-	} operators[] = {
-		{"SCMP_CMP_NE", SCMP_CMP_NE},
-		{"SCMP_CMP_LT", SCMP_CMP_LT},
-		{"SCMP_CMP_LE", SCMP_CMP_LE},
-		{"SCMP_CMP_EQ", SCMP_CMP_EQ},
-		{"SCMP_CMP_GE", SCMP_CMP_GE},
-		{"SCMP_CMP_GT", SCMP_CMP_GT},
-		{"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-	};
+static const struct {
+	const char *name;
+	enum scmp_compare libseccomps;
+} operators[] = {
+	[SECCOMP_NE] = {"SCMP_CMP_NE", SCMP_CMP_NE},
+	[SECCOMP_LT] = {"SCMP_CMP_LT", SCMP_CMP_LT},
+	[SECCOMP_LE] = {"SCMP_CMP_LE", SCMP_CMP_LE},
+	[SECCOMP_EQ] = {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+	[SECCOMP_GE] = {"SCMP_CMP_GE", SCMP_CMP_GE},
+	[SECCOMP_GT] = {"SCMP_CMP_GT", SCMP_CMP_GT},
+	[SECCOMP_MASKED_EQ] = {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+};
+_Static_assert(ARRAY_SIZE(operators) == SECCOMP_OPERATOR_COUNT, "one name each");
 
+static int parse_operator(const char *name, enum seccomp_operator *ret, struct error *err)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
 		if (strcmp(operators[i].name, name) == 0) {
-			*ret = operators[i].op;
+			*ret = (enum seccomp_operator)i;
 			return 0;
 		}
 	return error_set(err, ERROR_INVALID, 0, "unknown operator '%s'", name);
@@ -213,16 +211,21 @@ static int parse_flags(const struct json_strings *flags, uint32_t *ret, struct e
 
 /* -- libseccomp ---------------------------------------------------------------------------- */
 
+/* A call that libseccomp does not know. */
+struct extra {
+	int nr;
+	struct seccomp_choice *choices; /* owned */
+	size_t count, room;
+};
+
 struct compiler {
 	scmp_filter_ctx ctx;
+	struct arena *arena; /* borrowed: of the profile */
 	uint32_t default_action;
 	bool notifies; /* some rule or the default is SCMP_ACT_NOTIFY */
 	uint32_t arches[ARCHES_MAX];
 	size_t arch_count;
-	struct {
-		int nr;
-		uint32_t action;
-	} extra[NEW_CALLS_MAX]; /* calls that libseccomp does not know */
+	struct extra extra[NEW_CALLS_MAX];
 	size_t extra_count;
 	int newest[ARCHES_MAX]; /* highest number that the profile names */
 };
@@ -332,44 +335,68 @@ static void note_newest(struct compiler *c, const char *name)
 	}
 }
 
-static int add_extra(struct compiler *c, const char *name, uint32_t action, bool has_args,
-		     struct error *err)
+static struct extra *find_extra(struct compiler *c, int nr)
 {
+	size_t i = 0;
+
+	while (i < c->extra_count && c->extra[i].nr != nr)
+		i++;
+	if (i == NEW_CALLS_MAX)
+		return NULL;
+	if (i == c->extra_count)
+		c->extra[c->extra_count++].nr = nr;
+	return &c->extra[i];
+}
+
+/* One rule for a call that libseccomp does not know. */
+static int add_extra(struct compiler *c, const char *name, uint32_t action,
+		     const struct seccomp_condition *conditions, size_t n, struct error *err)
+{
+	struct extra *e;
 	int nr = new_call(name);
 
 	if (nr < 0)
 		return 0; /* of another architecture, or newer than all of us: falls to the default */
-	if (has_args)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "conditions on the new system call '%s' are not implemented",
-				 name);
-	for (size_t i = 0; i < c->extra_count; i++)
-		if (c->extra[i].nr == nr)
-			return 0;
-	if (c->extra_count == NEW_CALLS_MAX)
+	e = find_extra(c, nr);
+	if (!e || e->count == CHOICES_MAX)
 		return error_set(err, ERROR_INVALID, E2BIG, "new system calls");
-	c->extra[c->extra_count].nr = nr;
-	c->extra[c->extra_count++].action = action;
+	if (e->count > 0 && e->choices[e->count - 1].n == 0)
+		return 0; /* never asked */
+	xgrow(e->choices, e->count, e->room);
+	e->choices[e->count++] = (struct seccomp_choice){
+		.action = action,
+		.conditions =
+			n ? arena_memdup(c->arena, conditions, n * sizeof(*conditions)) : NULL,
+		.n = n,
+	};
 	return 0;
 }
 
-static int add_rule(struct compiler *c, const char *name, int nr, uint32_t action,
-		    const struct scmp_arg_cmp *args, size_t n, struct error *err)
-{
-	int r = seccomp_rule_add_array(c->ctx, action, nr, (unsigned)n, args);
+#define CONDITIONS_MAX 6
 
+static int add_rule(struct compiler *c, const char *name, uint32_t action,
+		    const struct seccomp_condition *conditions, size_t n, struct error *err)
+{
+	struct scmp_arg_cmp args[CONDITIONS_MAX];
+	int nr = seccomp_syscall_resolve_name(name), r;
+
+	if (nr == __NR_SCMP_ERROR)
+		return add_extra(c, name, action, conditions, n, err);
+	for (size_t i = 0; i < n; i++)
+		args[i] = (struct scmp_arg_cmp){conditions[i].index,
+						operators[conditions[i].op].libseccomps,
+						conditions[i].value, conditions[i].value_two};
+	r = seccomp_rule_add_array(c->ctx, action, nr, (unsigned)n, args);
 	/* EDOM: none of the architectures has it; EEXIST: said before */
 	if (r == 0 || r == -EEXIST || r == -EDOM)
 		return 0;
 	return error_set(err, ERROR_INVALID, -r, "system call '%s'", name);
 }
 
-#define CONDITIONS_MAX 6
-
-static int add_conditions(struct compiler *c, const struct rule *rule, const char *name, int nr,
+static int add_conditions(struct compiler *c, const struct rule *rule, const char *name,
 			  uint32_t action, struct error *err)
 {
-	struct scmp_arg_cmp args[CONDITIONS_MAX];
+	struct seccomp_condition conditions[CONDITIONS_MAX];
 	bool used[CONDITIONS_MAX] = {false}, repeated = false;
 	int r;
 
@@ -377,7 +404,7 @@ static int add_conditions(struct compiler *c, const struct rule *rule, const cha
 		return error_set(err, ERROR_INVALID, E2BIG, "args of '%s'", name);
 	for (size_t i = 0; i < rule->args.n; i++) {
 		const struct argument *a = &((const struct argument *)rule->args.v)[i];
-		enum scmp_compare op = SCMP_CMP_EQ;
+		enum seccomp_operator op = SECCOMP_EQ;
 
 		if (a->index >= CONDITIONS_MAX)
 			return error_set(err, ERROR_INVALID, 0, "args[%zu].index of '%s'", i, name);
@@ -386,13 +413,13 @@ static int add_conditions(struct compiler *c, const struct rule *rule, const cha
 			return r;
 		repeated = repeated || used[a->index];
 		used[a->index] = true;
-		args[i] = (struct scmp_arg_cmp){a->index, op, a->value, a->value_two};
+		conditions[i] = (struct seccomp_condition){a->index, op, a->value, a->value_two};
 	}
 	if (!repeated)
-		return add_rule(c, name, nr, action, args, rule->args.n, err);
+		return add_rule(c, name, action, conditions, rule->args.n, err);
 	/* Two conditions on one argument are alternatives, as the other runtimes read them. */
 	for (size_t i = 0; i < rule->args.n; i++) {
-		r = add_rule(c, name, nr, action, &args[i], 1, err);
+		r = add_rule(c, name, action, &conditions[i], 1, err);
 		if (r < 0)
 			return r;
 	}
@@ -406,89 +433,103 @@ static int add_rules(struct compiler *c, const struct rule *rule, struct error *
 
 	c->notifies = c->notifies || action == SCMP_ACT_NOTIFY;
 	for (size_t i = 0; r == 0 && i < rule->names.n; i++) {
-		const char *name = rule->names.v[i];
-		int nr = seccomp_syscall_resolve_name(name);
-
-		note_newest(c, name);
-		if (action == c->default_action)
-			continue; /* says nothing, and libseccomp refuses it */
-		if (nr == __NR_SCMP_ERROR)
-			r = add_extra(c, name, action, rule->args.n > 0, err);
-		else
-			r = add_conditions(c, rule, name, nr, action, err);
+		note_newest(c, rule->names.v[i]);
+		if (action != c->default_action) /* says nothing, and libseccomp refuses it */
+			r = add_conditions(c, rule, rule->names.v[i], action, err);
 	}
 	return r;
 }
 
-/* -- the prologue -------------------------------------------------------------------------- */
-
-static void emit(struct strbuf *out, unsigned code, unsigned jt, unsigned jf, uint32_t k)
-{
-	struct sock_filter insn = {(uint16_t)code, (uint8_t)jt, (uint8_t)jf, k};
-
-	strbuf_add(out, &insn, sizeof(insn));
-}
+/* -- the program --------------------------------------------------------------------------- */
 
 static bool is_permissive(uint32_t action)
 {
 	return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG || action == SCMP_ACT_NOTIFY;
 }
 
-static void emit_arch(const struct compiler *c, size_t i, struct strbuf *out)
+/* What libseccomp's program does not decide: fills `ret`, which has room. */
+static size_t collect_answers(const struct compiler *c, struct seccomp_answer *ret)
 {
-	bool x86_64 = c->arches[i] == SCMP_ARCH_X86_64;
-	bool enosys = !is_permissive(c->default_action) && c->newest[i] > 0;
-	/* what follows the test of the architecture, to jump over */
-	unsigned length =
-		1U + (x86_64 ? 2 : 0) + 2 * (unsigned)c->extra_count + (enosys ? 2 : 0) + 2;
+	size_t n = 0;
 
-	emit(out, BPF_JMP | BPF_JEQ | BPF_K, 0, length, c->arches[i]);
-	emit(out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
-	if (x86_64) {
-		emit(out, BPF_JMP | BPF_JGE | BPF_K, 0, 1, X32_BIT);
-		/* to the architecture's last instructions */
-		emit(out, BPF_JMP | BPF_JA, 0, 0, 2 * (uint32_t)c->extra_count + (enosys ? 2 : 0));
+	for (size_t i = 0; i < c->arch_count; i++) {
+		uint32_t arch = c->arches[i];
+
+		if (arch == SCMP_ARCH_X32)
+			continue;
+		for (size_t j = 0; j < c->extra_count; j++)
+			ret[n++] = (struct seccomp_answer){
+				.arch = arch,
+				.first = (uint32_t)c->extra[j].nr,
+				.last = (uint32_t)c->extra[j].nr,
+				.choices = c->extra[j].choices,
+				.n = c->extra[j].count,
+				.otherwise = c->default_action,
+			};
+		if (!is_permissive(c->default_action) && c->newest[i] > 0)
+			ret[n++] = (struct seccomp_answer){
+				.arch = arch,
+				.first = (uint32_t)c->newest[i] + 1,
+				.last = arch == SCMP_ARCH_X86_64 ? X32_BIT - 1 : UINT32_MAX,
+				.otherwise = SECCOMP_RET_ERRNO | ENOSYS,
+			};
 	}
-	for (size_t j = 0; j < c->extra_count; j++) {
-		emit(out, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)c->extra[j].nr);
-		emit(out, BPF_RET | BPF_K, 0, 0, c->extra[j].action);
-	}
-	if (enosys) {
-		emit(out, BPF_JMP | BPF_JGT | BPF_K, 0, 1, (uint32_t)c->newest[i]);
-		emit(out, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
-	}
-	/* The next test looks at the architecture again; it will not match. */
-	emit(out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
-	emit(out, BPF_JMP | BPF_JA, 0, 0, 0);
+	return n;
 }
 
-static int emit_program(struct compiler *c, uint32_t flags, char **ret, size_t *ret_len,
-			struct error *err)
+/* libseccomp's program; malloc'd. */
+static int export_program(const struct compiler *c, struct sock_filter **ret, size_t *ret_len,
+			  struct error *err)
 {
-	struct strbuf out = STRBUF_INIT(sizeof(struct seccomp_header) +
-					SECCOMP_INSNS_MAX * sizeof(struct sock_filter));
-	struct seccomp_header header = {.flags = flags};
 	autoclose int fd = memfd_create("bpf", MFD_CLOEXEC);
+	autofree struct sock_filter *program = NULL;
 	struct stat st;
 	size_t size = 0;
-	char *room;
 	int r = fd < 0 ? -errno : seccomp_export_bpf(c->ctx, fd);
 
 	if (r == 0 && fstat(fd, &st) == 0)
 		size = (size_t)st.st_size;
-	if (size == 0)
+	if (size > 0)
+		program = xnew0n(struct sock_filter, size / sizeof(*program));
+	if (size == 0 || pread(fd, program, size, 0) != (ssize_t)size)
 		return error_set(err, ERROR_INTERNAL, r < 0 ? -r : EIO, "export the filter");
-	strbuf_add(&out, &header, sizeof(header));
-	emit(&out, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	*ret = TAKE_PTR(program);
+	*ret_len = size / sizeof(**ret);
+	return 0;
+}
+
+static int lay_out(const struct compiler *c, struct strbuf *out, struct error *err)
+{
+	autofree struct sock_filter *program = NULL;
+	struct seccomp_answer answers[ARCHES_MAX * (NEW_CALLS_MAX + 1)];
+	uint32_t arches[ARCHES_MAX];
+	struct seccomp_layout_args args = {.arches = arches, .answers = answers};
+	int r = export_program(c, &program, &args.program_len, err);
+
+	if (r < 0)
+		return r;
+	args.program = program;
 	for (size_t i = 0; i < c->arch_count; i++)
 		if (c->arches[i] != SCMP_ARCH_X32) /* its calls come as x86_64's */
-			emit_arch(c, i, &out);
-	room = strbuf_reserve(&out, size);
-	if (!room || pread(fd, room, size, 0) != (ssize_t)size) {
-		strbuf_done(&out);
+			arches[args.arch_count++] = c->arches[i];
+	args.answer_count = collect_answers(c, answers);
+	return seccomp_layout(&args, out, err);
+}
+
+static int emit_program(const struct compiler *c, uint32_t flags, char **ret, size_t *ret_len,
+			struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(sizeof(struct seccomp_header) +
+						   SECCOMP_INSNS_MAX * sizeof(struct sock_filter));
+	struct seccomp_header header = {.flags = flags};
+	int r;
+
+	strbuf_add(&out, &header, sizeof(header));
+	r = lay_out(c, &out, err);
+	if (r < 0)
+		return r;
+	if (strbuf_error(&out) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "filter");
-	}
-	strbuf_advance(&out, size);
 	memcpy(header.magic, SECCOMP_MAGIC, sizeof(header.magic));
 	header.count = (uint32_t)((out.len - sizeof(header)) / sizeof(struct sock_filter));
 	memcpy(out.s, &header, sizeof(header));
@@ -497,9 +538,18 @@ static int emit_program(struct compiler *c, uint32_t flags, char **ret, size_t *
 	return 0;
 }
 
-static int compile(const struct profile *p, char **ret, size_t *ret_len, struct error *err)
+static void compiler_done(struct compiler *c)
 {
-	struct compiler c = {0};
+	for (size_t i = 0; i < c->extra_count; i++)
+		free(c->extra[i].choices);
+	if (c->ctx)
+		seccomp_release(c->ctx);
+}
+
+static int compile(struct arena *a, const struct profile *p, char **ret, size_t *ret_len,
+		   struct error *err)
+{
+	__attribute__((cleanup(compiler_done))) struct compiler c = {.arena = a};
 	uint32_t flags = 0;
 	int r;
 
@@ -529,7 +579,6 @@ static int compile(const struct profile *p, char **ret, size_t *ret_len, struct 
 		flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	if (r == 0)
 		r = emit_program(&c, flags, ret, ret_len, err);
-	seccomp_release(c.ctx);
 	return r;
 }
 
@@ -542,5 +591,5 @@ int seccomp_compile(const char *profile, size_t len, char **ret, size_t *ret_len
 
 	if (r == 0)
 		r = json_decode(a, v, profile_fields, &p, "", err);
-	return r < 0 ? r : compile(&p, ret, ret_len, err);
+	return r < 0 ? r : compile(a, &p, ret, ret_len, err);
 }

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #define SECCOMP_INSNS_MAX ((size_t)4096) /* BPF_MAXINSNS */
-#define SECCOMP_MAGIC     "vslbpf01"
+#define SECCOMP_MAGIC     "vslbpf02"
 
 struct seccomp_header {
 	char magic[8];    /* SECCOMP_MAGIC, without its NUL */

@@ -238,7 +238,7 @@ struct oci_linux {
 	struct json_objects net_devices;                               /* struct oci_net_device */
 	const struct oci_intel_rdt *intel_rdt;                         /* NULL: none */
 	const struct oci_memory_policy *memory_policy;                 /* NULL: inherited */
-	const uint32_t *personality;                                   /* PER_*; NULL: inherited */
+	const uint32_t *personality; /* PER_* and flags, personality(2); NULL: inherited */
 };
 
 struct oci_spec {

@@ -135,11 +135,24 @@ static int decode_domain(struct json_decoder *d, const struct json *v, void *fie
 	return oci_decode_name(d, v, names, field, err);
 }
 
-/* The specification has room for flags and names none. */
+/* The specification has room for flags and names none: these are the kernel's (personality(2)). */
 static int decode_personality_flags(struct json_decoder *d, const struct json *v, void *field,
 				    struct error *err)
 {
-	static const struct oci_name names[] = {{NULL, 0}};
+	static const struct oci_name names[] = {
+		{"UNAME26", UNAME26},
+		{"ADDR_NO_RANDOMIZE", ADDR_NO_RANDOMIZE},
+		{"FDPIC_FUNCPTRS", FDPIC_FUNCPTRS},
+		{"MMAP_PAGE_ZERO", MMAP_PAGE_ZERO},
+		{"ADDR_COMPAT_LAYOUT", ADDR_COMPAT_LAYOUT},
+		{"READ_IMPLIES_EXEC", READ_IMPLIES_EXEC},
+		{"ADDR_LIMIT_32BIT", ADDR_LIMIT_32BIT},
+		{"SHORT_INODE", SHORT_INODE},
+		{"WHOLE_SECONDS", WHOLE_SECONDS},
+		{"STICKY_TIMEOUTS", STICKY_TIMEOUTS},
+		{"ADDR_LIMIT_3GB", ADDR_LIMIT_3GB},
+		{NULL, 0},
+	};
 
 	return oci_decode_flags(d, v, names, field, err);
 }
@@ -159,6 +172,7 @@ static int decode_personality(struct json_decoder *d, const struct json *v, void
 	struct personality *p = arena_new0(json_decoder_arena(d), struct personality);
 	int r = json_decoder_object(d, v, fields, p, err);
 
+	p->domain |= p->flags;
 	if (r == 0)
 		*(const uint32_t **)field = &p->domain;
 	return r;

@@ -271,8 +271,12 @@ def personality(box):
         equal(report["uts"]["machine"], "i686")
     box.linux["personality"] = {"domain": "LINUX"}
     equal(box.report("uts")["uts"]["machine"], os.uname().machine)
-    box.linux["personality"] = {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]}
-    box.fails(r"linux\.personality\.flags.*ADDR_NO_RANDOMIZE")
+    box.linux["personality"] = {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE", "UNAME26"]}
+    report = box.report("uts", "scheduling")
+    equal(report["scheduling"]["personality"], 0x0060000)
+    expect(report["uts"]["release"].startswith("2.6."), report["uts"]["release"])
+    box.linux["personality"] = {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMISE"]}
+    box.fails(r"linux\.personality\.flags.*ADDR_NO_RANDOMISE")
     box.linux["personality"] = {"domain": "BSD"}
     box.fails(r"linux\.personality\.domain.*BSD")
 

@@ -58,6 +58,23 @@ def default_errno(box):
                 "openat2": "E%d" % errno.ENOSYS})
 
 
+@test("conditions on a call that libseccomp does not know: all of a rule's, the first rule that fits")
+def new_calls(box):
+    profile(box, "SCMP_ACT_ALLOW",
+            ("mseal", "ERRNO", {"errnoRet": 71, "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_EQ"},
+                                                         {"index": 1, "value": 0, "op": "SCMP_CMP_LE"}]}),
+            ("mseal", "ERRNO", {"errnoRet": 72, "args": [{"index": 0, "value": 0x1f, "valueTwo": 0x15,
+                                                          "op": "SCMP_CMP_MASKED_EQ"}]}),
+            ("mseal", "ERRNO", {"errnoRet": 73, "args": [{"index": 0, "value": 1 << 40, "op": "SCMP_CMP_GT"}]}),
+            ("mseal", "ERRNO", {"errnoRet": 74, "args": [{"index": 0, "value": 9, "op": "SCMP_CMP_EQ"},
+                                                         {"index": 0, "value": 11, "op": "SCMP_CMP_EQ"}]}))
+    got = calls(box, "mseal:5", "mseal:0x15", "mseal:0x10000000001", "mseal:9", "mseal:11", "mseal:0")
+    no_condition = got.pop("mseal:0")
+    equal(got, {"mseal:5": "E71", "mseal:0x15": "E72", "mseal:0x10000000001": "E73", "mseal:9": "E74",
+                "mseal:11": "E74"})
+    expect(no_condition in ("0", "E%d" % errno.ENOSYS), no_condition)
+
+
 @test("actions: kill the process, kill the thread, trap, log, trace without a tracer")
 def actions(box):
     for action, code in (("KILL_PROCESS", KILLED), ("KILL", KILLED), ("KILL_THREAD", KILLED), ("TRAP", KILLED)):

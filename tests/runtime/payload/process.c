@@ -188,6 +188,7 @@ static int word_call(int argc, char **argv)
 		{"sethostname", SYS_sethostname},
 		{"unknown", 1000},
 		{"openat2", 437},
+		{"mseal", 462},
 	};
 
 	for (int i = 1; i < argc; i++) {
