@@ -54,9 +54,15 @@ static int ensure_bridge(struct netlink *nl, const struct network *net, int *ret
 /* Link-local addresses are ours to give: one that the kernel makes is tentative for one or two
  * seconds, during which the host cannot ask for a container's MAC (ndisc_send_ns), and what is sent
  * to a published port meanwhile ends as "No route to host".  Numbers of ours are never taken twice. */
-static int no_generated_addresses(const char *link, struct error *err)
+static int ipv6_sysctls(const char *link, bool ipv6, struct error *err)
 {
-	return sysctl_set_link("ipv6", link, "addr_gen_mode", "1" /* none */, err);
+	autoclose int dir = sysctl_link_open("ipv6", link, err);
+	int r = dir;
+
+	r = r < 0 ? r : sysctl_set_at(dir, "disable_ipv6", ipv6 ? "0" : "1", err);
+	r = r < 0 ? r : sysctl_set_at(dir, "addr_gen_mode", "1" /* none */, err);
+	/* A neighbour on the bridge must not be able to advertise itself as the router. */
+	return r < 0 ? r : sysctl_set_at(dir, "accept_ra", "0", err);
 }
 
 /* fe80::1, as on dockerd's bridges. */
@@ -92,14 +98,7 @@ static int bridge_sysctls(const struct network_manager *nm, const struct network
 	}
 	/* Ports published on 127.0.0.1; see the chain "martian" in table.c. */
 	r = sysctl_set_link("ipv4", net->link, "route_localnet", "1", err);
-	if (r < 0 || !sysctl_has_ipv6())
-		return r;
-	r = sysctl_set_link("ipv6", net->link, "disable_ipv6", ipv6 ? "0" : "1", err);
-	if (r == 0)
-		r = no_generated_addresses(net->link, err);
-	if (r < 0)
-		return r;
-	return sysctl_set_link("ipv6", net->link, "accept_ra", "0", err);
+	return r < 0 || !sysctl_has_ipv6() ? r : ipv6_sysctls(net->link, ipv6, err);
 }
 
 static int bridge_up(const struct network_manager *nm, const struct network *net, struct error *err)
@@ -163,13 +162,7 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 	if (r < 0)
 		return r;
 	if (sysctl_has_ipv6()) {
-		r = sysctl_set_link("ipv6", ep->link, "disable_ipv6", ipv6 ? "0" : "1", err);
-		if (r == 0)
-			r = no_generated_addresses(ep->link, err);
-		if (r < 0)
-			return r;
-		/* A neighbour on the bridge must not be able to advertise itself as the router. */
-		r = sysctl_set_link("ipv6", ep->link, "accept_ra", "0", err);
+		r = ipv6_sysctls(ep->link, ipv6, err);
 		if (r < 0)
 			return r;
 	}

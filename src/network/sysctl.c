@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,17 +34,30 @@ static char *read_value(int root, const char *path)
 	return text;
 }
 
+int sysctl_set_at(int dir_fd, const char *path, const char *value, struct error *err)
+{
+	autofree char *now = read_value(dir_fd, path);
+
+	if (now && strcmp(now, value) == 0)
+		return 0;
+	return file_write_value(dir_fd, path, value, err);
+}
+
 int sysctl_set(const char *path, const char *value, struct error *err)
 {
 	autoclose int root = open_root(err);
-	autofree char *now = NULL;
 
-	if (root < 0)
-		return root;
-	now = read_value(root, path);
-	if (now && strcmp(now, value) == 0)
-		return 0;
-	return file_write_value(root, path, value, err);
+	return root < 0 ? root : sysctl_set_at(root, path, value, err);
+}
+
+int sysctl_link_open(const char *family, const char *link, struct error *err)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s", family, link);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", path) : fd;
 }
 
 int sysctl_set_link(const char *family, const char *link, const char *key, const char *value,
@@ -65,7 +79,14 @@ bool sysctl_is(const char *path, const char *value)
 
 bool sysctl_has_ipv6(void)
 {
-	return access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0;
+	static atomic_int known; /* the kernel's, for good: 1 yes, 2 no */
+	int k = atomic_load(&known);
+
+	if (k == 0) {
+		k = access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0 ? 1 : 2;
+		atomic_store(&known, k);
+	}
+	return k == 1;
 }
 
 static void closedirp_(DIR **d)

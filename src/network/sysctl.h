@@ -11,6 +11,11 @@ int sysctl_set(const char *path, const char *value, struct error *err);
 /* The same for a link's setting: family "ipv4" or "ipv6". */
 int sysctl_set_link(const char *family, const char *link, const char *key, const char *value,
 		    struct error *err);
+/* A link's directory, for sysctl_set_at with several keys.  The kernel keeps the directories of all network
+ * namespaces under one name, and every look-up from the top goes through all of them.  -ENOENT
+ * without IPv6 in the kernel, or without the link. */
+int sysctl_link_open(const char *family, const char *link, struct error *err);
+int sysctl_set_at(int dir_fd, const char *path, const char *value, struct error *err);
 bool sysctl_is(const char *path, const char *value); /* false if it does not exist */
 bool sysctl_has_ipv6(void);
 
