@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
 #include "engine/lock.h"
@@ -385,6 +386,7 @@ struct engine *engine_close(struct engine *e)
 	if (!e)
 		return NULL;
 	firewall_unwatch(e);
+	boot_done(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);

@@ -124,6 +124,8 @@ struct engine {
 	pthread_mutex_t volumes_lock, populate_lock;
 	pthread_mutex_t names_lock; /* engine/resolver.c; never taken by the loop while it runs */
 	struct loop_source *firewall_source; /* owned; engine/firewall.c */
+	struct boot_wait *boot_waits;        /* owned list; engine/boot.c */
+	bool boot_begun;                     /* their order is known */
 	bool opened;                         /* the loop's thread is at work (or about to be) */
 	bool closing;
 	struct container **containers; /* newest first */

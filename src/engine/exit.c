@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/endpoint.h"
 #include "engine/exec.h"
 #include "engine/health.h"
@@ -394,6 +395,7 @@ static void finish_on_loop(void *data)
 	held_clients_exited(call->c, call->plan.restart);
 	if (call->plan.restart)
 		restart_schedule(call->c);
+	boot_check(rt->engine);
 }
 
 void exit_run(struct engine *e, struct container *c, bool direct)

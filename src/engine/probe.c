@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/control.h"
 #include "engine/engine_priv.h"
 #include "engine/exec.h"
@@ -187,6 +188,7 @@ static void record(struct prober *p, int code, const char *output)
 		return;
 	strbuf_addf(&action, "health_status: %s", health_status_name(h->status));
 	engine_emit(e, c, action.s, NULL, 0);
+	boot_check(e);
 	if (h->status == HEALTH_UNHEALTHY && wants_restart(c)) {
 		container_ref(c);
 		engine_work(e, restart_job, c);

@@ -8,6 +8,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/control.h"
 #include "engine/engine_priv.h"
 #include "engine/operation.h"
@@ -35,6 +36,7 @@ static void forget_on_loop(void *data)
 	held_clients_removed(c);
 	restart_cancel(c);
 	roster_remove(call->e, c);
+	boot_check(call->e);
 	engine_emit(call->e, c, "destroy", NULL, 0);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/engine_priv.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
@@ -54,6 +55,7 @@ static void failed_on_loop(void *data)
 		c->state.status = CONTAINER_EXITED;
 		rows_post_state(c->rt->engine->db, c);
 	}
+	boot_check(c->rt->engine);
 	container_unref(c);
 }
 
@@ -97,6 +99,8 @@ void restart_schedule(struct container *c)
 {
 	struct container_runtime *rt = c->rt;
 
+	if (!rt->engine->boot_begun && boot_add(c))
+		return;
 	rt->policy_delay_ms =
 		restart_delay(rt->policy_delay_ms, rt->exit.finished_at - rt->exit.started_at);
 	rt->policy_timer = loop_remove(rt->policy_timer);
@@ -108,4 +112,5 @@ void restart_schedule(struct container *c)
 void restart_cancel(struct container *c)
 {
 	c->rt->policy_timer = loop_remove(c->rt->policy_timer);
+	boot_forget(c);
 }

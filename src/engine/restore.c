@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/exec.h"
 #include "engine/exit.h"
 #include "engine/health.h"
@@ -637,6 +638,7 @@ int restore_containers(struct engine *e, struct error *err)
 	if (r >= 0) {
 		clean_unknown_dirs(&rs);
 		resolver_restore(e);
+		boot_begin(e);
 	}
 	for (size_t i = 0; i < rs.n; i++) {
 		drop_shim(&rs.v[i].f);

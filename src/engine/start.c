@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/boot.h"
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/files.h"
@@ -283,6 +284,7 @@ static void started_on_loop(void *data)
 		engine_emit_network(s->e, c, c->endpoints[i], "connect");
 	engine_emit(s->e, c, "start", NULL, 0);
 	health_start(c, true);
+	boot_check(s->e);
 	if (rt->exit_pending)
 		exit_begin(c, &rt->exit); /* it was that short */
 	else if (rt->shim_lost)
