@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "api/api_priv.h"
 #include "api/handlers.h"
@@ -167,10 +168,21 @@ int containers_archive_get(struct api_call *c, struct error *err)
 
 /* -- putting -------------------------------------------------------------------------------- */
 
-static int check_writable(const struct engine_root *root, struct error *err)
+/* A volume may be writable though the root is not, and the other way round. */
+static int check_writable(const struct engine_root *root, const struct place *p, struct error *err)
 {
-	if (root->container->spec->host.readonly_rootfs)
+	autoclose int fd = root_open(root->fd, p->path, O_PATH, 0);
+	struct statvfs fs;
+	struct stat top, st;
+	bool on_root;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatvfs(fd, &fs) < 0 || fstat(root->fd, &top) < 0)
+		return 0; /* what comes next says so */
+	on_root = st.st_dev == top.st_dev;
+	if (on_root && ((fs.f_flag & ST_RDONLY) || root->container->spec->host.readonly_rootfs))
 		return error_set(err, ERROR_FORBIDDEN, 0, "container rootfs is marked read-only");
+	if (fs.f_flag & ST_RDONLY)
+		return error_set(err, ERROR_FORBIDDEN, 0, "mounted volume is marked read-only");
 	return 0;
 }
 
@@ -184,7 +196,7 @@ int containers_archive_put(struct api_call *c, struct error *err)
 
 	r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), &root, err);
 	r = r < 0 ? r : look(c, root.fd, &place, err);
-	r = r < 0 ? r : check_writable(&root, err);
+	r = r < 0 ? r : check_writable(&root, &place, err);
 	if (r < 0)
 		return r;
 	unpack = (struct tree_unpack){
@@ -208,7 +220,7 @@ int containers_export(struct api_call *c, struct error *err)
 	const struct stream_writer out = api_tar_writer(c);
 	autoroot struct engine_root root = {0};
 	struct tree_pack pack = {0};
-	int r = engine_root_open(c->engine, c->params[0], "/", &root, err);
+	int r = engine_root_open(c->engine, c->params[0], NULL, &root, err);
 
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/rootfs_mounts.h"
 #include "engine/user.h"
 #include "engine/volume.h"
 #include "linux/mount.h"
@@ -39,18 +40,21 @@ static bool is_above(void *data, const char *target)
 	return strncmp(path, clean, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* Is something mounted at the path, or above it, when the container runs? */
-static bool is_mounted(const struct container_spec *s, const char *path)
+/* Would the path be in a tmpfs, which nobody has while the container does not run? */
+static bool is_in_tmpfs(const struct container_spec *s, const char *path)
 {
+	const struct config_mount *m = s->host.mounts.v;
 	char wanted[PATH_MAX];
 
 	if (root_clean_path(path, wanted, sizeof(wanted)) < 0)
 		return false;
-	/* Those of a container that has not been started since there are volumes with rows. */
-	for (size_t i = 0; !s->points_settled && i < json_count(s->config.volumes); i++)
-		if (is_above(wanted, json_key_at(s->config.volumes, i)))
+	for (size_t i = 0; i < s->host.mounts.n; i++)
+		if (str_eq(m[i].type, "tmpfs") && is_above(wanted, m[i].target))
 			return true;
-	return volume_any_target(s, is_above, wanted);
+	for (size_t i = 0; i < s->host.tmpfs.n; i++)
+		if (is_above(wanted, s->host.tmpfs.keys[i]))
+			return true;
+	return false;
 }
 
 /* Only ids of the first range are translated: there is one, but in hand-made subuid(5) files. */
@@ -70,19 +74,44 @@ static int open_running(pid_t pid, struct error *err)
 	return fd < 0 ? error_set(err, ERROR_CONFLICT, errno, "open the container's root") : fd;
 }
 
-static int open_stopped(struct engine *e, const struct container *c, struct error *err)
+static bool any_target(void *data, const char *target)
+{
+	(void)data;
+	(void)target;
+	return true;
+}
+
+/* The overlay alone, or in a namespace with what a start would mount below it. */
+static int open_stopped(struct engine_root *ret, bool with_mounts, struct error *err)
 {
 	autostore_snapshot struct store_snapshot snap = {0};
+	const struct container *c = ret->container;
+	struct engine *e = ret->engine;
+	autovolumes struct volume_binds binds = {0};
+	autostrv struct strv dirs = {0};
+	struct rootfs_mounts mounts;
+	struct rootfs_dirs rootfs;
 	struct mount_overlay overlay = {0};
 	int r = store_snapshot_get(e->store, c->id, &snap, err);
 
 	if (r < 0)
 		return r;
+	ret->ids = (struct tree_ids){0}; /* nothing maps owners here: they are the container's */
 	overlay.lower = (const char *const *)snap.lower.v;
 	overlay.lower_count = snap.lower.n;
 	overlay.upper = snap.upper;
 	overlay.work = snap.work;
-	r = mount_new_overlay(&overlay, err);
+	if (!with_mounts || !volume_any_target(c->spec, any_target, NULL)) {
+		r = ret->fd = mount_new_overlay(&overlay, err);
+		return r < 0 ? error_wrap(err, r, "mount the files of container '%s'", c->id) : r;
+	}
+	rootfs = rootfs_dirs_of(&snap, &dirs);
+	ret->volumes_in_use = true;
+	r = volumes_prepare(e, c, &rootfs, &binds, err);
+	mounts = (struct rootfs_mounts){
+		.overlay = &overlay, .spec = c->spec, .binds = &binds, .place = c->state_dir};
+	if (r >= 0)
+		r = ret->fd = rootfs_mounts_make(&mounts, &ret->mounts, err);
 	return r < 0 ? error_wrap(err, r, "mount the files of container '%s'", c->id) : r;
 }
 
@@ -112,7 +141,7 @@ int engine_root_open(struct engine *e, const char *ref, const char *path, struct
 	struct look look = {0};
 	int r;
 
-	*ret = (struct engine_root){.engine = e, .fd = -EBADF};
+	*ret = (struct engine_root){.engine = e, .fd = -EBADF, .mounts = -EBADF};
 	r = operation_hold(e, ref, &ret->held, err);
 	if (r < 0)
 		return r;
@@ -127,14 +156,13 @@ int engine_root_open(struct engine *e, const char *ref, const char *path, struct
 		engine_call(e, look_on_loop, &look);
 		if (look.pid != 0)
 			r = ret->fd = open_running(look.pid, err);
-		else if (is_mounted(ret->container->spec, path))
+		else if (path && is_in_tmpfs(ret->container->spec, path))
 			r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				      "'%s' is in a volume or bind mount: files there can be "
-				      "reached only while "
+				      "'%s' is in a tmpfs: files there can be reached only while "
 				      "the container runs",
 				      path);
 		else
-			r = ret->fd = open_stopped(e, ret->container, err);
+			r = open_stopped(ret, path != NULL, err);
 		if (r >= 0 && look.pid != 0) {
 			operation_end(&ret->op);
 			ret->has_operation = false;
@@ -150,10 +178,13 @@ void engine_root_done(struct engine_root *r)
 	if (!r->engine)
 		return;
 	fd_close(&r->fd);
+	fd_close(&r->mounts);
+	if (r->volumes_in_use)
+		volumes_unmount(r->engine, r->container);
 	if (r->has_operation)
 		operation_end(&r->op);
 	operation_release(r->engine, r->held);
-	*r = (struct engine_root){.fd = -EBADF};
+	*r = (struct engine_root){.fd = -EBADF, .mounts = -EBADF};
 }
 
 bool engine_root_user(const struct engine_root *r, uid_t *ret_uid, gid_t *ret_gid)

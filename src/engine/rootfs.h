@@ -1,7 +1,7 @@
 /* engine/rootfs.h - a container's files, for docker cp, export and diff.
  *
  * Of a running container they are what its process 1 sees, volumes included.  Of another one they are its
- * overlay, mounted for nobody but the descriptor, and no start comes in between.
+ * overlay with its volumes and bind mounts (rootfs_mounts.h), and no start comes in between.
  */
 #pragma once
 
@@ -21,12 +21,14 @@ struct engine_root {
 	struct container *held;      /* of one that runs: a reference */
 	struct container *container; /* either of them */
 	struct engine *engine;
-	int fd; /* owned: O_PATH, of the root */
+	int fd;              /* owned: O_PATH, of the root */
+	int mounts;          /* owned: the namespace that holds volumes, or -EBADF */
+	bool volumes_in_use; /* they are released at the end */
 	struct tree_ids ids;
 };
 
 /* [worker] `path`: what is asked for, resolved lexically; in a container that does not run, it must not lie
- * where something is to be mounted (ERROR_NOT_IMPLEMENTED). */
+ * where a tmpfs is to be mounted (ERROR_NOT_IMPLEMENTED).  NULL: all without what is mounted. */
 int engine_root_open(struct engine *e, const char *ref, const char *path, struct engine_root *ret,
 		     struct error *err);
 void engine_root_done(struct engine_root *r); /* accepts a zeroed one */

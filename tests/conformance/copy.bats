@@ -61,16 +61,34 @@ one" ]
 	[ "$(docker cp box:/etc/passwd - | tar -xO | head -c 5)" = root: ]
 }
 
-@test "cp: what would land under a mount of a stopped container is refused" {
+@test "cp: volumes and bind mounts of a stopped container" {
+	mkdir "$W/host"
 	echo hello >"$W/x"
-	docker create --name data -v named:/named -v /anonymous busybox true
-	docker create --name box --volumes-from data --tmpfs /scratch busybox true
-	for path in named anonymous scratch; do
-		run -1 docker cp "$W/x" "box:/$path/x"
-		[[ "$output" == *"only while the container runs"* ]]
+	docker create --name data -v named:/named -v /anonymous -v named:/ro:ro -v "$W/host:/host" \
+		--mount "type=bind,src=$W/x,dst=/etc/one" --tmpfs /scratch busybox true
+	docker create --name box --volumes-from data --read-only busybox \
+		cat /named/x /anonymous/x /host/x
+	mounts=$(wc -l </proc/self/mountinfo)
+	for path in named anonymous host; do
+		docker cp "$W/x" "box:/$path/x"
+		docker cp "box:/$path/x" "$W/out"
+		[ "$(cat "$W/out")" = hello ]
 	done
-	docker cp "$W/x" box:/root/x
-	docker rm -f box data
+	[ "$(cat "$W/host/x")" = hello ]
+	[ "$(docker cp data:/etc/one - | tar -xO)" = hello ]
+	docker cp data:/ - | tar -t >"$W/names"
+	grep -x "/*named/x" "$W/names"
+	run -1 docker cp "$W/x" box:/ro/y
+	[[ "$output" == *"mounted volume is marked read-only"* ]]
+	run -1 docker cp "$W/x" box:/root/x
+	[[ "$output" == *"container rootfs is marked read-only"* ]]
+	run -1 docker cp "$W/x" data:/scratch/x
+	[[ "$output" == *"only while the container runs"* ]]
+	[ "$(wc -l </proc/self/mountinfo)" = "$mounts" ]
+	[ "$(docker start -a box)" = "hello
+hello
+hello" ]
+	docker rm -fv box data
 	docker volume rm named
 }
 

@@ -3,10 +3,12 @@
 
 import contextlib
 import ctypes
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import vessel  # noqa: E402
@@ -113,6 +115,30 @@ class Cases:
         out = self.run("volume", "sh", "-c", "cat /www/index.html; echo more > /www/more; stat -c '%u %g' /www /www/more")
         assert out.split() == ["hello", "0", "0", "0", "0"], out
         self.docker("rmi", "volume")
+
+    def copies(self):
+        """docker cp has the container's owners, whether it runs or not."""
+        path = self.engine.root + "/copied"
+        with open(path, "w") as f:
+            f.write("text")
+        self.docker("create", "--name", "copy", "-v", "copied:/volume", "busybox", "sh", "-c",
+                    "stat -c '%u %g' /volume/f /root/f; touch /volume/made /root/made; sleep 1000")
+        try:
+            for place in ("volume", "root"):
+                self.docker("cp", path, "copy:/%s/f" % place)
+            self.docker("start", "copy")
+            out = vessel.wait_until("it says", lambda: self.docker("logs", "copy"))
+            assert out.split() == ["0", "0", "0", "0"], out
+            for state in ("running", "stopped"):
+                for name in ("volume/f", "volume/made", "root/f", "root/made"):
+                    archive = self.engine.api("GET", "/containers/copy/archive?path=/" + name)[1]
+                    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                        entry = tar.next()
+                    assert (entry.uid, entry.gid) == (0, 0), (state, name, entry.uid)
+                self.docker("stop", "-t", "0", "copy")
+        finally:
+            self.docker("rm", "-fv", "copy")
+            self.docker("volume", "rm", "copied")
 
     def binds(self):
         """A directory of the host's is the host's: its root is nobody in there."""
@@ -281,6 +307,7 @@ def main():
         tap.case("users of the image", cases.users)
         tap.case("hosts, hostname and resolv.conf are root's", cases.files)
         tap.case("an image's volume", cases.volumes)
+        tap.case("docker cp, running and not", cases.copies)
         tap.case("host directories keep the host's owners", cases.binds)
         tap.case("tmpfs, shm, read-only root, devices", cases.mounts)
         tap.case("what is masked stays masked", cases.protected)
