@@ -62,8 +62,9 @@ void engine_container_ids(const struct engine *e, const struct container *c, str
 {
 	if (!remap_applies(&e->remap, c->spec) || e->remap.uids.n == 0)
 		return;
-	ret->first = e->remap.uids.v[0].start;
-	ret->count = e->remap.uids.v[0].size;
+	ret->uids = (struct tree_range){e->remap.uids.v[0].start, e->remap.uids.v[0].size};
+	if (e->remap.gids.n > 0)
+		ret->gids = (struct tree_range){e->remap.gids.v[0].start, e->remap.gids.v[0].size};
 }
 
 static int open_running(pid_t pid, struct error *err)

@@ -16,8 +16,11 @@ struct error;
 
 /* Owners in the tree are the host's; archives have the container's.  Both the same without a user
  * namespace: count 0. */
-struct tree_ids {
+struct tree_range {
 	uint32_t first, count; /* the container's id 0 is the host's `first` */
+};
+struct tree_ids {
+	struct tree_range uids, gids;
 };
 
 struct tree_pack {

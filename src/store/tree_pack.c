@@ -102,7 +102,7 @@ static void pack_done(struct pack *p)
 
 /* -- entries -------------------------------------------------------------------------------- */
 
-static uid_t container_id(const struct tree_ids *ids, uid_t id)
+static uint32_t container_id(const struct tree_range *ids, uint32_t id)
 {
 	return ids->count && id >= ids->first && id - ids->first < ids->count ? id - ids->first
 									      : id;
@@ -122,8 +122,8 @@ static void fill(struct pack *p, const struct stat *st, const char *name, struct
 		.path = name,
 		.link = "",
 		.mode = st->st_mode & 07777,
-		.uid = container_id(&p->args->ids, st->st_uid),
-		.gid = container_id(&p->args->ids, st->st_gid),
+		.uid = container_id(&p->args->ids.uids, st->st_uid),
+		.gid = container_id(&p->args->ids.gids, st->st_gid),
 		.mtime = st->st_mtim,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -160,7 +160,7 @@ static size_t unbind_capability(const struct tree_ids *ids, void *value, size_t 
 	magic = le32toh(cap->magic_etc);
 	root = le32toh(cap->rootid);
 	if ((magic & VFS_CAP_REVISION_MASK) != VFS_CAP_REVISION_3 ||
-	    (root != 0 && (ids->count == 0 || root != ids->first)))
+	    (root != 0 && (ids->uids.count == 0 || root != ids->uids.first)))
 		return size;
 	cap->magic_etc = htole32((magic & ~VFS_CAP_REVISION_MASK) | VFS_CAP_REVISION_2);
 	return XATTR_CAPS_SZ_2;

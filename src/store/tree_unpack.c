@@ -76,7 +76,7 @@ static int find_place(struct unpacking *u, const char *path, struct place *ret, 
 
 /* -- attributes ----------------------------------------------------------------------------- */
 
-static uid_t host_id(const struct tree_ids *ids, uid_t id)
+static uint32_t host_id(const struct tree_range *ids, uint32_t id)
 {
 	return id < ids->count ? ids->first + id : id;
 }
@@ -85,8 +85,8 @@ static int set_owner(const struct unpacking *u, const struct place *p, const str
 		     struct error *err)
 {
 	const struct tree_unpack *a = u->args;
-	uid_t uid = host_id(&a->ids, a->owned ? a->uid : e->uid);
-	gid_t gid = host_id(&a->ids, a->owned ? a->gid : e->gid);
+	uid_t uid = host_id(&a->ids.uids, a->owned ? a->uid : e->uid);
+	gid_t gid = host_id(&a->ids.gids, a->owned ? a->gid : e->gid);
 
 	return fchownat(p->parent, p->name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0
 		       ? refuse(err, p, "set the owner of")
