@@ -58,6 +58,9 @@ static void dispatch(struct api_call *c)
 	const struct api_route *route = c->route;
 	struct step *s = step_new(c, route->fn);
 
+	/* What removes shall not fail for want of the space that it is to free. */
+	if (str_eq(route->method, "DELETE") || str_has_suffix(route->pattern, "/prune"))
+		engine_make_room(c->engine);
 	switch (route->mode) {
 	case API_LOOP:
 		run_step(c->req, s);

@@ -9,6 +9,7 @@
 
 #define STACK_SIZE     ((size_t)256 * 1024)
 #define IDLE_TIMEOUT_S 10
+#define KEPT_THREADS   2 /* for when the process table is full */
 
 struct job {
 	struct job *next;
@@ -65,9 +66,11 @@ static struct job *wait_for_job(struct pool *p)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += IDLE_TIMEOUT_S;
-	while (!(j = take_job(p)) && !p->closing && r == 0) {
+	while (!(j = take_job(p)) && !p->closing && (r == 0 || p->n_threads <= KEPT_THREADS)) {
 		p->n_idle++;
-		r = pthread_cond_timedwait(&p->work, &p->lock, &until);
+		r = p->n_threads <= KEPT_THREADS
+			    ? pthread_cond_wait(&p->work, &p->lock)
+			    : pthread_cond_timedwait(&p->work, &p->lock, &until);
 		p->n_idle--;
 	}
 	return j;

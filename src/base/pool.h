@@ -1,8 +1,9 @@
 /* base/pool.h - worker threads for linear, blocking code.
  *
- * Threads are made when all are busy, up to max_threads, and end after idling for 10 s, so an idle
- * daemon keeps none.  Stacks are 256 KiB.  Jobs past max_threads wait in order.  All signals are
- * blocked in the workers.  If the system gives no thread at all, pool_submit runs the job itself.
+ * Threads are made when all are busy, up to max_threads, and end after idling for 10 s but for the
+ * last two: a daemon must work when the process table is full.  Stacks are 256 KiB.  Jobs past
+ * max_threads wait in order.  All signals are blocked in the workers.  If the system has never given
+ * a thread, pool_submit runs the job itself.
  */
 #pragma once
 

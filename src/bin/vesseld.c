@@ -28,7 +28,7 @@
 
 #define DOCKER_SOCKET   "/run/docker.sock"
 #define WORKERS_MAX     512     /* threads; each waits for one request's container, disk or peer */
-#define TRIM_MS         30000   /* how often unused memory goes back to the kernel */
+#define TRIM_MS         30000   /* how often unused memory goes back to the kernel, and so on */
 #define NOFILE_SOFT_MAX 1048576 /* each running container costs one descriptor */
 
 struct daemon {
@@ -221,8 +221,10 @@ static void on_hangup(struct loop_source *s, const struct signalfd_siginfo *si, 
 
 static void on_trim(struct loop_source *s, void *data)
 {
-	(void)data;
+	struct daemon *d = data;
+
 	(void)malloc_trim(0);
+	engine_maintain(d->engine);
 	loop_set_timer(s, TRIM_MS);
 }
 

@@ -90,7 +90,8 @@ static int check_mode(const struct container *c, struct error *err)
 		return error_set(err, ERROR_FORBIDDEN, 0,
 				 "container cannot be disconnected from host network or connected "
 				 "to host network");
-	if (c->state.status == CONTAINER_REMOVING || c->state.status == CONTAINER_DEAD)
+	if (c->rt->unreadable || c->state.status == CONTAINER_REMOVING ||
+	    c->state.status == CONTAINER_DEAD)
 		return error_set(err, ERROR_CONFLICT, 0,
 				 "container is marked for removal and cannot be connected or "
 				 "disconnected");

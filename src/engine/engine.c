@@ -17,6 +17,7 @@
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
 #include "engine/lock.h"
+#include "engine/reserve.h"
 #include "engine/rows.h"
 #include "engine/security.h"
 #include "engine/shim_client.h"
@@ -231,7 +232,10 @@ static int open_helpers(struct engine *e, struct error *err)
 static int open_storage(struct engine *e, struct error *err)
 {
 	autostrv struct strv unfinished = {0};
-	int r = db_open(e->data_fd, "vessel.db", &e->db, err);
+	int r;
+
+	reserve_use(e);
+	r = db_open(e->data_fd, "vessel.db", &e->db, err);
 
 	r = r < 0 ? r : rows_migrate(e->db, err);
 	/* Before the store looks at the directories: those of creates that were cut short. */
@@ -375,10 +379,36 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 		(void)engine_close(e);
 		return r;
 	}
+	reserve_renew(e);
 	firewall_watch(e);
 	e->opened = true;
 	*ret = e;
 	return 0;
+}
+
+static void maintain(void *data)
+{
+	reserve_renew(data);
+}
+
+void engine_maintain(struct engine *e)
+{
+	pool_submit(e->args.pool, maintain, e);
+	if (!engine_has_space(e))
+		return;
+	for (size_t i = 0; i < e->container_count; i++) {
+		struct container *c = e->containers[i];
+
+		if (!c->rt->unsaved)
+			continue;
+		c->rt->unsaved = false;
+		rows_post_state(e->db, c);
+	}
+}
+
+void engine_make_room(struct engine *e)
+{
+	reserve_use(e);
 }
 
 struct engine *engine_close(struct engine *e)

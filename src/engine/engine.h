@@ -44,6 +44,10 @@ struct engine_args {
  * What can't be reconciled is logged and set aside, never a reason not to start. */
 int engine_open(const struct engine_args *args, struct engine **ret, struct error *err);
 struct engine *engine_close(struct engine *e); /* containers go on */
+/* [loop] Now and then: what could not be written while the disk was full. */
+void engine_maintain(struct engine *e);
+/* [worker] A request is about to remove something: it shall not fail for want of space. */
+void engine_make_room(struct engine *e);
 
 struct loop *engine_loop(struct engine *e);
 struct pool *engine_pool(struct engine *e);

@@ -65,8 +65,10 @@ struct container_runtime {
 	unsigned stops;            /* those that no policy follows with another one */
 	bool exit_pending;         /* the run is over, its cleaning up is not */
 	bool shim_lost;            /* the shim went without a word */
-	bool starting;             /* a start is under way: the state is still the one before it */
-	bool removing;             /* somebody removes it */
+	bool unsaved;              /* its row could not be written */
+	bool unreadable; /* its stored configuration is none: it can only end and be removed */
+	bool starting;   /* a start is under way: the state is still the one before it */
+	bool removing;   /* somebody removes it */
 	bool remove_volumes;
 	bool forgotten;       /* out of the tables */
 	bool restarting;      /* by engine_restart: --rm and policies wait */
@@ -140,7 +142,8 @@ struct engine {
 void engine_call(struct engine *e, loop_fn fn, void *data);
 /* Run fn on a worker, even if requests occupy all of them, waiting for what is to be done here. */
 void engine_work(struct engine *e, loop_fn fn, void *data);
-void engine_new_id(char ret[static 65]); /* 64 random hex digits */
+void engine_new_id(char ret[static 65]);       /* 64 random hex digits */
+bool engine_has_space(const struct engine *e); /* on the disk of the data root */
 
 /* engine/roster.c ------------------------------------------------------------------------------- */
 void roster_add(struct engine *e, struct container *c);    /* takes the caller's reference */

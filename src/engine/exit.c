@@ -28,6 +28,7 @@
 #include "engine/volume.h"
 
 #define EXIT_JSON_MAX   65536 /* bytes */
+#define SHIM_LOST       "its supervisor was killed, and took it along"
 #define UNLINK_DELAY_MS 50
 
 /* ---- what the shim says [loop] ---------------------------------------------------------------- */
@@ -67,8 +68,9 @@ static void on_closed(struct shim_client *shim, void *data)
 {
 	struct container *c = data;
 	struct container_runtime *rt = c->rt;
-	const struct exit_info killed = {
-		.code = 137, .started_at = c->state.started_at, .finished_at = clock_realtime_ns()};
+	const struct exit_info killed = {.code = EXIT_SHIM_KILLED,
+					 .started_at = c->state.started_at,
+					 .finished_at = clock_realtime_ns()};
 
 	(void)shim;
 	rt->shim_lost = true;
@@ -109,12 +111,14 @@ void exit_begin(struct container *c, const struct exit_info *info)
 /* ---- steps [worker, with the operation] ------------------------------------------------------- */
 
 /* A shim that is gone may have left its word on disk. */
-static void read_exit_json(const struct container *c, struct exit_info *info)
+static bool read_exit_json(const struct container *c, struct exit_info *info)
 {
 	struct exit_info found;
 
-	if (exit_json_read(c, &found) >= 0 && found.started_at >= info->started_at)
-		*info = found;
+	if (exit_json_read(c, &found) < 0 || found.started_at < info->started_at)
+		return false;
+	*info = found;
+	return true;
 }
 
 int exit_json_read(const struct container *c, struct exit_info *ret)
@@ -284,10 +288,19 @@ struct plan {
 	enum row_removal removal;
 };
 
+struct exited_call {
+	struct container *c;
+	const struct exit_info *info;
+	const struct unlink_job *ended; /* its network */
+	struct plan plan;
+	bool lost; /* the shim was killed, and left no word of how it ended */
+};
+
 /* The row first, then what everybody sees. */
-static int record(struct engine *e, struct container *c, const struct exit_info *info,
-		  const struct plan *plan)
+static int record(struct engine *e, struct container *c, const struct exited_call *call)
 {
+	const struct exit_info *info = call->info;
+	const struct plan *plan = &call->plan;
 	autoerror struct error err = {0};
 	struct network_endpoint *none[] = {NULL};
 	struct row_state row;
@@ -302,27 +315,29 @@ static int record(struct engine *e, struct container *c, const struct exit_info 
 	row.state.oom_killed = info->oom_killed;
 	row.state.started_at = info->started_at;
 	row.state.finished_at = info->finished_at;
+	if (call->lost) {
+		free(row.state.error);
+		row.state.error = xstrdup(SHIM_LOST);
+	}
 	row.starting_at = 0;
 	r = rows_update(e->db, &u, &err);
 	if (r < 0)
 		log_error("record exit of container '%s': %s", c->id, error_msg(&err));
+	c->rt->unsaved = r < 0;
 	row_state_done(&row);
 	return r;
 }
-
-struct exited_call {
-	struct container *c;
-	const struct exit_info *info;
-	const struct unlink_job *ended; /* its network */
-	struct plan plan;
-};
 
 static void exited_on_loop(void *data)
 {
 	const struct exited_call *call = data;
 	struct container_state *s = &call->c->state;
 
-	s->status = call->plan.restart ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	s->status = call->plan.restart        ? CONTAINER_RESTARTING
+		    : call->c->rt->unreadable ? CONTAINER_DEAD
+					      : CONTAINER_EXITED;
+	if (call->lost)
+		container_set_error(call->c, SHIM_LOST);
 	s->pid = 0;
 	s->exit_code = call->info->code;
 	s->oom_killed = call->info->oom_killed;
@@ -408,13 +423,13 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 
 	crash_point(CRASH_EXIT_RECEIVED);
 	if (c->rt->shim_lost) {
-		read_exit_json(c, &info);
+		call.lost = !read_exit_json(c, &info) && info.code == EXIT_SHIM_KILLED;
 		exit_clean_runtime(e, c->id);
 	}
 	call.ended = ended = unpublish_network(e, c);
 	c->rt->exit = info;
 	engine_call(e, due_on_loop, &call);
-	recorded = record(e, c, &info, &call.plan) >= 0;
+	recorded = record(e, c, &call) >= 0;
 	engine_call(e, exited_on_loop, &call);
 	unlink_network(e, c, ended, direct);
 	volumes_unmount(e, c);

@@ -1,6 +1,8 @@
 /* engine/exit.h - the end of a container's run: parts that restore and remove use too. */
 #pragma once
 
+#define EXIT_SHIM_KILLED 137 /* the exit code of a container whose shim was killed */
+
 #include "base/json.h"
 #include "engine/engine_priv.h"
 

@@ -12,6 +12,7 @@
 #include "engine/control.h"
 #include "engine/engine_priv.h"
 #include "engine/operation.h"
+#include "engine/reserve.h"
 #include "engine/rows.h"
 #include "engine/volume.h"
 
@@ -164,6 +165,7 @@ int engine_remove(struct engine *e, const char *ref, unsigned flags, struct erro
 	crash_point(CRASH_REMOVE_BEGIN);
 	if (flags & ENGINE_REMOVE_LINK)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "query: link is not implemented");
+	engine_make_room(e);
 	r = operation_hold(e, ref, &c, err);
 	if (r < 0)
 		return r;
@@ -176,5 +178,6 @@ int engine_remove(struct engine *e, const char *ref, unsigned flags, struct erro
 			engine_call(e, unmark_on_loop, c);
 	}
 	operation_release(e, c);
+	reserve_renew(e);
 	return r;
 }

@@ -34,7 +34,6 @@
 #define RESTORE_ANSWER_MS 5000 /* for a shim to tell its state */
 #define RESTORE_GONE_S    10   /* for a shim without a listening socket to end */
 #define EXIT_UNKNOWN      255  /* the machine went down under it */
-#define EXIT_SHIM_KILLED  137
 
 /* ---- the runtime directory ------------------------------------------------------------------- */
 
@@ -167,14 +166,24 @@ static void probe(struct engine *e, const char *id, struct container *c, struct 
 
 /* ---- rows into memory ------------------------------------------------------------------------ */
 
+static void tell_unreadable(struct container *c, const struct error *err)
+{
+	autofree char *why = xasprintf("its stored configuration: %s", error_msg(err));
+
+	log_error("container '%s' can only be removed: %s", c->id, why);
+	container_set_error(c, why);
+	if (!container_is_active(c))
+		c->state.status = CONTAINER_DEAD;
+}
+
 static struct container *container_of_row(struct engine *e, struct row_container *row)
 {
 	struct container *c = container_new(e, row->id);
 	autoerror struct error err = {0};
 
-	if (container_spec_load(row->spec, row->spec_len, &c->spec, &err) < 0) {
-		log_error("container '%s' is left alone: its stored configuration: %s", row->id,
-			  error_msg(&err));
+	c->rt->unreadable = container_spec_load(row->spec, row->spec_len, &c->spec, &err) < 0;
+	/* An empty one instead, in memory only: it can be looked at, stopped and removed. */
+	if (c->rt->unreadable && container_spec_load("{}", 2, &c->spec, NULL) < 0) {
 		container_unref(c);
 		return NULL;
 	}
@@ -188,6 +197,8 @@ static struct container *container_of_row(struct engine *e, struct row_container
 	free(c->state.error);
 	c->state = row->s.state;
 	row->s.state.error = NULL;
+	if (c->rt->unreadable)
+		tell_unreadable(c, &err);
 	c->rt->starting_at = row->s.starting_at;
 	c->rt->stopped_by_user = row->s.stopped_by_user;
 	if (!str_empty(row->health))

@@ -118,7 +118,7 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 	autoerror struct error why = {0};
 	int r;
 
-	if (u->c->rt->removing || u->c->state.status == CONTAINER_DEAD)
+	if (u->c->rt->removing || u->c->rt->unreadable || u->c->state.status == CONTAINER_DEAD)
 		return error_set(err, ERROR_CONFLICT, 0,
 				 "container is marked for removal and cannot be \"update\"");
 	engine_call(u->e, begin_on_loop, u);
