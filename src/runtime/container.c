@@ -68,6 +68,12 @@ static int open_namespaces(const struct oci_spec *spec, struct setup *s, uint64_
 		if (s->join_fds[i] < 0)
 			return error_wrap(err, s->join_fds[i], "linux.namespaces");
 	}
+	/* Its root would become the host's. */
+	if (s->join_fds[OCI_NAMESPACE_MOUNT] >= 0 &&
+	    ns_is_own(s->proc_fd, s->join_fds[OCI_NAMESPACE_MOUNT], "mnt"))
+		return error_set(err, ERROR_INVALID, 0,
+				 "linux.namespaces: the mount namespace '%s' is the runtime's own",
+				 spec->linux_.namespaces[OCI_NAMESPACE_MOUNT].path);
 	*ret_all = all;
 	return 0;
 }
@@ -94,16 +100,40 @@ static int check_sysctls(const struct oci_linux *l, const struct setup *s, struc
 	return 0;
 }
 
+/* Without a mount namespace there is chroot(2) alone: what would be mounted then would be everybody's, and
+ * outlive the container. */
+static int check_mounts(const struct oci_spec *spec, struct error *err)
+{
+	const struct {
+		const char *field;
+		bool given;
+	} fields[] = {
+		{"mounts", spec->mounts.n > 0},
+		{"linux.maskedPaths", spec->linux_.masked_paths.n > 0},
+		{"linux.readonlyPaths", spec->linux_.readonly_paths.n > 0},
+		{"linux.rootfsPropagation", !str_empty(spec->linux_.rootfs_propagation)},
+		{"root.readonly", spec->root.readonly},
+		{"process.terminal", spec->process.terminal},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].given)
+			return error_set(err, ERROR_INVALID, 0,
+					 "%s: needs a mount namespace of the container's own",
+					 fields[i].field);
+	return 0;
+}
+
 static int check_supported(const struct oci_spec *spec, struct error *err)
 {
-	const struct oci_namespace *mount = &spec->linux_.namespaces[OCI_NAMESPACE_MOUNT];
+	int r = 0;
 
 	if (!spec->has_process)
 		return error_set(err, ERROR_INVALID, 0, "process: is required");
-	if (!mount->present || mount->path)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "linux.namespaces: running without a new mount namespace is not "
-				 "implemented");
+	if (!spec->linux_.namespaces[OCI_NAMESPACE_MOUNT].present)
+		r = check_mounts(spec, err);
+	if (r < 0)
+		return r;
 	if (spec->linux_.net_devices.n && !spec->linux_.namespaces[OCI_NAMESPACE_NETWORK].present)
 		return error_set(
 			err, ERROR_INVALID, 0,
@@ -302,6 +332,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .no_new_keyring = args->no_new_keyring,
 			    .no_pivot = args->no_pivot,
 			    .target_pidfd = -EBADF,
+			    .target_root_fd = -EBADF,
 			    .wait_for_hooks = args->spec->hooks.prestart.n ||
 					      args->spec->hooks.create_runtime.n,
 			    .prepared_root_fd = -EBADF,

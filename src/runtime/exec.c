@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -127,15 +128,15 @@ static int enter_controllers(const struct runtime_exec_args *args, pid_t pid, st
 
 /* Where process 1 is in the unified tree: it may have moved below the container's cgroup and have
  * given that controllers, which then takes no processes ("no internal processes", EBUSY). */
-static int open_cgroup_of(const struct runtime_container *c, int proc_fd, struct cgroup **ret,
-			  struct error *err)
+static int open_cgroup_of_target(const struct setup *s, struct error *err)
 {
+	autocgroup struct cgroup *cgroup = NULL;
 	autofree char *text = NULL;
 	char path[64], *line;
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%d/cgroup", (int)c->pid);
-	r = file_read(proc_fd, path, (size_t)1 << 20, &text, NULL, err);
+	(void)snprintf(path, sizeof(path), "%d/cgroup", (int)s->target_pid);
+	r = file_read(s->proc_fd, path, (size_t)1 << 20, &text, NULL, err);
 	if (r < 0)
 		return r;
 	line = str_has_prefix(text, "0::") ? text : strstr(text, "\n0::");
@@ -143,7 +144,11 @@ static int open_cgroup_of(const struct runtime_container *c, int proc_fd, struct
 		return error_set(err, ERROR_INTERNAL, EBUSY, "find the cgroup of process 1");
 	line = strstr(line, "0::") + strlen("0::");
 	line[strcspn(line, "\n")] = '\0';
-	return cgroup_open(c->cgroups, line, ret, err);
+	r = cgroup_open(s->cgroup_layout, line, &cgroup, err);
+	if (r < 0)
+		return r;
+	r = fcntl(cgroup_clone_fd(cgroup), F_DUPFD_CLOEXEC, 3);
+	return r < 0 ? error_set(err, ERROR_INTERNAL, errno, "open the cgroup of process 1") : r;
 }
 
 /* Another cgroup than the container's, if that is asked for. */
@@ -161,6 +166,21 @@ static int choose_cgroup(const struct runtime_exec_args *args, struct cgroup **r
 }
 
 /* -- the process --------------------------------------------------------------------------- */
+
+/* It has been changed by chroot(2) alone. */
+static int open_root(const struct runtime_container *c, struct setup *s, struct error *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%d/root", (int)c->pid);
+	s->target_root_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->target_root_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open the container's root");
+	if (is_running(c)) /* the number was its all the time */
+		return 0;
+	fd_close(&s->target_root_fd);
+	return error_set(err, ERROR_CONFLICT, 0, "container not running");
+}
 
 static int prepare(const struct runtime_exec_args *args, const struct cgroup *cgroup,
 		   struct setup *s, struct error *err)
@@ -183,6 +203,7 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 		.target_pid = c->pid,
 		.target_pidfd = c->pidfd,
 		.target_flags = c->ns_flags,
+		.target_root_fd = -EBADF,
 		.cgroup_layout = c->cgroups,
 		.cgroup_path = cgroup_path(cgroup),
 		.seccomp = c->has_seccomp && !args->no_seccomp ? &c->seccomp : NULL,
@@ -203,6 +224,8 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 	if (s->proc_fd < 0)
 		return s->proc_fd;
 	r = process_check_labels(args->process, err);
+	if (r == 0 && !(c->ns_flags & CLONE_NEWNS))
+		r = open_root(c, s, err);
 	if (r < 0)
 		fd_close(&s->proc_fd);
 	return r;
@@ -211,15 +234,17 @@ static int prepare(const struct runtime_exec_args *args, const struct cgroup *cg
 static int clone_into(const struct runtime_exec_args *args, struct setup *s,
 		      const struct cgroup *cgroup, struct launched *ret, struct error *err)
 {
-	autocgroup struct cgroup *other = NULL;
+	autoclose int other_fd = -EBADF;
 	autoerror struct error busy = {0};
-	int r = launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(cgroup), ret, &busy);
+	int r;
 
-	if (r == -EBUSY && args->cgroup_count == 0 &&
-	    open_cgroup_of(args->container, s->proc_fd, &other, NULL) == 0)
-		return launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(other), ret,
-				    err);
-	return error_move(err, &busy, r);
+	s->open_other_cgroup = args->cgroup_count == 0 ? open_cgroup_of_target : NULL;
+	r = launch_clone(s, exec_stages, exec_stage_count, cgroup_clone_fd(cgroup), ret, &busy);
+	if (r != -EBUSY || !s->open_other_cgroup)
+		return error_move(err, &busy, r);
+	other_fd = s->open_other_cgroup(s, NULL);
+	return other_fd < 0 ? error_move(err, &busy, r)
+			    : launch_clone(s, exec_stages, exec_stage_count, other_fd, ret, err);
 }
 
 /* It is born where we run: its processors before it is in the container's cgroup are ours for a
@@ -292,6 +317,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_exec_proce
 		r = set_up(args, &s, &p, sync, err);
 	}
 	fd_close(&s.proc_fd);
+	fd_close(&s.target_root_fd);
 	if (r < 0) {
 		launch_kill(p.pid, p.pidfd);
 		fd_close(&p.pidfd);

@@ -62,8 +62,15 @@ static void leave_pid_namespace(struct pid_namespace *pidns)
 static void enter_cgroup(struct setup *s, int cgroup_fd)
 {
 	autoerror struct error e = {0};
+	autoclose int other_fd = -EBADF;
+	int r = cgroup_fd < 0 ? 0 : clone_enter_cgroup(cgroup_fd, &e);
 
-	if (cgroup_fd < 0 || clone_enter_cgroup(cgroup_fd, &e) == 0)
+	if (r == -EBUSY && s->open_other_cgroup) {
+		error_done(&e);
+		other_fd = s->open_other_cgroup(s, &e);
+		r = other_fd < 0 ? other_fd : clone_enter_cgroup(other_fd, &e);
+	}
+	if (r == 0)
 		return;
 	(void)sync_send_error(s->sync_fd, SYNC_ERROR, "cgroup", &e); /* nobody else to tell */
 	_exit(127);

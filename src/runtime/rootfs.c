@@ -17,6 +17,23 @@
 
 /* -- propagation and the root -------------------------------------------------------------- */
 
+/* In a mount namespace given by path the same paths are looked up anew; what they lead to is its maker's
+ * choice. */
+static int open_in_joined(struct setup *s, struct error *err)
+{
+	const char *path = s->rootfs ? runtime_rootfs_place(s->rootfs) : s->spec->root.path;
+
+	s->bundle_fd = open(s->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->bundle_fd < 0 && path[0] != '/')
+		return error_set(err, ERROR_INVALID, errno,
+				 "open the bundle '%s' in the mount namespace", s->bundle);
+	s->place_fd = openat(s->bundle_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->place_fd < 0)
+		return error_set(err, ERROR_INVALID, errno, "open root '%s' in the mount namespace",
+				 path);
+	return 0;
+}
+
 /* The process was born in the root's place (container.c), so that this needs no path: one may not be
  * open to the root of a user namespace.  The bundle is what relative sources are relative to. */
 int rootfs_reopen_bundle(struct setup *s, struct error *err)
@@ -26,6 +43,8 @@ int rootfs_reopen_bundle(struct setup *s, struct error *err)
 	ssize_t n;
 	int fd;
 
+	if (s->spec->linux_.namespaces[OCI_NAMESPACE_MOUNT].path)
+		return open_in_joined(s, err);
 	/* not by ".", which must be open to us */
 	s->place_fd = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLOEXEC);
 	if (s->place_fd < 0) /* not there, or not for us */
@@ -49,6 +68,11 @@ int rootfs_reopen_bundle(struct setup *s, struct error *err)
 	return 0;
 }
 
+static bool has_mount_namespace(const struct setup *s)
+{
+	return s->spec->linux_.namespaces[OCI_NAMESPACE_MOUNT].present;
+}
+
 /* rootfsPropagation: 0 if nothing is said. */
 static uint64_t root_propagation(const struct setup *s, bool *ret_recursive)
 {
@@ -67,7 +91,7 @@ int rootfs_set_propagation(struct setup *s, struct error *err)
 	bool recursive;
 	uint64_t propagation = root_propagation(s, &recursive);
 
-	if (propagation == MS_SHARED)
+	if (propagation == MS_SHARED || !has_mount_namespace(s))
 		return 0;
 	return mount_set_propagation("/", propagation == MS_PRIVATE ? MS_PRIVATE : MS_SLAVE, true,
 				     err);
@@ -142,8 +166,13 @@ static int new_overlay_root(struct setup *s, struct error *err)
 int rootfs_mount_root(struct setup *s, struct error *err)
 {
 	autoclose int mount_fd = TAKE_FD(s->prepared_root_fd);
-	int r = prepare_place(s, err);
+	int r;
 
+	if (!has_mount_namespace(s)) {
+		s->root_fd = TAKE_FD(s->place_fd);
+		return 0;
+	}
+	r = prepare_place(s, err);
 	if (r < 0)
 		return r;
 	if (mount_fd < 0)
@@ -263,7 +292,10 @@ int rootfs_enter(struct setup *s, struct error *err)
 
 	if (fchdir(s->root_fd) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "enter the root file system");
-	r = s->no_pivot ? move_over_root(s, err) : pivot(s, err);
+	if (!has_mount_namespace(s))
+		r = chroot(".") < 0 ? error_set(err, ERROR_INTERNAL, errno, "chroot") : 0;
+	else
+		r = s->no_pivot ? move_over_root(s, err) : pivot(s, err);
 	if (r < 0)
 		return r;
 	if (chdir("/") < 0)

@@ -66,6 +66,9 @@ static int stage_join_target(struct setup *s, struct error *err)
 	if (r < 0)
 		return error_set(err, r == -ESRCH ? ERROR_CONFLICT : ERROR_INTERNAL, -r,
 				 "join the container's namespaces");
+	if (s->target_root_fd >= 0 &&
+	    (fchdir(s->target_root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0))
+		return error_set(err, ERROR_INTERNAL, errno, "enter the container's root");
 	return 0;
 }
 

@@ -100,6 +100,10 @@ struct setup {
 	pid_t target_pid;                  /* exec: process 1, as the runtime sees it; else 0 */
 	int target_pidfd;      /* exec: process 1, whose namespaces are joined; else -EBADF */
 	uint64_t target_flags; /* exec: CLONE_NEW* to join */
+	/* exec: a cgroup to be born in, should the container's take no processes: an fd of the
+	 * caller's, or -errno.  NULL: there is no other. */
+	int (*open_other_cgroup)(const struct setup *s, struct error *err);
+	int target_root_fd; /* exec: process 1's root, if no mount namespace says it; else -EBADF */
 	const struct seccomp_program *seccomp; /* NULL: none */
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */

@@ -690,3 +690,99 @@ def mount_label(box):
     if not box.host.has["SELinux"]:  # where there is: lsm.py
         box.linux["mountLabel"] = "system_u:object_r:container_file_t:s0:c1,c2"
         box.fails(r"linux\.mountLabel: SELinux is not")
+
+
+# -- whose mount namespace --------------------------------------------------------------------
+
+
+def no_mounts(box):
+    """Nothing that takes a mount namespace."""
+    box.without_namespace("mount")
+    box.config["mounts"] = []
+    for name in ("maskedPaths", "readonlyPaths", "rootfsPropagation"):
+        box.linux.pop(name, None)
+    box.config["root"]["readonly"] = False
+
+
+@test("no mount namespace: another root and nothing mounted, execs too")
+def no_namespace(box):
+    no_mounts(box)
+    seen = box.sh("ls /; pwd; echo x > /dev/null && echo written").out.split()
+    expect("payload" in seen and "config.json" not in seen and seen[-2:] == ["/", "written"], seen)
+    box.start()
+    pid = box.pid()
+    equal(os.readlink("/proc/%d/ns/mnt" % pid), os.readlink("/proc/self/ns/mnt"))
+    equal(os.readlink("/proc/%d/root" % pid), box.rootfs)
+    equal(os.readlink("/proc/%d/cwd" % pid), box.rootfs)
+    result = box.exec("/bin/sh", "-c", "cd ..; pwd; ls -d /payload; ls /config.json", check=False)
+    equal((result.out, result.err.count("No such file")), ("/\n/payload\n", 1))
+    box.kill()
+    expect(box.rootfs not in open("/proc/self/mountinfo").read(), "a mount is left")
+
+
+@test("no mount namespace: what needs one is refused, naming the member")
+def no_namespace_refused(box):
+    no_mounts(box)
+    plain = box.config["root"]
+    for member, change in (
+            (r"mounts", {"mounts": [{"destination": "/mnt", "type": "tmpfs", "source": "tmpfs"}]}),
+            (r"root\.readonly", {"root": dict(plain, readonly=True)}),
+            (r"process\.terminal", {"process": dict(box.process, terminal=True)}),
+            (r"linux\.maskedPaths", {"linux": dict(box.linux, maskedPaths=["/etc"])}),
+            (r"linux\.readonlyPaths", {"linux": dict(box.linux, readonlyPaths=["/etc"])}),
+            (r"linux\.rootfsPropagation", {"linux": dict(box.linux, rootfsPropagation="private")})):
+        saved = dict(box.config)
+        box.config.update(change)
+        box.fails(member + ": needs a mount namespace")
+        box.config.clear()
+        box.config.update(saved)
+
+
+def other_namespace(box):
+    """A process in a mount namespace of its own, where a file is that is nowhere else; its namespace's path."""
+    place, ready, done = box.dir + "/there", os.pipe(), os.pipe()
+    os.mkdir(place)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(done[1])
+            failed = LIBC.unshare(0x20000) or LIBC.mount(None, b"/", None, MS_PRIVATE | 1 << 14, None) or \
+                LIBC.mount(b"tmpfs", place.encode(), b"tmpfs", 0, None)
+            if not failed:
+                with open(place + "/file", "w") as f:
+                    f.write("only there\n")
+                os.write(ready[1], b"x")
+                os.read(done[0], 1)
+        finally:
+            os._exit(0)
+    os.close(ready[1])
+
+    def end():
+        os.close(done[1])
+        os.waitpid(pid, 0)
+        for fd in (ready[0], done[0]):
+            os.close(fd)
+        os.rmdir(place)
+
+    box.at_end.append(end)
+    equal(os.read(ready[0], 1), b"x")
+    return place, "/proc/%d/ns/mnt" % pid
+
+
+@test("a mount namespace given by path: its mounts are the sources, the root is the container's, execs follow")
+def joined_namespace(box):
+    place, path = other_namespace(box)
+    box.namespace("mount", path=path)
+    box.mount("/mnt", type="bind", source=place, options=["rbind", "ro"])
+    box.start()
+    equal(os.readlink("/proc/%d/ns/mnt" % box.pid()), os.readlink(path))
+    result = box.exec("/bin/sh", "-c", "ls -d /payload; cat /mnt/file; echo x > /mnt/x; ls /config.json", check=False)
+    equal((result.out, result.err.count("No such file"), result.err.count("Read-only")), ("/payload\nonly there\n", 1, 1))
+    equal(os.listdir(place), [])
+    box.kill()
+
+
+@test("a mount namespace given by path that is the runtime's own is refused")
+def own_namespace(box):
+    box.namespace("mount", path="/proc/self/ns/mnt")
+    box.fails(r"linux\.namespaces: the mount namespace '/proc/self/ns/mnt' is the runtime's own")
