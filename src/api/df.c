@@ -26,6 +26,10 @@ struct volume_size {
 	int64_t size;
 };
 
+enum df_type { DF_CONTAINER, DF_IMAGE, DF_VOLUME, DF_BUILD_CACHE, DF_TYPE_COUNT };
+static const char *const type_names[] = {"container", "image", "volume", "build-cache"};
+_Static_assert(ARRAY_SIZE(type_names) == DF_TYPE_COUNT, "a name for each type");
+
 struct df {
 	struct api_call *c;
 	struct usage *containers; /* owned */
@@ -33,6 +37,7 @@ struct df {
 	struct volume_size *volumes; /* owned */
 	size_t n_volumes;
 	struct store_image_list images;
+	bool wanted[DF_TYPE_COUNT];
 	struct json_writer *w;
 };
 
@@ -70,46 +75,22 @@ static int collect(void *data, struct error *err)
 	return 0;
 }
 
-/* Layers that several images have count once; so does each in its image's shared size. */
-static int64_t layer_uses(const struct df *d, const char *chain_id, size_t *ret_first)
+static int64_t layer_uses(const struct df *d, const char *chain_id)
 {
 	int64_t uses = 0;
 
-	for (size_t i = 0; i < d->images.n; i++) {
-		for (size_t j = 0; j < d->images.v[i].n_layers; j++) {
-			if (strcmp(d->images.v[i].layers[j].chain_id, chain_id) != 0)
-				continue;
-			if (uses++ == 0)
-				*ret_first = i;
-		}
-	}
+	for (size_t i = 0; i < d->images.n; i++)
+		for (size_t j = 0; j < d->images.v[i].n_layers; j++)
+			uses += str_eq(d->images.v[i].layers[j].chain_id, chain_id);
 	return uses;
-}
-
-static int64_t layers_size(const struct df *d)
-{
-	int64_t size = 0;
-
-	for (size_t i = 0; i < d->images.n; i++) {
-		for (size_t j = 0; j < d->images.v[i].n_layers; j++) {
-			const struct store_layer *l = &d->images.v[i].layers[j];
-			size_t first = 0;
-
-			(void)layer_uses(d, l->chain_id, &first);
-			if (first == i)
-				size += l->size;
-		}
-	}
-	return size;
 }
 
 static int64_t shared_size(const struct df *d, const struct store_image *img)
 {
 	int64_t size = 0;
-	size_t first;
 
 	for (size_t i = 0; i < img->n_layers; i++)
-		if (layer_uses(d, img->layers[i].chain_id, &first) > 1)
+		if (layer_uses(d, img->layers[i].chain_id) > 1)
 			size += img->layers[i].size;
 	return size;
 }
@@ -181,7 +162,7 @@ static void measure(struct df *d)
 {
 	struct store *store = engine_store(d->c->engine);
 
-	for (size_t i = 0; i < d->n; i++) {
+	for (size_t i = 0; d->wanted[DF_CONTAINER] && i < d->n; i++) {
 		autostore_snapshot struct store_snapshot snap = {0};
 		struct usage *u = &d->containers[i];
 
@@ -192,13 +173,19 @@ static void measure(struct df *d)
 			if (strcmp(d->images.v[j].id, u->image_id) == 0)
 				u->root += d->images.v[j].size;
 	}
-	for (size_t i = 0; i < d->n_volumes; i++) {
+	for (size_t i = 0; d->wanted[DF_VOLUME] && i < d->n_volumes; i++) {
 		autofree char *path =
 			xasprintf("%s/volumes/%s/_data", engine_get_args(d->c->engine)->data_root,
 				  d->volumes[i].name);
 
 		d->volumes[i].size = platform_tree_size(path);
 	}
+}
+
+static void write_null(struct df *d, const char *key, bool wanted)
+{
+	if (!wanted)
+		jw_knull(d->w, key);
 }
 
 static int answer(struct df *d, struct error *err)
@@ -208,24 +195,58 @@ static int answer(struct df *d, struct error *err)
 	api_json_init(&j);
 	d->w = &j.w;
 	jw_object(d->w);
-	jw_kint(d->w, "LayersSize", layers_size(d));
-	jw_karray(d->w, "Images");
-	for (size_t i = 0; i < d->images.n; i++)
-		write_image(d, &d->images.v[i]);
-	jw_array_end(d->w);
-	(void)api_on_loop(d->c, write_containers, d, err);
-	(void)api_on_loop(d->c, write_volumes, d, err);
-	jw_karray(d->w, "BuildCache");
-	jw_array_end(d->w);
+	jw_kint(d->w, "LayersSize",
+		d->wanted[DF_IMAGE] ? store_layers_usage(engine_store(d->c->engine)) : 0);
+	write_null(d, "Images", d->wanted[DF_IMAGE]);
+	if (d->wanted[DF_IMAGE]) {
+		jw_karray(d->w, "Images");
+		for (size_t i = 0; i < d->images.n; i++)
+			write_image(d, &d->images.v[i]);
+		jw_array_end(d->w);
+	}
+	write_null(d, "Containers", d->wanted[DF_CONTAINER]);
+	if (d->wanted[DF_CONTAINER])
+		(void)api_on_loop(d->c, write_containers, d, err);
+	write_null(d, "Volumes", d->wanted[DF_VOLUME]);
+	if (d->wanted[DF_VOLUME])
+		(void)api_on_loop(d->c, write_volumes, d, err);
+	write_null(d, "BuildCache", d->wanted[DF_BUILD_CACHE]);
+	if (d->wanted[DF_BUILD_CACHE]) {
+		jw_karray(d->w, "BuildCache");
+		jw_array_end(d->w);
+	}
+	if (d->c->version < 142)
+		jw_kint(d->w, "BuilderSize", 0);
 	jw_object_end(d->w);
 	return api_answer_json(d->c, 200, &j.out, err);
+}
+
+/* `type`, any number of times, from 1.42 on; none: all. */
+static int parse_types(struct df *d, struct error *err)
+{
+	const char *const *types = api_query_all(d->c, "type");
+	bool all = d->c->version < 142 || !types[0];
+
+	for (size_t i = 0; i < DF_TYPE_COUNT; i++)
+		d->wanted[i] = all;
+	for (; !all && *types; types++) {
+		size_t i = 0;
+
+		while (i < DF_TYPE_COUNT && !str_eq(type_names[i], *types))
+			i++;
+		if (i == DF_TYPE_COUNT)
+			return error_set(err, ERROR_INVALID, 0, "unknown object type: %s", *types);
+		d->wanted[i] = true;
+	}
+	return 0;
 }
 
 int system_df(struct api_call *c, struct error *err)
 {
 	struct df d = {.c = c};
-	int r = store_image_list(engine_store(c->engine), &d.images, err);
+	int r = parse_types(&d, err);
 
+	r = r < 0 ? r : store_image_list(engine_store(c->engine), &d.images, err);
 	if (r == 0)
 		r = api_on_loop(c, collect, &d, err);
 	if (r == 0) {

@@ -125,3 +125,64 @@ void image_emit(struct api_call *c, const char *action, const char *id, const ch
 
 	(void)api_on_loop(c, emit, &e, NULL);
 }
+
+void image_emit_prune(struct api_call *c, const char *type, int64_t reclaimed)
+{
+	autofree char *bytes = xasprintf("%lld", (long long)reclaimed);
+	struct event_attr attrs[] = {{"reclaimed", bytes}};
+	const struct event ev = {.type = type,
+				 .action = "prune",
+				 .id = "",
+				 .attrs = attrs,
+				 .attr_count = ARRAY_SIZE(attrs)};
+	struct emission e = {.c = c, .ev = &ev};
+
+	(void)api_on_loop(c, emit, &e, NULL);
+}
+
+int image_write_manifests(struct api_call *c, const struct store_image *img, struct json_writer *w,
+			  struct error *err)
+{
+	autoarena struct arena *a = arena_new();
+	const struct json *config = image_config_parse(a, img);
+	struct store *s = engine_store(c->engine);
+	autostrv struct strv users = {0};
+	struct store_manifest m;
+	int r = store_image_manifest(s, img->id, &m, err);
+
+	r = r < 0 ? r : store_image_users(s, img->id, &users, err);
+	if (r < 0)
+		return r;
+	jw_karray(w, "Manifests");
+	jw_object(w);
+	jw_kstring(w, "ID", m.digest);
+	jw_kobject(w, "Descriptor");
+	jw_kstring(w, "mediaType", m.media_type);
+	jw_kstring(w, "digest", m.digest);
+	jw_kint(w, "size", m.size);
+	jw_object_end(w);
+	jw_kbool(w, "Available", true);
+	jw_kobject(w, "Size");
+	jw_kint(w, "Content", m.content);
+	jw_kint(w, "Total", m.content + img->size);
+	jw_object_end(w);
+	jw_kstring(w, "Kind", "image");
+	jw_kobject(w, "ImageData");
+	jw_kobject(w, "Platform");
+	jw_kstring(w, "architecture", json_get_string(config, "architecture"));
+	jw_kstring(w, "os", json_get_string(config, "os"));
+	if (json_get_string(config, "variant"))
+		jw_kstring(w, "variant", json_get_string(config, "variant"));
+	jw_object_end(w);
+	jw_karray(w, "Containers");
+	for (size_t i = 0; i < users.n; i++)
+		jw_string(w, users.v[i]);
+	jw_array_end(w);
+	jw_kobject(w, "Size");
+	jw_kint(w, "Unpacked", img->size);
+	jw_object_end(w);
+	jw_object_end(w);
+	jw_object_end(w);
+	jw_array_end(w);
+	return 0;
+}

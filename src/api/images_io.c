@@ -4,6 +4,7 @@
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/image_config.h"
+#include "api/images_filter.h"
 #include "api/lines.h"
 #include "base/arena.h"
 #include "base/mem.h"
@@ -40,7 +41,13 @@ int images_load(struct api_call *c, struct error *err)
 		.message = message,
 		.data = c->req,
 	};
-	int r = store_load(engine_store(c->engine), &in, &progress, &loaded, err);
+	struct image_platform platform;
+	struct store_load_args args = {.in = &in, .progress = &progress};
+	bool given = false;
+	int r = c->version >= 148 ? images_platform_parse(c, &platform, &given, err) : 0;
+
+	args.platform = given ? &platform : NULL;
+	r = r < 0 ? r : store_load_with(engine_store(c->engine), &args, &loaded, err);
 
 	for (size_t i = 0; r >= 0 && i < loaded.n; i++) {
 		const struct store_loaded *l = &loaded.v[i];
@@ -94,7 +101,16 @@ int images_create(struct api_call *c, struct error *err)
 static int save(struct api_call *c, const char *const *refs, size_t n, struct error *err)
 {
 	const struct stream_writer out = api_tar_writer(c);
-	int r = store_save(engine_store(c->engine), refs, n, &out, err);
+	int r = 0;
+
+	for (size_t i = 0; c->version >= 148 && i < n && r >= 0; i++) {
+		autostore_image struct store_image img = {0};
+
+		/* What is not there is save's to say: it may be a repository. */
+		if (store_image_get(engine_store(c->engine), refs[i], &img, NULL) >= 0)
+			r = images_platform_check(c, refs[i], &img, err);
+	}
+	r = r < 0 ? r : store_save(engine_store(c->engine), refs, n, &out, err);
 
 	if (r < 0)
 		return r; /* a started answer is broken off: the client sees that it is cut */

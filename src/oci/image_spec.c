@@ -484,3 +484,20 @@ bool image_platform_is_native(const struct image_platform *p)
 	return !p->architecture || !p->architecture[0] ||
 	       str_eq(p->architecture, image_native_architecture());
 }
+
+/* Docker's and containerd's: "arm64" is "arm64/v8", "arm" is "arm/v7". */
+static const char *variant_of(const struct image_platform *p)
+{
+	if (!str_empty(p->variant))
+		return p->variant;
+	if (str_eq(p->architecture, "arm64"))
+		return "v8";
+	return str_eq(p->architecture, "arm") ? "v7" : "";
+}
+
+bool image_platform_matches(const struct image_platform *have, const struct image_platform *want)
+{
+	return str_eq(have->os ? have->os : "linux", want->os) &&
+	       str_eq(have->architecture, want->architecture) &&
+	       str_eq(variant_of(have), variant_of(want));
+}

@@ -121,3 +121,6 @@ const char *image_native_architecture(void);
 const char *image_native_variant(void);
 /* Does the platform run on this machine? */
 bool image_platform_is_native(const struct image_platform *p);
+/* Does what is there (members may be missing) do for what is asked for (os and architecture are set)?  The
+ * variants that an architecture has by default may be left out by either. */
+bool image_platform_matches(const struct image_platform *have, const struct image_platform *want);

@@ -18,6 +18,8 @@ struct removal {
 	const struct store_remove_args *args;
 	struct store_removed_list list; /* owned */
 	struct store_doomed doomed;     /* owned */
+	/* As Docker has it: the name goes, and that the image stays is an error all the same. */
+	struct error stays; /* owned */
 };
 
 struct name {
@@ -275,9 +277,13 @@ static int remove_image(struct db_tx *tx, struct removal *rm, const char *id, bo
 	int r;
 
 	if (quiet) {
-		r = check_conflicts(tx, rm, id, CONFLICT_CHILD, err);
+		r = check_conflicts(tx, rm, id, CONFLICT_CHILD, &conflict);
+		if (r < 0 && conflict.kind == ERROR_CONFLICT) {
+			(void)error_move(&rm->stays, &conflict, r);
+			return 0;
+		}
 		if (r < 0)
-			return r;
+			return error_move(err, &conflict, r);
 	}
 	r = check_conflicts(tx, rm, id, mask, &conflict);
 	if (r < 0 && conflict.kind == ERROR_CONFLICT && quiet)
@@ -421,6 +427,9 @@ int store_image_remove(struct store *s, const struct store_remove_args *args,
 		crash_point(CRASH_RMI_DONE);
 	}
 	strv_done(&rm.doomed.paths);
+	if (r >= 0 && rm.stays.msg)
+		r = error_move(err, &rm.stays, -EBUSY);
+	error_done(&rm.stays);
 	if (r < 0) {
 		store_removed_list_done(&rm.list);
 		return r;

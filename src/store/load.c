@@ -27,6 +27,7 @@ struct plan {
 	struct store_pins *pins; /* borrowed, as the next */
 	struct archive *a;
 	const struct store_progress *progress; /* borrowed; may be NULL */
+	const struct image_platform *platform; /* borrowed; NULL: this machine's */
 	struct arena *arena;                   /* owned */
 	struct candidate *v;                   /* owned */
 	size_t n, cap;
@@ -217,6 +218,33 @@ static int plan_manifest(struct plan *p, const struct image_descriptor *d,
 	return r < 0 ? r : oci_names(c, named, err);
 }
 
+/* How well a manifest serves: 0 not at all. */
+static unsigned fitness(const struct plan *p, const struct image_descriptor *d)
+{
+	const struct image_platform native = {.os = "linux",
+					      .architecture = image_native_architecture(),
+					      .variant = image_native_variant()};
+	const struct image_platform *want = p->platform ? p->platform : &native;
+
+	if (is_attestation(d))
+		return 0;
+	if (!d->platform || image_platform_matches(d->platform, want))
+		return 2;
+	return !p->platform && image_platform_is_native(d->platform) ? 1 : 0;
+}
+
+/* Of an image for several platforms, one. */
+static size_t choose(const struct plan *p, const struct image_index *index)
+{
+	const struct image_descriptor *v = index->manifests.v;
+	size_t best = index->manifests.n;
+
+	for (size_t i = 0; i < index->manifests.n; i++)
+		if (fitness(p, &v[i]) > (best < index->manifests.n ? fitness(p, &v[best]) : 0))
+			best = i;
+	return best;
+}
+
 /* named: the descriptor whose annotations carry the name; NULL at the top, where each has its own. */
 static int plan_index(struct plan *p, const struct archive_member *member,
 		      const struct image_descriptor *named, unsigned depth, struct error *err)
@@ -236,7 +264,7 @@ static int plan_index(struct plan *p, const struct archive_member *member,
 		const struct archive_member *inner;
 		const char *path;
 
-		if (is_attestation(&v[i]) || !image_platform_is_native(v[i].platform))
+		if (fitness(p, &v[i]) == 0 || (named && i != choose(p, index)))
 			continue;
 		if (!image_type_is_index(v[i].media_type)) {
 			r = plan_manifest(p, &v[i], name, err);
@@ -250,6 +278,33 @@ static int plan_index(struct plan *p, const struct archive_member *member,
 			r = plan_index(p, inner, name, depth + 1, err);
 	}
 	return r;
+}
+
+/* What the configs say counts in the end. */
+static int keep_platform(struct plan *p, struct error *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct image_spec *spec = p->v[i].spec;
+		const struct image_platform have = {.os = spec->os,
+						    .architecture = spec->architecture,
+						    .variant = spec->variant};
+
+		if (image_platform_matches(&have, p->platform)) {
+			p->v[n++] = p->v[i];
+			continue;
+		}
+		strv_done(&p->v[i].names);
+		strv_done(&p->v[i].familiar);
+	}
+	p->n = n;
+	return n > 0 ? 0
+		     : error_set(err, ERROR_NOT_FOUND, 0,
+				 "the archive has no image for the platform %s/%s%s%s",
+				 p->platform->os, p->platform->architecture,
+				 str_empty(p->platform->variant) ? "" : "/",
+				 p->platform->variant ? p->platform->variant : "");
 }
 
 static int make_plan(struct plan *p, struct error *err)
@@ -267,6 +322,8 @@ static int make_plan(struct plan *p, struct error *err)
 					 "image archive");
 		r = plan_index(p, m, NULL, 0, err);
 	}
+	if (r >= 0 && p->platform)
+		r = keep_platform(p, err);
 	if (r >= 0 && p->n == 0)
 		r = error_set(err, ERROR_INVALID, 0,
 			      "the archive has no image for this machine (linux/%s)",
@@ -416,14 +473,22 @@ int store_load(struct store *s, const struct stream_reader *in,
 	       const struct store_progress *progress, struct store_loaded_list *ret,
 	       struct error *err)
 {
+	return store_load_with(s, &(struct store_load_args){.in = in, .progress = progress}, ret,
+			       err);
+}
+
+int store_load_with(struct store *s, const struct store_load_args *args,
+		    struct store_loaded_list *ret, struct error *err)
+{
 	autostore_loaded_list struct store_loaded_list loaded = {0};
 	autostore_pins struct store_pins pins = {0};
 	autoarchive struct archive a = {0};
-	struct plan p = {.pins = &pins, .a = &a, .progress = progress};
+	struct plan p = {
+		.pins = &pins, .a = &a, .progress = args->progress, .platform = args->platform};
 	int r;
 
 	store_pins_init(s, &pins);
-	r = archive_read(&pins, in, progress, &a, err);
+	r = archive_read(&pins, args->in, args->progress, &a, err);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_LOAD_READ);

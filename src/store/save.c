@@ -413,3 +413,26 @@ int store_save(struct store *s, const char *const *refs, size_t n, const struct 
 	save_done(&sv);
 	return r;
 }
+
+int store_image_manifest(struct store *s, const char *id, struct store_manifest *ret,
+			 struct error *err)
+{
+	struct save sv = {.out = NULL};
+	int r;
+
+	store_pins_init(s, &sv.pins);
+	r = add_image(&sv, id, "", err);
+	if (r >= 0) {
+		struct saved *one = &sv.v[0];
+
+		make_manifest(one);
+		*ret = (struct store_manifest){.media_type = IMAGE_TYPE_OCI_MANIFEST,
+					       .size = (int64_t)one->manifest.len};
+		memcpy(ret->digest, one->manifest_digest, sizeof(ret->digest));
+		ret->content = ret->size + (int64_t)one->img.config_len;
+		for (size_t i = 0; i < one->img.n_layers; i++)
+			ret->content += one->rows[i].tar_size;
+	}
+	save_done(&sv);
+	return r;
+}

@@ -92,7 +92,8 @@ struct store_removed_list {
 	struct store_removed *v; /* owned */
 	size_t n, cap;
 };
-/* ERROR_CONFLICT with Docker's texts when containers or child images need it. */
+/* ERROR_CONFLICT with Docker's texts when containers or child images need it; a name that others were
+ * made under is gone then nevertheless. */
 int store_image_remove(struct store *s, const struct store_remove_args *args,
 		       struct store_removed_list *ret, struct error *err);
 void store_removed_list_done(struct store_removed_list *l);
@@ -127,11 +128,31 @@ void store_loaded_list_done(struct store_loaded_list *l);
 int store_load(struct store *s, const struct stream_reader *in,
 	       const struct store_progress *progress, struct store_loaded_list *ret,
 	       struct error *err);
+struct image_platform;
+struct store_load_args {
+	const struct stream_reader *in;
+	const struct store_progress *progress; /* NULL: none */
+	/* Which of an image's platforms; NULL: this machine's, or the only one. */
+	const struct image_platform *platform;
+};
+/* ERROR_NOT_FOUND if a platform was asked for and the archive has none of it. */
+int store_load_with(struct store *s, const struct store_load_args *args,
+		    struct store_loaded_list *ret, struct error *err);
 
 /* The images as `docker save` writes them (an OCI layout with manifest.json and repositories).
  * Unknown names fail before the first byte is written. */
 int store_save(struct store *s, const char *const *refs, size_t n, const struct stream_writer *out,
 	       struct error *err);
+
+/* The manifest that store_save() gives an image. */
+struct store_manifest {
+	const char *media_type; /* static */
+	char digest[DIGEST_STRING_SIZE];
+	int64_t size;    /* bytes of the manifest */
+	int64_t content; /* bytes of what it refers to, and its own */
+};
+int store_image_manifest(struct store *s, const char *id, struct store_manifest *ret,
+			 struct error *err);
 
 struct store_import_args {
 	const struct stream_reader *in;
@@ -165,6 +186,9 @@ struct store_commit_args {
  * container must stay meanwhile.  ERROR_NOT_FOUND if its image is gone. */
 int store_commit(struct store *s, const struct store_commit_args *args,
 		 char ret_id[static DIGEST_STRING_SIZE], struct error *err);
+
+/* Bytes of the disk that all layers take together, with their blobs: what `du` says of layers/ and blobs/. */
+int64_t store_layers_usage(struct store *s);
 
 /* A layer's tar: its SHA-256 is the diff ID, which is verified. */
 int store_layer_tar(struct store *s, const char *chain_id, const struct stream_writer *out,
