@@ -229,6 +229,20 @@ static int open_helpers(struct engine *e, struct error *err)
 	return e->helpers.shim_fd < 0 ? e->helpers.shim_fd : 0;
 }
 
+static int open_layers(struct engine *e, struct error *err)
+{
+	static const char *const formats[] = {[STORE_LAYERS_AUTO] = "auto",
+					      [STORE_LAYERS_DIRECTORY] = "directory",
+					      [STORE_LAYERS_EROFS] = "erofs"};
+	autofree char *holder = self_helper("vessel-layers");
+	struct store_layers_args args = {.run_dir = e->exec_root, .holder = holder};
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (str_eq(engine_settings(e)->layer_format, formats[i]))
+			args.format = (enum store_layer_format)i;
+	return store_layers_open(e->store, &args, err);
+}
+
 static int open_storage(struct engine *e, struct error *err)
 {
 	autostrv struct strv unfinished = {0};
@@ -241,6 +255,7 @@ static int open_storage(struct engine *e, struct error *err)
 	/* Before the store looks at the directories: those of creates that were cut short. */
 	r = r < 0 ? r : restore_remove_unfinished(e, &unfinished, err);
 	r = r < 0 ? r : store_open(e->data_fd, e->db, &e->store, err);
+	r = r < 0 ? r : open_layers(e, err);
 	for (size_t i = 0; r >= 0 && i < unfinished.n; i++)
 		r = store_snapshot_remove(e->store, unfinished.v[i], err);
 	return r;
@@ -411,6 +426,14 @@ void engine_make_room(struct engine *e)
 	reserve_use(e);
 }
 
+static bool any_runs(const struct engine *e)
+{
+	for (size_t i = 0; i < e->container_count; i++)
+		if (e->containers[i]->state.pid != 0)
+			return true;
+	return false;
+}
+
 struct engine *engine_close(struct engine *e)
 {
 	if (!e)
@@ -418,6 +441,8 @@ struct engine *engine_close(struct engine *e)
 	firewall_unwatch(e);
 	boot_done(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
+	if (e->store && !any_runs(e))
+		store_layers_release(e->store);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

@@ -280,7 +280,7 @@ static int make_process(const struct start_call *call, struct error *err)
 	struct oci_spec_args args = {.container = call->c,
 				     .apparmor = security_apparmor_of(call->e, call->c),
 				     .labels = security_labels_of(call->e, call->c)};
-	int r = store_snapshot_get(call->e->store, call->c->id, &snap, err);
+	int r = store_snapshot_open(call->e->store, call->c->id, &snap, err);
 
 	if (r < 0)
 		return r;

@@ -279,7 +279,7 @@ int launch_shim(struct launch *l, struct error *err)
 	l->lock_fd = runtime_dir_lock(dir_fd, err);
 	if (l->lock_fd < 0)
 		return l->lock_fd;
-	r = store_snapshot_get(l->engine->store, l->container->id, &l->snap, err);
+	r = store_snapshot_open(l->engine->store, l->container->id, &l->snap, err);
 	/* the daemon may be remapping since it was created */
 	r = r < 0 ? r : remap_check(&l->engine->remap, l->container->spec, err);
 	r = r < 0 ? r : security_prepare(l->engine, l->container, l->files_dir, err);

@@ -93,7 +93,7 @@ static int open_stopped(struct engine_root *ret, bool with_mounts, struct error 
 	struct rootfs_mounts mounts;
 	struct rootfs_dirs rootfs;
 	struct mount_overlay overlay = {0};
-	int r = store_snapshot_get(e->store, c->id, &snap, err);
+	int r = store_snapshot_open(e->store, c->id, &snap, err);
 
 	if (r < 0)
 		return r;
@@ -197,7 +197,7 @@ bool engine_root_user(const struct engine_root *r, uid_t *ret_uid, gid_t *ret_gi
 	struct rootfs_dirs rootfs;
 
 	if (str_empty(name) ||
-	    store_snapshot_get(r->engine->store, r->container->id, &snap, NULL) < 0)
+	    store_snapshot_open(r->engine->store, r->container->id, &snap, NULL) < 0)
 		return false;
 	rootfs = rootfs_dirs_of(&snap, &dirs);
 	if (user_resolve(&rootfs, name, NULL, 0, &user, NULL) < 0)
@@ -215,7 +215,7 @@ int engine_snapshot(struct engine *e, const char *ref, struct store_snapshot *re
 
 	if (r < 0)
 		return r;
-	r = store_snapshot_get(e->store, c->id, ret, err);
+	r = store_snapshot_open(e->store, c->id, ret, err);
 	operation_release(e, c);
 	return r;
 }

@@ -29,6 +29,7 @@ struct settings {
 	int max_concurrent_downloads, max_concurrent_uploads, max_download_attempts;
 	const char *http_proxy, *https_proxy, *no_proxy;
 	const char *storage_driver;
+	const char *layer_format; /* "": auto */
 	/* containers' defaults */
 	const char *log_driver;
 	const struct json *log_opts; /* object of strings or NULL */

@@ -48,6 +48,15 @@ static int check_storage_driver(const struct json *v, struct error *err)
 			 "'%s' is not implemented, only 'overlay2' is", json_string(v));
 }
 
+static int check_layer_format(const struct json *v, struct error *err)
+{
+	static const char *const words[] = {"", "auto", "directory", "erofs", NULL};
+
+	return is_one_of(json_string(v), words)
+		       ? 0
+		       : refuse(err, "invalid layer format", json_string(v));
+}
+
 static int check_ipc_mode(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "private", "shareable", NULL};
@@ -315,6 +324,9 @@ const struct setting settings_table[] = {
 	 .help = "Enable IPv6 networking for the default bridge network"},
 	{"labels", "label", 0, SETTING_LIST, AT(labels), LOADS, .check = check_labels,
 	 .help = "Set key=value labels to the daemon"},
+	{"layer-format", "layer-format", 0, SETTING_STRING, AT(layer_format),
+	 .check = check_layer_format, .fallback = "\"auto\"",
+	 .help = "How image layers are kept (auto, directory, erofs)"},
 	{"live-restore", "live-restore", 0, SETTING_BOOL, AT(live_restore), LOADS, .fallback = "true",
 	 .help = "Containers outlive the daemon, whatever this says"},
 	{"log-driver", "log-driver", 0, SETTING_STRING, AT(log_driver), .fallback = "\"json-file\"",

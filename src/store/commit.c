@@ -142,7 +142,7 @@ int store_commit(struct store *s, const struct store_commit_args *args,
 	autolayer_stage struct layer_stage *stage = NULL;
 	autostore_image struct store_image base = {0};
 	autostore_pins struct store_pins pins = {0};
-	int r = store_snapshot_get(s, args->container_id, &snap, err);
+	int r = store_snapshot_open(s, args->container_id, &snap, err);
 
 	r = r < 0 ? r : store_image_get(s, snap.image_id, &base, err);
 	if (r < 0)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "store/mounts.h"
 #include "store/store_priv.h"
 
 void store_snapshot_done(struct store_snapshot *snap)
@@ -99,8 +100,45 @@ static int create_job(struct db_tx *tx, void *data, struct error *err)
 	return r < 0 ? r : load_snapshot(tx, l, err);
 }
 
+/* ---- EROFS layers ---- */
+
+/* "<root>/layers/<hex>/diff" */
+static char *folder_of(const struct store_snapshot *snap, const char *lower)
+{
+	const char *name = lower + strlen(snap->layers_dir) + 1;
+
+	return xstrndup(name, strcspn(name, "/"));
+}
+
+/* Directories have their paths; EROFS images get that of their mount, or, if nobody will look into them,
+ * their own. */
+static int settle(struct store *s, struct store_snapshot *snap, bool is_to_open, struct error *err)
+{
+	for (size_t i = 0; i < snap->lower.n; i++) {
+		autofree char *folder = folder_of(snap, snap->lower.v[i]);
+		char *path = NULL;
+		int r = 0;
+
+		if (layer_format_of(s->layers_fd, folder) != LAYER_EROFS)
+			continue;
+		if (!is_to_open)
+			path = xasprintf("%s/%s/index", snap->layers_dir, folder);
+		else if (!s->mounts)
+			r = error_set(err, ERROR_INTERNAL, 0, "nobody holds the layers' mounts");
+		else
+			r = mounts_get(s->mounts, s->layers_fd, folder, &path, err);
+		if (r < 0)
+			return r;
+		free(snap->lower.v[i]);
+		snap->lower.v[i] = path;
+	}
+	return 0;
+}
+
+/* ---- making ---- */
+
 /* The root of the merged tree is upper itself: it must look like the top layer's. */
-static int make_upper(struct store *s, int dir_fd, const char *top, struct error *err)
+static int make_upper(int dir_fd, const char *top, struct error *err)
 {
 	autoclose int fd = -EBADF;
 	struct stat st;
@@ -108,7 +146,7 @@ static int make_upper(struct store *s, int dir_fd, const char *top, struct error
 	if (mkdirat(dir_fd, "upper", 0700) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_INTERNAL, errno, "make the upper directory");
 	fd = openat(dir_fd, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstatat(s->layers_fd, top, &st, 0) < 0)
+	if (fd < 0 || stat(top, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "look at '%s'", top);
 	if (((st.st_uid != geteuid() || st.st_gid != getegid()) &&
 	     fchown(fd, st.st_uid, st.st_gid) < 0) ||
@@ -122,7 +160,6 @@ static int make_upper(struct store *s, int dir_fd, const char *top, struct error
 static int make_dirs(struct store *s, const char *id, const struct store_snapshot *snap,
 		     struct error *err)
 {
-	const char *top = snap->lower.v[0] + strlen(snap->layers_dir) + 1;
 	autoclose int fd = -EBADF;
 
 	if (mkdirat(s->containers_fd, id, 0710) < 0 && errno != EEXIST)
@@ -130,7 +167,7 @@ static int make_dirs(struct store *s, const char *id, const struct store_snapsho
 	fd = openat(s->containers_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open 'containers/%s'", id);
-	return make_upper(s, fd, top, err);
+	return make_upper(fd, snap->lower.v[0], err);
 }
 
 int store_snapshot_create(struct store *s, const char *image_id, const char *container_id,
@@ -145,7 +182,9 @@ int store_snapshot_create(struct store *s, const char *image_id, const char *con
 	if (r < 0)
 		return r;
 	/* The row came first: a crash here leaves nothing that no row knows. */
-	r = make_dirs(s, container_id, &snap, err);
+	r = settle(s, &snap, true, err);
+	if (r >= 0)
+		r = make_dirs(s, container_id, &snap, err);
 	if (r < 0) {
 		(void)store_snapshot_remove(s, container_id, NULL); /* the first error is told */
 		return r;
@@ -160,8 +199,8 @@ static int get_job(struct db_tx *tx, void *data, struct error *err)
 	return load_snapshot(tx, data, err);
 }
 
-int store_snapshot_get(struct store *s, const char *container_id, struct store_snapshot *ret,
-		       struct error *err)
+static int get(struct store *s, const char *container_id, bool is_to_open,
+	       struct store_snapshot *ret, struct error *err)
 {
 	autostore_snapshot struct store_snapshot snap = {0};
 	struct lookup l = {.s = s, .container = container_id, .ret = &snap};
@@ -169,11 +208,25 @@ int store_snapshot_get(struct store *s, const char *container_id, struct store_s
 
 	if (r >= 0)
 		r = db_run(s->db, get_job, &l, DB_NORMAL, err);
+	if (r >= 0)
+		r = settle(s, &snap, is_to_open, err);
 	if (r < 0)
 		return r;
 	*ret = snap;
 	snap = (struct store_snapshot){0};
 	return 0;
+}
+
+int store_snapshot_get(struct store *s, const char *container_id, struct store_snapshot *ret,
+		       struct error *err)
+{
+	return get(s, container_id, false, ret, err);
+}
+
+int store_snapshot_open(struct store *s, const char *container_id, struct store_snapshot *ret,
+			struct error *err)
+{
+	return get(s, container_id, true, ret, err);
 }
 
 static int list_job(struct db_tx *tx, void *data, struct error *err)

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/mounts.h"
 #include "store/partial.h"
 #include "store/publish.h"
 #include "store/store_priv.h"
@@ -192,6 +193,8 @@ void store_bury(struct store *s, struct store_doomed *doomed)
 
 		store_tmp_name(s, name);
 		to = xasprintf("tmp/%s", name);
+		if (s->mounts && str_has_prefix(doomed->paths.v[i], "layers/"))
+			mounts_drop(s->mounts, doomed->paths.v[i] + strlen("layers/"));
 		if (renameat(s->root_fd, doomed->paths.v[i], s->root_fd, to) == 0) {
 			strv_add(&buried, name);
 		} else if (errno != ENOENT) {
@@ -365,14 +368,14 @@ static int check_containers(struct store *s, const struct inventory *inv, struct
 static void check_layers(struct store *s, const struct inventory *inv)
 {
 	for (size_t i = 0; i < inv->layers.n; i++) {
-		autofree char *path = xasprintf("%s/diff", inv->layers.v[i]);
-		autofree char *target = xasprintf("../%s", path);
-		struct stat st;
+		autofree char *target = xasprintf("../%s/diff", inv->layers.v[i]);
+		int format = layer_format_of(s->layers_fd, inv->layers.v[i]);
 
 		/* A crash may have come between the row and its short name. */
-		if (symlinkat(target, s->layers_fd, inv->links.v[i]) < 0 && errno != EEXIST)
+		if (format == LAYER_DIRECTORY &&
+		    symlinkat(target, s->layers_fd, inv->links.v[i]) < 0 && errno != EEXIST)
 			log_warn("store: short name of layer '%s': %m", inv->layers.v[i]);
-		if (fstatat(s->layers_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (format < 0)
 			log_error("store: layer '%s' has lost its files", inv->layers.v[i]);
 	}
 }
@@ -455,6 +458,7 @@ struct store *store_free(struct store *s)
 {
 	if (!s)
 		return NULL;
+	(void)mounts_free(s->mounts);
 	fd_close(&s->containers_fd);
 	fd_close(&s->layers_fd);
 	fd_close(&s->blobs_fd);

@@ -4,6 +4,8 @@
  *     blobs/sha256/<hex>     compressed layers exactly as they arrived
  *     layers/<hex>/diff      an unpacked layer, named by its chain ID, never changed again
  *     layers/<hex>/tar-split what turns diff back into its tar, if no blob is kept
+ *     layers/<hex>/tar       the same as an EROFS image: its uncompressed tar, and in
+ *     layers/<hex>/index     the image that points into it (store/erofs.h)
  *     layers/l/<short>       symbolic link to a diff, for mount options with little room
  *     containers/<id>/       upper, work
  *     tmp/                   work in progress and things being deleted; emptied at start
@@ -35,6 +37,25 @@ int store_open(int data_root_fd, struct db *db, struct store **ret, struct error
 struct store *store_free(struct store *s);
 DEFINE_CLEANUP(struct store, store_free);
 #define autostore __attribute__((cleanup(store_freep_)))
+
+enum store_layer_format {
+	STORE_LAYERS_AUTO,
+	STORE_LAYERS_DIRECTORY,
+	STORE_LAYERS_EROFS, /* refused where it cannot be: ERROR_UNAVAILABLE */
+};
+struct store_layers_args {
+	const char *run_dir; /* the exec root, absolute */
+	const char *holder;  /* path of vessel-layers; NULL: there is none */
+	enum store_layer_format
+		format; /* of layers to come; those that are there stay as they are */
+};
+/* Once, after store_open(): how layers are kept.  Without it, new ones are directories, and no EROFS layer
+ * can be opened. */
+int store_layers_open(struct store *s, const struct store_layers_args *args, struct error *err);
+/* No container runs: let all mounts go. */
+void store_layers_release(struct store *s);
+/* "directory" or "erofs": what a new layer becomes. */
+const char *store_layers_format(const struct store *s);
 
 /* ---- images ---- */
 
@@ -198,7 +219,9 @@ int store_layer_tar(struct store *s, const char *chain_id, const struct stream_w
 
 struct store_snapshot {
 	char image_id[DIGEST_STRING_SIZE];
-	struct strv lower;       /* absolute paths of the layers, top first; at least one */
+	/* Absolute paths of the layers, top first; at least one.  Of an EROFS layer it is its mount's, which
+	 * only root can reach, from store_snapshot_create() and _open(); from _get() its image's. */
+	struct strv lower;
 	struct strv lower_short; /* the same as short names relative to layers_dir: "l/2a" */
 	char *layers_dir;        /* owned; absolute */
 	char *upper, *work;      /* owned; absolute */
@@ -212,6 +235,9 @@ int store_snapshot_create(struct store *s, const char *image_id, const char *con
 			  struct store_snapshot *ret, struct error *err);
 int store_snapshot_get(struct store *s, const char *container_id, struct store_snapshot *ret,
 		       struct error *err);
+/* The same with layers that can be looked into and mounted. */
+int store_snapshot_open(struct store *s, const char *container_id, struct store_snapshot *ret,
+			struct error *err);
 /* Drop the references and delete the whole of containers/<container_id>.  Survives a crash at any
  * point; removing what is gone succeeds.  Layers whose image is gone go with their last user. */
 int store_snapshot_remove(struct store *s, const char *container_id, struct error *err);

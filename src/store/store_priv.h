@@ -19,6 +19,7 @@ struct store {
 	struct db *db;                                           /* borrowed */
 	pthread_mutex_t files;
 	enum layer_format format; /* of new layers */
+	struct mounts *mounts;    /* owned; NULL until store_layers_open() */
 	atomic_ulong counter;     /* names in tmp/ */
 };
 

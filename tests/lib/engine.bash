@@ -67,7 +67,7 @@ residue() {
 	for i in $(seq 200); do
 		left=$(
 			for pid in /proc/[0-9]*; do
-				{ tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -F "vessel-shim" | grep -F "$ROOT" || true
+				{ tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -E "vessel-(shim|layers)" | grep -F "$ROOT" || true
 			done
 			find /sys/fs/cgroup -mindepth 3 -type d -path "*$CGROUP/*" 2>/dev/null
 			ip -o link | cut -d: -f2 | grep -oE ' ve[0-9a-f]{6,}[^ ]*' || true

@@ -240,7 +240,7 @@ class Engine:
                     ours = self.cgroup_parent in f.read()
                 with open("/proc/%s/cmdline" % pid, "rb") as f:
                     command = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
-                ours = ours or ("vessel-shim" in command and self.root in command)
+                ours = ours or (("vessel-shim" in command or "vessel-layers" in command) and self.root in command)
                 if ours and not (self.daemon and int(pid) == self.daemon.pid):
                     found.add("%s %s" % (pid, command[:80]))
         return found
