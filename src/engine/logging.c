@@ -6,13 +6,11 @@
 #include "engine/logging.h"
 
 #include <assert.h>
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/units.h"
 #include "engine/settings.h"
 
 typedef int (*check_fn)(const struct config_log *log, struct error *err);
@@ -69,98 +67,18 @@ const char *logging_option(const struct config_log *log, const char *name)
 
 /* ---- values ----------------------------------------------------------------------------------- */
 
-int logging_parse_size(const char *text, bool binary, uint64_t *ret)
-{
-	static const char units[] = "kmgtp";
-	size_t digits = strspn(text, "0123456789"), all = digits;
-	const char *p = text, *unit;
-	double v;
-
-	if (text[digits] == '.')
-		all += 1 + strspn(text + digits + 1, "0123456789");
-	if (digits == 0)
-		return -EINVAL;
-	v = strtod(text, NULL); /* digits and a point: any locale of ours is "C" */
-	p += all;
-	p += *p == ' ';
-	if (*p) {
-		unit = strchr(units, tolower((unsigned char)*p));
-		if (unit) {
-			for (; unit >= units; unit--)
-				v *= binary ? 1024 : 1000;
-			p++;
-			if (tolower((unsigned char)*p) == 'i' &&
-			    tolower((unsigned char)p[1]) == 'b')
-				p++;
-		}
-		p += tolower((unsigned char)*p) == 'b';
-	}
-	if (*p || v > 9e18)
-		return -EINVAL;
-	*ret = (uint64_t)v;
-	return 0;
-}
-
-int logging_parse_duration(const char *text, int64_t *ret_ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-	double sum = 0;
-
-	if (strcmp(text, "0") == 0) {
-		*ret_ns = 0;
-		return 0;
-	}
-	if (!*text)
-		return -EINVAL;
-	while (*text) {
-		size_t n = strspn(text, "0123456789."), i;
-		char *end;
-		double v = n ? strtod(text, &end) : 0;
-		size_t letters;
-
-		if (n == 0 || end != text + n)
-			return -EINVAL;
-		text += n;
-		letters = strspn(text, "nushm");
-		for (i = 0; i < ARRAY_SIZE(units); i++)
-			if (strlen(units[i].name) == letters &&
-			    memcmp(units[i].name, text, letters) == 0)
-				break;
-		if (i == ARRAY_SIZE(units))
-			return -EINVAL;
-		sum += v * units[i].ns;
-		text += letters;
-	}
-	if (sum > 9e18)
-		return -EINVAL;
-	*ret_ns = (int64_t)sum;
-	return 0;
-}
-
-/* As Go's strconv.ParseBool; -EINVAL. */
-static int parse_bool(const char *s)
-{
-	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True", NULL};
-	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False", NULL};
-
-	return is_in(yes, s) ? 1 : is_in(no, s) ? 0 : -EINVAL;
-}
-
 bool logging_option_bool(const struct config_log *log, const char *name)
 {
 	const char *s = logging_option(log, name);
 
-	return s && parse_bool(s) > 0;
+	return s && units_parse_bool(s) > 0;
 }
 
 static int check_bool(const struct config_log *log, const char *name, struct error *err)
 {
 	const char *s = logging_option(log, name);
 
-	if (!s || !*s || parse_bool(s) >= 0)
+	if (!s || !*s || units_parse_bool(s) >= 0)
 		return 0;
 	return error_set(err, ERROR_INVALID, 0,
 			 "invalid value for %s: strconv.ParseBool: parsing \"%s\": invalid syntax",
@@ -172,7 +90,7 @@ static int check_duration(const struct config_log *log, const char *name, struct
 	const char *s = logging_option(log, name);
 	int64_t ns;
 
-	if (!s || !*s || logging_parse_duration(s, &ns) == 0)
+	if (!s || !*s || units_parse_duration(s, &ns) == 0)
 		return 0;
 	return error_set(err, ERROR_INVALID, 0,
 			 "invalid value for %s: time: invalid duration \"%s\"", name, s);
@@ -194,7 +112,7 @@ static int check_files(const struct config_log *log, const char *prefix, bool co
 	int r;
 
 	if (size && strcmp(size, "-1") != 0) {
-		if (logging_parse_size(size, false, &n) < 0)
+		if (units_parse_size(size, false, &n) < 0)
 			return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", size);
 		if (n == 0)
 			return error_set(err, ERROR_INVALID, 0, "%s must be a positive number",
@@ -386,7 +304,7 @@ static int check_fluentd(const struct config_log *log, struct error *err)
 		r = check_duration(log, durations[i], err);
 	if (r < 0)
 		return r;
-	if (limit && *limit && logging_parse_size(limit, true, &n) < 0)
+	if (limit && *limit && units_parse_size(limit, true, &n) < 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", limit);
 	if (retries && *retries && str_parse_u64(retries, &n) < 0)
 		return error_set(err, ERROR_INVALID, 0,
@@ -395,7 +313,7 @@ static int check_fluentd(const struct config_log *log, struct error *err)
 		return error_set(err, ERROR_INVALID, 0,
 				 "conflicting options: cannot specify both 'fluentd-async' and "
 				 "'fluentd-async-connect'");
-	if (interval && *interval && logging_parse_duration(interval, &ns) == 0 && ns != 0 &&
+	if (interval && *interval && units_parse_duration(interval, &ns) == 0 && ns != 0 &&
 	    (ns < INT64_C(100000000) || ns > INT64_C(10000000000)))
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid value for fluentd-async-reconnect-interval: value "
@@ -453,10 +371,10 @@ static int check_builtin(const struct config_log *log, struct error *err)
 		return error_set(err, ERROR_INVALID, 0,
 				 "logger: max-buffer-size option is only supported with "
 				 "'mode=non-blocking'");
-	if (size && logging_parse_size(size, true, &n) < 0)
+	if (size && units_parse_size(size, true, &n) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "error parsing option max-buffer-size: invalid size: '%s'", size);
-	if (disabled && *disabled && parse_bool(disabled) < 0)
+	if (disabled && *disabled && units_parse_bool(disabled) < 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid value for option %s: %s",
 				 "cache-disabled", disabled);
 	return check_files(log, "cache-", true, err);

@@ -39,7 +39,3 @@ int logging_check_templates(const struct config_log *log, struct error *err);
 
 const char *logging_option(const struct config_log *log, const char *name); /* NULL: not given */
 bool logging_option_bool(const struct config_log *log, const char *name);
-/* Docker's sizes: "10m", "1.5GB"; decimal (1000), or with `binary` by 1024. -EINVAL. */
-int logging_parse_size(const char *text, bool binary, uint64_t *ret);
-/* Go's durations: "1s", "1.5h", "300ms".  -EINVAL. */
-int logging_parse_duration(const char *text, int64_t *ret_ns);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/template.h"
+#include "base/units.h"
 #include "engine/engine_priv.h"
 #include "engine/logging.h"
 
@@ -288,7 +289,7 @@ static void write_file(const struct config_log *log, const char *prefix, bool is
 	if (!size)
 		bytes = LOCAL_SIZE;
 	else if (strcmp(size, "-1") != 0)
-		(void)logging_parse_size(size, false, &bytes); /* checked at create */
+		(void)units_parse_size(size, false, &bytes); /* checked at create */
 	if (file)
 		(void)str_parse_u64(file, &files);
 	jw_kuint(w, "MaxSize", bytes);
@@ -299,9 +300,27 @@ static void write_file(const struct config_log *log, const char *prefix, bool is
 struct helper {
 	const char *driver, *tag;
 	const struct pairs *attrs;
+	const char *path; /* of the file that vessel-log writes; NULL: it has another peer */
 };
 
-static void write_driver(const struct container *c, const struct helper *h, struct json_writer *w)
+/* The file for a driver that is one: json-file or local with mode=non-blocking. */
+static void write_helper_file(const struct engine *e, const struct config_log *log,
+			      const struct helper *h, struct json_writer *w)
+{
+	bool is_local = strcmp(h->driver, "local") == 0;
+
+	jw_kobject(w, "File");
+	jw_kstring(w, "Type", h->driver);
+	jw_kstring(w, "Path", h->path);
+	write_file(log, "", is_local, w);
+	jw_kstring(w, "Helper", e->helpers.log_helper);
+	if (h->attrs->n > 0)
+		pairs_write(h->attrs, w);
+	jw_object_end(w);
+}
+
+static void write_driver(const struct engine *e, const struct container *c, const struct helper *h,
+			 struct json_writer *w)
 {
 	const struct config_log *log = &c->spec->host.log;
 
@@ -313,7 +332,10 @@ static void write_driver(const struct container *c, const struct helper *h, stru
 	jw_object_end(w);
 	jw_kstring(w, "Tag", h->tag);
 	write_info(c, w);
-	pairs_write(h->attrs, w);
+	if (h->path)
+		write_helper_file(e, log, h, w);
+	else
+		pairs_write(h->attrs, w);
 	jw_object_end(w);
 }
 
@@ -328,7 +350,7 @@ static void write_mode(const struct config_log *log, struct json_writer *w)
 	if (async && !size)
 		size = logging_option(log, "fluentd-buffer-limit");
 	if (size && *size)
-		(void)logging_parse_size(size, true, &bytes);
+		(void)units_parse_size(size, true, &bytes);
 	jw_kbool(w, "NonBlocking", async || str_eq(logging_option(log, "mode"), "non-blocking"));
 	jw_kuint(w, "BufferSize", bytes);
 }
@@ -348,7 +370,8 @@ int logging_write(const struct engine *e, const struct container *c, struct json
 {
 	const struct config_log *log = &c->spec->host.log;
 	bool is_local, is_file = !strcmp(log->type, "json-file") || !strcmp(log->type, "local");
-	bool non_blocking = str_eq(logging_option(log, "mode"), "non-blocking");
+	/* The disk must not hold up the container: vessel-log writes the file. */
+	bool apart = is_file && str_eq(logging_option(log, "mode"), "non-blocking");
 	autofree char *path = logging_path(c, &is_local);
 	autostrbuf struct strbuf tag = STRBUF_INIT(TAG_MAX);
 	autoarena struct arena *a = arena_new();
@@ -362,32 +385,32 @@ int logging_write(const struct engine *e, const struct container *c, struct json
 		jw_object_end(w);
 		return 0;
 	}
-	if (!e->helpers.log_helper && (!is_file || non_blocking))
+	if (!e->helpers.log_helper && (!is_file || apart))
 		return error_set(err, ERROR_UNAVAILABLE, 0, "vessel-log is not installed");
 	r = collect_all(c, a, &attrs, err);
 	if (r >= 0 && (!is_file || !str_empty(text)))
 		r = make_tag(c, str_empty(text) ? TAG_DEFAULT : text, &tag, err);
 	if (r < 0)
 		return r;
-	jw_kstring(w, "Type", is_local ? "local" : "json-file");
-	if (path) {
-		r = make_directory(path, err);
-		if (r < 0)
-			return r;
+	if (is_file && tag.len > 0)
+		pairs_set(&attrs, "tag", tag.s);
+	r = path ? make_directory(path, err) : 0;
+	if (r < 0)
+		return r;
+	jw_kstring(w, "Type", is_local || apart ? "local" : "json-file");
+	if (path && !apart)
 		jw_kstring(w, "Path", path);
-	}
 	write_file(log, is_file ? "" : "cache-", is_local, w);
 	write_mode(log, w);
 	if (e->helpers.log_helper)
 		jw_kstring(w, "Helper", e->helpers.log_helper);
-	if (!is_file) {
-		const struct helper h = {log->type, tag.s, &attrs};
+	if (!is_file || apart) {
+		const struct helper h = {log->type, tag.s, &attrs, apart ? path : NULL};
 
-		write_driver(c, &h, w);
-	} else if (tag.len > 0) {
-		pairs_set(&attrs, "tag", tag.s);
+		write_driver(e, c, &h, w);
+		jw_kbool(w, "Await", apart);
 	}
-	if (attrs.n > 0)
+	if (attrs.n > 0 && !apart)
 		pairs_write(&attrs, w);
 	jw_object_end(w);
 	return 0;

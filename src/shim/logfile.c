@@ -455,8 +455,8 @@ static size_t encode_local(struct logfile *l, const struct batch *b, const char 
 	return logentry_encode(l->buf + l->buf_len, &e);
 }
 
-static void put_line(struct logfile *l, const struct batch *b, const char *text, size_t len,
-		     bool ends)
+/* Room for a line in the file, and in the buffer. */
+static void make_room(struct logfile *l)
 {
 	if (l->path && l->max_size > 0 && l->size + l->buf_len >= l->max_size) {
 		flush(l);
@@ -465,6 +465,12 @@ static void put_line(struct logfile *l, const struct batch *b, const char *text,
 	}
 	if (l->buf_len >= FLUSH_SIZE)
 		flush(l);
+}
+
+static void put_line(struct logfile *l, const struct batch *b, const char *text, size_t len,
+		     bool ends)
+{
+	make_room(l);
 	assert(len <= LOGLINE_MAX);
 	if (l->is_local)
 		l->buf_len += encode_local(l, b, text, len, ends);
@@ -484,6 +490,34 @@ static void get_buffer(struct logfile *l)
 	if (p == MAP_FAILED)
 		abort();
 	l->buf = p;
+}
+
+void logfile_add(struct logfile *l, const struct logentry *e)
+{
+	struct batch b = {.stream = e->stream == LOGENTRY_STDERR ? STREAM_STDERR : STREAM_STDOUT,
+			  .now_ns = e->time_ns};
+	size_t len = e->len < LOGLINE_MAX ? e->len : LOGLINE_MAX; /* as a shim has made it */
+	struct logentry copy = *e;
+
+	get_buffer(l);
+	make_room(l);
+	if (l->is_local) {
+		copy.len = len;
+		copy.id_len = e->id_len < LOGENTRY_ID ? e->id_len : LOGENTRY_ID;
+		copy.attrs = l->attrs;
+		copy.attrs_len = l->attrs_len;
+		l->buf_len += logentry_encode(l->buf + l->buf_len, &copy);
+		return;
+	}
+	begin_batch(l, &b);
+	l->buf_len += logline_encode(l->buf + l->buf_len, e->line, len, !e->partial || e->last,
+				     b.tail.s, b.tail.len);
+	strbuf_done(&b.tail);
+}
+
+void logfile_flush(struct logfile *l)
+{
+	flush(l);
 }
 
 /* Bytes that complete the unfinished line, or fill it.  Returns how many were used. */

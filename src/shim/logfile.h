@@ -36,6 +36,10 @@ bool logfile_reaped(struct logfile *l, pid_t pid, int code);
  * line waits for its end, up to LOGLINE_MAX bytes. */
 void logfile_write(struct logfile *l, enum stream_kind stream, const void *data, size_t len,
 		   int64_t now_ns);
+/* One entry that has been made elsewhere, as it is; written at the latest by logfile_flush. */
+struct logentry;
+void logfile_add(struct logfile *l, const struct logentry *e);
+void logfile_flush(struct logfile *l);
 /* The stream has ended: write what waits. */
 void logfile_end(struct logfile *l, enum stream_kind stream, int64_t now_ns);
 /* The beginning of a line that is not in the file yet; borrowed until the next write. */

@@ -16,12 +16,13 @@
 #include "base/spawn.h"
 #include "shim/protocol.h"
 
-#define READY_TIMEOUT_MS 30000 /* longer than vessel-log takes to give a connection up */
-#define AGAIN_MIN_MS     100   /* before it is started again; doubles */
-#define AGAIN_MAX_MS     10000
-#define STEADY_NS        INT64_C(10000000000) /* one that has lived so long is started at once */
-#define CLOSE_TIMEOUT_MS 10000
-#define STATUS_MAX       4096
+#define READY_TIMEOUT_MS  30000 /* longer than vessel-log takes to give a connection up */
+#define AGAIN_MIN_MS      100   /* before it is started again; doubles */
+#define AGAIN_MAX_MS      10000
+#define STEADY_NS         INT64_C(10000000000) /* one that has lived so long is started at once */
+#define CLOSE_TIMEOUT_MS  10000
+#define FINISH_TIMEOUT_MS 2000
+#define STATUS_MAX        4096
 
 /* Entries that wait. */
 struct batch {
@@ -42,6 +43,7 @@ struct logpipe {
 	struct batch *first, **last;
 	size_t queued, limit; /* bytes */
 	bool non_blocking, closing;
+	bool await, finished;
 	uint64_t dropped;
 	void (*on_flow)(void *data);
 	void *flow_data;
@@ -121,6 +123,7 @@ int logpipe_open(struct loop *loop, const struct shim_log *log, struct logpipe *
 	p->config_fd = p->fd = p->peer_fd = -EBADF;
 	p->non_blocking = log->non_blocking;
 	p->limit = log->buffer_size;
+	p->await = log->await;
 	p->again_ms = AGAIN_MIN_MS;
 	p->last = &p->first;
 	r = write_config(p, log->driver, err);
@@ -322,6 +325,8 @@ bool logpipe_reaped(struct logpipe *p, pid_t pid, int code)
 	if (p->pid == 0 || p->pid != pid)
 		return false;
 	p->pid = 0;
+	if (p->finished)
+		return true;
 	log_warn("vessel-log ended with %d; it is started again", code);
 	if (clock_monotonic_ns() - p->started_ns > STEADY_NS)
 		p->again_ms = AGAIN_MIN_MS;
@@ -331,6 +336,40 @@ bool logpipe_reaped(struct logpipe *p, pid_t pid, int code)
 		(void)loop_add_timer(p->loop, p->again_ms, start_again, p, &p->timer, NULL);
 	p->again_ms = p->again_ms * 2 < AGAIN_MAX_MS ? p->again_ms * 2 : AGAIN_MAX_MS;
 	return true;
+}
+
+/* Our copy of its end goes first: then the end of the last other one shows. */
+void logpipe_finish(struct logpipe *p)
+{
+	int64_t end = clock_monotonic_ns() + FINISH_TIMEOUT_MS * INT64_C(1000000), left;
+	struct pollfd pfd = {.fd = p->fd, .events = POLLOUT};
+
+	if (!p->await || p->finished)
+		return;
+	p->finished = true;
+	fd_close(&p->peer_fd);
+	while ((left = end - clock_monotonic_ns()) > 0) {
+		if (p->first && send_batch(p, p->first->data, p->first->len)) {
+			struct batch *b = p->first;
+
+			p->queued -= b->len;
+			p->first = b->next;
+			free(b);
+			continue;
+		}
+		if (!p->first) {
+			p->last = &p->first;
+			pfd.events = 0; /* its end is told in any case */
+			(void)shutdown(p->fd, SHUT_WR);
+		}
+		if (poll(&pfd, 1, (int)(left / 1000000) + 1) > 0 &&
+		    pfd.revents & (POLLHUP | POLLERR))
+			break;
+	}
+	for (const struct batch *b = p->first; b; b = b->next)
+		drop(p, b->data, b->len);
+	forget_queue(p);
+	p->src = loop_remove(p->src);
 }
 
 void logpipe_close(struct logpipe *p)

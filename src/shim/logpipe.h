@@ -44,6 +44,9 @@ uint64_t logpipe_dropped(const struct logpipe *p);
 /* A child of this process has ended; true if it was ours. */
 bool logpipe_reaped(struct logpipe *p, pid_t pid, int code);
 pid_t logpipe_pid(const struct logpipe *p); /* of vessel-log; 0: none runs now */
+/* Nothing more will be written; for a log that has to be complete at the exit, wait (for 2 s at most)
+ * until vessel-log has written it and ended. */
+void logpipe_finish(struct logpipe *p);
 /* Nothing more will be written: what waits is given a moment to go, then on_idle. */
 void logpipe_close(struct logpipe *p);
 struct logpipe *logpipe_free(struct logpipe *p);

@@ -22,6 +22,7 @@ static const struct json_field log_fields[] = {
 	JSON_FIELD(struct shim_log, "Driver", JSON_DECODE_VALUE, driver, 0),
 	JSON_FIELD(struct shim_log, "NonBlocking", JSON_DECODE_BOOL, non_blocking, 0),
 	JSON_FIELD(struct shim_log, "BufferSize", JSON_DECODE_U64, buffer_size, 0),
+	JSON_FIELD(struct shim_log, "Await", JSON_DECODE_BOOL, await, 0),
 	{0},
 };
 
@@ -116,6 +117,20 @@ static int check_log(const struct shim_log *log, struct error *err)
 	return 0;
 }
 
+int shim_log_parse(struct arena *a, const struct json *v, struct shim_log *ret, struct error *err)
+{
+	struct shim_log log = {0};
+	int r = json_decode(a, v, log_fields, &log, "Log", err);
+
+	r = r < 0 ? r : check_log(&log, err);
+	if (r < 0)
+		return r;
+	if (log.max_file == 0)
+		log.max_file = 1;
+	*ret = log;
+	return 0;
+}
+
 int shim_config_parse(struct arena *a, const char *text, size_t len, struct shim_config *ret,
 		      struct error *err)
 {
@@ -185,6 +200,7 @@ static void write_log(struct json_writer *w, const struct shim_log *log)
 		jw_kvalue(w, "Driver", log->driver);
 	jw_kbool(w, "NonBlocking", log->non_blocking);
 	jw_kuint(w, "BufferSize", log->buffer_size);
+	jw_kbool(w, "Await", log->await);
 	jw_object_end(w);
 }
 

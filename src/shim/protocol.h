@@ -138,6 +138,7 @@ struct shim_log {
 	const struct json *driver; /* what vessel-log sends to whom (logger/config.h), or NULL */
 	bool non_blocking; /* a driver that is slow loses lines, rather than stop the container */
 	uint64_t buffer_size; /* bytes that may wait then */
+	bool await;           /* at the exit: vessel-log writes what is read back */
 };
 
 /* Decoded with shim_config_parse; JSON names are the members' in Docker's capitals. */
@@ -161,7 +162,7 @@ struct shim_config {
 	bool auto_remove; /* "AutoRemove": the container goes at its exit; exit.json need not survive a power loss */
 	uint32_t rows, cols; /* "Rows", "Cols": first size of the terminal, 0: unset */
 	struct shim_log
-		log; /* "Log": {"Type","Path","MaxSize","MaxFile","Compress","Attrs","Helper","Driver","NonBlocking","BufferSize"} */
+		log; /* "Log": {"Type","Path","MaxSize","MaxFile","Compress","Attrs","Helper","Driver","NonBlocking","BufferSize","Await"} */
 	struct json_objects
 		ports; /* "Ports": struct shim_port {"Proto","HostIp","HostPort","HostPortEnd","ContainerIp","ContainerPort","Group"} */
 	const char *detach_keys; /* "DetachKeys": default sequence */
@@ -173,6 +174,9 @@ struct shim_config {
 int shim_config_parse(struct arena *a, const char *text, size_t len, struct shim_config *ret,
 		      struct error *err);
 void shim_config_write(struct json_writer *w, const struct shim_config *c);
+
+/* The value of "Log" alone. */
+int shim_log_parse(struct arena *a, const struct json *v, struct shim_log *ret, struct error *err);
 
 /* One port as an object, in the configuration's names. */
 void shim_port_write(struct json_writer *w, const struct shim_port *p);

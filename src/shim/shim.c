@@ -241,6 +241,8 @@ static void container_exited(struct shim *s, int code)
 	if (runtime_delete(s->container, &err) < 0)
 		log_error("remove what the container left: %s", error_msg(&err));
 	streams_finish(s->streams);
+	if (logfile_pipe(s->log))
+		logpipe_finish(logfile_pipe(s->log));
 	record_exit(s);
 	send_exit(s);
 	s->container = runtime_free(s->container);

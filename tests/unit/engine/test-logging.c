@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/units.h"
 #include "engine/settings.h"
 
 static const struct {
@@ -120,26 +121,26 @@ static void sizes(void **state)
 	int64_t ns;
 
 	(void)state;
-	assert_int_equal(logging_parse_size("10m", false, &n), 0);
+	assert_int_equal(units_parse_size("10m", false, &n), 0);
 	assert_int_equal(n, 10000000);
-	assert_int_equal(logging_parse_size("10m", true, &n), 0);
+	assert_int_equal(units_parse_size("10m", true, &n), 0);
 	assert_int_equal(n, 10 << 20);
-	assert_int_equal(logging_parse_size("1.5 KiB", false, &n), 0);
+	assert_int_equal(units_parse_size("1.5 KiB", false, &n), 0);
 	assert_int_equal(n, 1500);
-	assert_int_equal(logging_parse_size("7b", true, &n), 0);
+	assert_int_equal(units_parse_size("7b", true, &n), 0);
 	assert_int_equal(n, 7);
-	assert_int_equal(logging_parse_size("7", true, &n), 0);
+	assert_int_equal(units_parse_size("7", true, &n), 0);
 	assert_int_equal(n, 7);
 	for (const char *const *bad =
 		     (const char *const[]){"", "m", "-1", "1x", "1mm", "1kbb", NULL};
 	     *bad; bad++)
-		assert_true(logging_parse_size(*bad, false, &n) < 0);
-	assert_int_equal(logging_parse_duration("1m0.5s", &ns), 0);
+		assert_true(units_parse_size(*bad, false, &n) < 0);
+	assert_int_equal(units_parse_duration("1m0.5s", &ns), 0);
 	assert_true(ns == INT64_C(60500000000));
-	assert_int_equal(logging_parse_duration("0", &ns), 0);
+	assert_int_equal(units_parse_duration("0", &ns), 0);
 	for (const char *const *bad = (const char *const[]){"", "5", "s", "1d", "1.2.3s", NULL};
 	     *bad; bad++)
-		assert_true(logging_parse_duration(*bad, &ns) < 0);
+		assert_true(units_parse_duration(*bad, &ns) < 0);
 }
 
 static struct container_spec *spec(struct arena *a, const char *type, const char *text)

@@ -1,0 +1,104 @@
+/* The loop of vessel-log: batches of entries from the shim to the driver, until the shim has gone. */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "logger/logger.h"
+
+#define BATCH_MAX ((size_t)1 << 20) /* bytes; a shim's batches have some 80 KiB */
+
+struct run {
+	const struct log_driver *driver;
+	void *d;           /* owned by the driver */
+	bool failing;      /* it has been said */
+	uint64_t failures; /* since then */
+};
+
+static void note(struct run *run, int r, const struct error *err)
+{
+	if (r < 0) {
+		if (!run->failing)
+			log_warn("log driver %s: %s; lines are lost", run->driver->name,
+				 error_msg(err));
+		run->failing = true;
+		run->failures++;
+	} else if (run->failing) {
+		log_warn("log driver %s works again; %llu writes failed", run->driver->name,
+			 (unsigned long long)run->failures);
+		run->failing = false;
+		run->failures = 0;
+	}
+}
+
+static void feed(struct run *run, const char *p, size_t len)
+{
+	struct logentry e;
+	ssize_t n;
+
+	for (; (n = logentry_next(p, len, &e)) > 0; p += n, len -= (size_t)n) {
+		autoerror struct error err = {0};
+		int r = run->driver->write(run->d, &e, &err);
+
+		if (r < 0 || !run->driver->flush)
+			note(run, r, &err);
+	}
+	if (run->driver->flush) {
+		autoerror struct error err = {0};
+		int r = run->driver->flush(run->d, &err);
+
+		note(run, r, &err);
+	}
+}
+
+/* 0 when the driver is ready to write. */
+static int begin(struct run *run, struct logger *l, bool first, struct error *err)
+{
+	int r;
+
+	run->driver = log_driver_find(l->config->name);
+	if (!run->driver)
+		return error_set(err, ERROR_INVALID, 0, "no log driver '%s'", l->config->name);
+	r = run->driver->open(l, &run->d, err);
+	if (r >= 0 && first && run->driver->connect)
+		r = run->driver->connect(run->d, err);
+	return r;
+}
+
+int logger_run(const struct logger_config *config, int input_fd, int status_fd)
+{
+	struct logger l = {.config = config, .input_fd = input_fd};
+	autofree char *buf = xcalloc(BATCH_MAX, 1);
+	autoerror struct error err = {0};
+	struct run run = {0};
+	ssize_t n;
+	int r;
+
+	(void)gethostname(l.hostname, sizeof(l.hostname) - 1);
+	r = begin(&run, &l, status_fd >= 0, &err);
+	if (r < 0) {
+		log_error("%s", error_msg(&err));
+		if (status_fd >= 0)
+			(void)fd_write_full(status_fd, error_msg(&err), strlen(error_msg(&err)));
+		return 1;
+	}
+	if (status_fd >= 0) {
+		(void)fd_write_full(status_fd, "\n", 1);
+		(void)close(status_fd);
+	}
+	for (;;) {
+		n = recv(input_fd, buf, BATCH_MAX, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		feed(&run, buf, (size_t)n);
+	}
+	if (run.failures > 0)
+		log_warn("log driver %s: %llu writes failed", run.driver->name,
+			 (unsigned long long)run.failures);
+	run.driver->free(run.d);
+	return 0;
+}
