@@ -115,6 +115,8 @@
 		  "Timeout (in seconds) to stop a container"),                                     \
 		F("storage-opt", FLAG_LIST, storage_opt, "Storage driver options"),                \
 		F("sysctl", FLAG_LIST, sysctl, "Sysctl options"),                                  \
+		F("time-offset", FLAG_LIST, time_offset,                                           \
+		  "Shift the clocks: [monotonic=|boottime=]DURATION"),                             \
 		F("tmpfs", FLAG_LIST, tmpfs, "Mount a tmpfs directory"),                           \
 		FS("tty", 't', FLAG_BOOL, tty, "Allocate a pseudo-TTY"),                           \
 		FC("ulimit", 0, ulimit, container_check_ulimit, "Ulimit options"),                 \

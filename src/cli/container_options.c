@@ -55,6 +55,33 @@ static void map(struct cli *cli, struct json_writer *w, const char *name, const 
 	jw_object_end(w);
 }
 
+/* Docker's API has no field for time offsets: annotations carry them. */
+static void write_annotations(struct cli *cli, const struct container_options *o,
+			      struct json_writer *w)
+{
+	static const char *const clocks[] = {"monotonic", "boottime"};
+
+	if (!o->annotations.n && !o->time_offset.n)
+		return;
+	jw_kobject(w, "Annotations");
+	for (size_t i = 0; i < o->annotations.n; i++) {
+		const char *key, *value = cut(cli, o->annotations.v[i], '=', &key);
+
+		jw_kstring(w, key, value ? value : "");
+	}
+	for (size_t i = 0; i < o->time_offset.n; i++) {
+		const char *clock, *value = cut(cli, o->time_offset.v[i], '=', &clock);
+
+		/* Without the name of a clock: both. */
+		for (size_t k = 0; k < (value ? 1 : ARRAY_SIZE(clocks)); k++) {
+			jw_key(w, arena_printf(cli->arena, "vessel.time-offset.%s",
+					       value ? clock : clocks[k]));
+			jw_string(w, value ? value : clock);
+		}
+	}
+	jw_object_end(w);
+}
+
 /* Lines of a file, without comments and blank lines, appended. */
 static int read_lines(const char *path, struct strv *out, struct error *err)
 {
@@ -892,7 +919,7 @@ static void write_host_lists(struct cli *cli, const struct container_options *o,
 	map(cli, w, "Tmpfs", &o->tmpfs, ':');
 	map(cli, w, "Sysctls", &o->sysctl, '=');
 	map(cli, w, "StorageOpt", &o->storage_opt, '=');
-	map(cli, w, "Annotations", &o->annotations, '=');
+	write_annotations(cli, o, w);
 	if (o->log_driver || o->log_opt.n) {
 		jw_kobject(w, "LogConfig");
 		jw_kstring(w, "Type", o->log_driver ? o->log_driver : "");

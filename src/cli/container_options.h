@@ -8,7 +8,7 @@ struct container_options {
 		device_cgroup_rule, device_read_bps, device_read_iops, device_write_bps,
 		device_write_iops, dns, dns_option, dns_search, env, env_file, expose, group_add,
 		label, label_file, link, log_opt, mount, network, network_alias, publish,
-		security_opt, storage_opt, sysctl, tmpfs, ulimit, volume, volumes_from;
+		security_opt, storage_opt, sysctl, time_offset, tmpfs, ulimit, volume, volumes_from;
 	const char *cgroup_parent, *cgroupns, *cidfile, *cpuset_cpus, *cpuset_mems, *domainname,
 		*entrypoint, *health_cmd, *hostname, *ip, *ip6, *ipc, *isolation, *log_driver,
 		*mac_address, *name, *pid, *platform, *pull, *restart, *runtime, *stop_signal,

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/config_priv.h"
 #include "engine/logging.h"
+#include "engine/time_offset.h"
 #include "linux/caps.h"
 #include "linux/signals.h"
 
@@ -470,6 +471,7 @@ static bool sysctl_allowed(const char *name)
 static int validate_devices(const struct host_config *h, struct error *err)
 {
 	const struct config_device *d = h->devices.v;
+	struct time_offsets offsets;
 
 	for (size_t i = 0; i < h->devices.n; i++) {
 		if (*d[i].path_on_host != '/')
@@ -490,7 +492,7 @@ static int validate_devices(const struct host_config *h, struct error *err)
 			return invalid(err,
 				       "invalid Annotations: the empty string is not permitted "
 				       "as an annotation key");
-	return 0;
+	return time_offsets_get(h, &offsets, err);
 }
 
 static const char *const runtimes[] = {"", "vessel", "runc", "io.containerd.runc.v2"};

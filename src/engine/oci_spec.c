@@ -7,6 +7,7 @@
 #include "engine/oci_spec_priv.h"
 #include "engine/remap.h"
 #include "engine/seccomp_profile.h"
+#include "engine/time_offset.h"
 
 #define OCI_VERSION "1.2.0"
 
@@ -19,10 +20,33 @@ static void write_namespace(struct json_writer *w, const char *type, const char 
 	jw_object_end(w);
 }
 
+static void write_time_offsets(const struct time_offsets *t, struct json_writer *w)
+{
+	static const char *const names[] = {
+		[TIME_OFFSET_MONOTONIC] = "monotonic",
+		[TIME_OFFSET_BOOTTIME] = "boottime",
+	};
+
+	jw_kobject(w, "timeOffsets");
+	for (size_t i = 0; i < TIME_OFFSET_CLOCK_COUNT; i++) {
+		if (!t->present[i])
+			continue;
+		jw_kobject(w, names[i]);
+		jw_kint(w, "secs", t->v[i].secs);
+		jw_kuint(w, "nanosecs", t->v[i].nanosecs);
+		jw_object_end(w);
+	}
+	jw_object_end(w);
+}
+
 static void write_namespaces(const struct oci_spec_args *args, struct json_writer *w)
 {
 	const struct host_config *h = &args->container->spec->host;
+	struct time_offsets offsets;
+	bool shifted;
 
+	(void)time_offsets_get(h, &offsets, NULL); /* valid since create */
+	shifted = offsets.present[TIME_OFFSET_MONOTONIC] || offsets.present[TIME_OFFSET_BOOTTIME];
 	jw_karray(w, "namespaces");
 	write_namespace(w, "mount", NULL);
 	if (args->pidns_path || !str_eq(h->pid_mode, "host"))
@@ -37,7 +61,11 @@ static void write_namespaces(const struct oci_spec_args *args, struct json_write
 		write_namespace(w, "cgroup", NULL);
 	if (args->remap)
 		write_namespace(w, "user", args->userns_path);
+	if (shifted)
+		write_namespace(w, "time", NULL);
 	jw_array_end(w);
+	if (shifted)
+		write_time_offsets(&offsets, w);
 	if (args->remap && !args->userns_path) {
 		remap_write(&args->remap->uids, "uidMappings", w);
 		remap_write(&args->remap->gids, "gidMappings", w);
