@@ -492,8 +492,8 @@ int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup 
 	return 0;
 }
 
-/* The path behind "ID:CONTROLLERS:" (cgroups(7)) of the hierarchy; NULL if it has no line. */
-static char *path_in(const struct hierarchy *h, const char *text)
+/* Behind "ID:CONTROLLERS:" (cgroups(7)). */
+char *cgroup_path_in(const struct hierarchy *h, const char *text)
 {
 	autofree char *copy = xstrdup(text);
 	char *save = NULL;
@@ -505,8 +505,12 @@ static char *path_in(const struct hierarchy *h, const char *text)
 		if (!path)
 			continue;
 		*path++ = '\0';
-		if (strcmp(controllers + 1, h->controllers) == 0)
-			return xstrdup(path);
+		if (strcmp(controllers + 1, h->controllers) != 0)
+			continue;
+		if (h->view && !str_has_prefix(path, h->view))
+			return NULL;
+		path += h->view ? strlen(h->view) : 0;
+		return xstrdup(*path ? path : "/");
 	}
 	return NULL;
 }
@@ -526,14 +530,19 @@ bool cgroup_self_is_root(void)
 	return text != NULL;
 }
 
+char *cgroup_unified_path(const struct cgroup_layout *l, const char *text)
+{
+	for (size_t i = 0; text && i < l->count; i++)
+		if (l->hierarchies[i].is_v2)
+			return cgroup_path_in(&l->hierarchies[i], text);
+	return NULL;
+}
+
 char *cgroup_own_path(const struct cgroup_layout *l)
 {
 	autofree char *text = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");
 
-	for (size_t i = 0; text && i < l->count; i++)
-		if (l->hierarchies[i].is_v2)
-			return path_in(&l->hierarchies[i], text);
-	return NULL;
+	return cgroup_unified_path(l, text);
 }
 
 void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional)
@@ -544,7 +553,7 @@ void cgroup_layout_set_optional(struct cgroup_layout *l, bool optional)
 	text = l->optional ? cgroup_read_text(AT_FDCWD, "/proc/self/cgroup") : NULL;
 	for (size_t i = 0; text && i < l->count; i++) {
 		free(l->hierarchies[i].own);
-		l->hierarchies[i].own = path_in(&l->hierarchies[i], text);
+		l->hierarchies[i].own = cgroup_path_in(&l->hierarchies[i], text);
 	}
 }
 
@@ -634,7 +643,7 @@ int cgroup_move_out(const struct cgroup_layout *l, const char *path, struct erro
 
 	for (size_t i = 0; r == 0 && i < l->count; i++) {
 		const struct hierarchy *h = &l->hierarchies[i];
-		autofree char *own = text && !h->is_v2 ? path_in(h, text) : NULL;
+		autofree char *own = text && !h->is_v2 ? cgroup_path_in(h, text) : NULL;
 
 		if (!h->is_v2 && !str_eq(own, "/"))
 			r = join_hierarchy(h, path, err);

@@ -128,6 +128,8 @@ int cgroup_open(const struct cgroup_layout *l, const char *place, struct cgroup 
 bool cgroup_self_is_root(void);
 /* The caller's path in the unified tree, malloc'd; NULL if there is none. */
 char *cgroup_own_path(const struct cgroup_layout *l);
+/* The same of the process whose /proc/PID/cgroup has this text. */
+char *cgroup_unified_path(const struct cgroup_layout *l, const char *text);
 /* Give the unified directory to the user who is root in the container's user namespace, so that
  * he may make cgroups below it (cgroups(7), "Cgroups delegation").  Nothing on pure v1. */
 int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err);

@@ -68,6 +68,7 @@ struct cgroup_layout *cgroup_layout_free(struct cgroup_layout *l)
 		free(l->hierarchies[i].controllers);
 		free(l->hierarchies[i].path);
 		free(l->hierarchies[i].own);
+		free(l->hierarchies[i].view);
 		fd_close(&l->hierarchies[i].root_fd);
 	}
 	if (l)
@@ -95,12 +96,28 @@ static void v1_controllers(char *options, struct strbuf *ret)
 	}
 }
 
+/* A part of a hierarchy is somebody's view.  In a container that shares the host's cgroup namespace, as
+ * Docker's do with cgroup v1, it is ours: the whole is nowhere, and we are below that part. */
+static bool is_our_view(const char *own_cgroups, bool is_v2, const char *controllers,
+			const char *root)
+{
+	const struct hierarchy h = {
+		.controllers = (char *)(uintptr_t)controllers, .is_v2 = is_v2, .view = NULL};
+	autofree char *own = own_cgroups ? cgroup_path_in(&h, own_cgroups) : NULL;
+
+	return own && str_has_prefix(own, root) &&
+	       (own[strlen(root)] == '\0' || own[strlen(root)] == '/');
+}
+
 /* One line of mountinfo (proc_pid_mountinfo(5)); octal escapes do not occur in cgroup mount
- * points that anybody uses, so such a line is skipped. */
-static int layout_add_line(struct cgroup_layout *l, char *line, struct error *err)
+ * points that anybody uses, so such a line is skipped.  own_cgroups: /proc/self/cgroup where views are
+ * looked for, NULL where the whole is. */
+static int layout_add_line(struct cgroup_layout *l, char *line, const char *own_cgroups,
+			   struct error *err)
 {
 	autostrbuf struct strbuf controllers = STRBUF_INIT(256);
 	char *separator = strstr(line, " - "), *fields[5] = {0}, *save = NULL, *type, *super;
+	struct hierarchy *h;
 	bool is_v2;
 	int fd;
 
@@ -116,8 +133,7 @@ static int layout_add_line(struct cgroup_layout *l, char *line, struct error *er
 	(void)strtok_r(NULL, " ", &save); /* source */
 	super = strtok_r(NULL, " ", &save);
 	is_v2 = strcmp(type, "cgroup2") == 0;
-	/* A bind of a part of the hierarchy is somebody's view, not the hierarchy. */
-	if (!super || strchr(fields[4], '\\') || strcmp(fields[3], "/") != 0)
+	if (!super || strchr(fields[4], '\\') || (strcmp(fields[3], "/") == 0) == !!own_cgroups)
 		return 0;
 	if (!is_v2)
 		v1_controllers(super, &controllers);
@@ -125,29 +141,47 @@ static int layout_add_line(struct cgroup_layout *l, char *line, struct error *er
 		if (l->hierarchies[i].is_v2 == is_v2 &&
 		    strcmp(l->hierarchies[i].controllers, controllers.s) == 0)
 			return 0; /* mounted twice */
+	if (own_cgroups && !is_our_view(own_cgroups, is_v2, controllers.s, fields[3]))
+		return 0;
 
 	fd = open(fields[4], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, ERROR_UNAVAILABLE, errno, "open cgroup mount '%s'",
 				 fields[4]);
-	layout_add(l, str_basename(fields[4]), controllers.s, fd, is_v2)->path = xstrdup(fields[4]);
+	h = layout_add(l, str_basename(fields[4]), controllers.s, fd, is_v2);
+	h->path = xstrdup(fields[4]);
+	h->view = own_cgroups ? xstrdup(fields[3]) : NULL;
 	return 0;
+}
+
+static int layout_add_lines(struct cgroup_layout *l, const char *mountinfo, const char *own_cgroups,
+			    struct error *err)
+{
+	autofree char *text = xstrdup(mountinfo);
+	char *save = NULL;
+	int r = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
+	     line = strtok_r(NULL, "\n", &save))
+		r = layout_add_line(l, line, own_cgroups, err);
+	return r;
 }
 
 int cgroup_layout_detect(struct cgroup_layout **ret, struct error *err)
 {
 	autocgrouplayout struct cgroup_layout *l = xnew0(struct cgroup_layout);
-	autofree char *text = NULL;
-	char *save = NULL;
+	autofree char *text = NULL, *own = NULL;
 	int r = file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL, err);
 
 	if (r < 0)
 		return r;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		r = layout_add_line(l, line, err);
-		if (r < 0)
-			return r;
+	r = layout_add_lines(l, text, NULL, err);
+	if (r == 0 && l->count == 0) {
+		own = cgroup_read_text(AT_FDCWD, "/proc/self/cgroup");
+		r = own ? layout_add_lines(l, text, own, err) : 0;
 	}
+	if (r < 0)
+		return r;
 	if (l->count == 0)
 		return error_set(err, ERROR_UNAVAILABLE, 0, "no cgroup file system is mounted");
 	layout_set_mode(l);

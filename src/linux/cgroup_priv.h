@@ -7,9 +7,10 @@ struct hierarchy {         /* one mounted hierarchy */
 	char *name;        /* owned: "cpu,cpuacct", "systemd", "unified" */
 	char *controllers; /* owned: "cpu,cpuacct", "name=systemd"; v2: "" */
 	char *path;        /* owned: where it is mounted; NULL in tests */
-	char *own;         /* owned: where we are in it, once the layout is optional */
-	int root_fd;       /* owned: O_PATH of its root */
-	bool rules;        /* its controllers are the ones in use: v1's, unless all is v2 */
+	char *view; /* owned: the part of it that is mounted, "/docker/x" in a container; NULL: all */
+	char *own;   /* owned: where we are in it, once the layout is optional */
+	int root_fd; /* owned: O_PATH of its root */
+	bool rules;  /* its controllers are the ones in use: v1's, unless all is v2 */
 	bool is_v2;
 };
 
@@ -37,6 +38,9 @@ int cgroup_v1_dir(const struct cgroup *cg, const char *controller);
 /* The directory in the unified tree (hybrid: too), or -EBADF. */
 int cgroup_v2_dir(const struct cgroup *cg);
 
+/* From the text of a /proc/PID/cgroup: the path in the part of the hierarchy that is mounted; NULL if it has no
+ * line, or lies outside. */
+char *cgroup_path_in(const struct hierarchy *h, const char *text);
 /* Write one value; the errors are those of cgroup_apply(), but for the field's name. */
 int cgroup_write(int dir_fd, const char *file, const char *value, struct error *err);
 int cgroup_writef(int dir_fd, const char *file, struct error *err, const char *fmt, ...)

@@ -131,20 +131,18 @@ static int enter_controllers(const struct runtime_exec_args *args, pid_t pid, st
 static int open_cgroup_of_target(const struct setup *s, struct error *err)
 {
 	autocgroup struct cgroup *cgroup = NULL;
-	autofree char *text = NULL;
-	char path[64], *line;
+	autofree char *text = NULL, *unified = NULL;
+	char path[64];
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%d/cgroup", (int)s->target_pid);
 	r = file_read(s->proc_fd, path, (size_t)1 << 20, &text, NULL, err);
 	if (r < 0)
 		return r;
-	line = str_has_prefix(text, "0::") ? text : strstr(text, "\n0::");
-	if (!line)
+	unified = cgroup_unified_path(s->cgroup_layout, text);
+	if (!unified)
 		return error_set(err, ERROR_INTERNAL, EBUSY, "find the cgroup of process 1");
-	line = strstr(line, "0::") + strlen("0::");
-	line[strcspn(line, "\n")] = '\0';
-	r = cgroup_open(s->cgroup_layout, line, &cgroup, err);
+	r = cgroup_open(s->cgroup_layout, unified, &cgroup, err);
 	if (r < 0)
 		return r;
 	r = fcntl(cgroup_clone_fd(cgroup), F_DUPFD_CLOEXEC, 3);
