@@ -6,10 +6,13 @@
 #include "api/api_priv.h"
 #include "api/router.h"
 #include "api/stream.h"
+#include "api/system_metrics.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/settings.h"
+
+#define METRICS_MAX ((size_t)1 << 20) /* bytes of the page */
 
 /* What a call runs next. */
 struct step {
@@ -21,9 +24,15 @@ static void run_step(struct http_request *req, void *data)
 {
 	autoerror struct error err = {0};
 	struct step *s = data;
+	const struct api_route *route = s->call->route;
+	struct metrics_call m;
+	int r;
 
-	if (s->fn(s->call, &err) >= 0)
-		return;
+	metrics_begin(&m, route, req);
+	r = s->fn(s->call, &err);
+	metrics_end(&m, r < 0);
+	if (r >= 0)
+		return; /* in loop mode the call is gone */
 	if (http_is_started(req)) {
 		log_error("%s %s: %s", http_request_method(req), http_request_raw_path(req),
 			  error_msg(&err));
@@ -126,6 +135,32 @@ int api_new(struct engine *e, struct api **ret, struct error *err)
 	a->engine = e;
 	*ret = a;
 	return 0;
+}
+
+static void on_metrics_request(struct http_request *req, void *data)
+{
+	autostrbuf struct strbuf page = STRBUF_INIT(METRICS_MAX);
+	const struct api *a = data;
+
+	if (!str_eq(http_request_path(req), "/metrics")) {
+		http_respond(req, 404, "text/plain; charset=utf-8", "404 page not found\n", 19);
+		return;
+	}
+	metrics_write(a->engine, &page);
+	http_respond(req, 200, "text/plain; version=0.0.4; charset=utf-8", page.s, page.len);
+}
+
+void api_bind_metrics(struct api *a, struct http_server_args *args)
+{
+	args->on_request = on_metrics_request;
+	args->data = a;
+}
+
+void api_dump(struct api *a, struct strbuf *out)
+{
+	strbuf_adds(out, "\n== requests in progress\n");
+	metrics_dump(out);
+	engine_dump(a->engine, out);
 }
 
 void api_bind(struct api *a, struct http_server_args *args)

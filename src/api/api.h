@@ -15,6 +15,7 @@ struct api;
 struct engine;
 struct error;
 struct http_server_args;
+struct strbuf;
 
 #define API_VERSION_MAX 151 /* 1.51 */
 #define API_VERSION_MIN 124 /* 1.24 */
@@ -25,6 +26,10 @@ struct http_server_args;
 int api_new(struct engine *e, struct api **ret, struct error *err);
 /* Fill on_request, on_headers, on_error and data. */
 void api_bind(struct api *a, struct http_server_args *args);
+/* The same for a server of GET /metrics alone. */
+void api_bind_metrics(struct api *a, struct http_server_args *args);
+/* [loop] For whoever looks for what hangs: requests, containers, operations. */
+void api_dump(struct api *a, struct strbuf *out);
 struct api *api_free(struct api *a); /* accepts NULL */
 DEFINE_CLEANUP(struct api, api_free);
 #define autoapi __attribute__((cleanup(api_freep_)))

@@ -1,5 +1,4 @@
 /* GET /info. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -24,15 +23,18 @@
 
 struct counts {
 	struct api_call *c;
-	size_t total, running, paused, stopped;
+	size_t total, running, paused, stopped, listeners;
 };
 
 static int count(void *data, struct error *err)
 {
 	struct counts *n = data;
 	struct container *const *list = engine_containers(n->c->engine, &n->total);
+	struct engine_counts counts;
 
 	(void)err;
+	engine_get_counts(n->c->engine, &counts);
+	n->listeners = counts.subscribers;
 	for (size_t i = 0; i < n->total; i++) {
 		if (list[i]->state.status == CONTAINER_PAUSED)
 			n->paused++;
@@ -150,18 +152,6 @@ static void write_kernel(struct json_writer *w, unsigned api, bool v2)
 	jw_kbool(w, "BridgeNfIp6tables", exists("/proc/sys/net/bridge/bridge-nf-call-ip6tables"));
 }
 
-static int64_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	int64_t n = dir ? -2 : 0; /* . and .. */
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		(void)closedir(dir);
-	return n;
-}
-
 static void write_index(struct json_writer *w, const char *name, const struct json_strings *mirrors,
 			bool secure)
 {
@@ -207,7 +197,8 @@ static void write_registries(struct json_writer *w, const struct settings *s, un
 	jw_object_end(w);
 }
 
-static void write_machine(struct json_writer *w, const struct settings *s, bool v2)
+static void write_machine(struct json_writer *w, const struct settings *s, const struct counts *n,
+			  bool v2)
 {
 	autofree char *version = NULL, *os = platform_os_name(&version);
 	char now[CLOCK_RFC3339_SIZE];
@@ -216,13 +207,13 @@ static void write_machine(struct json_writer *w, const struct settings *s, bool 
 	(void)uname(&u);
 	clock_format_rfc3339(clock_realtime_ns(), now);
 	jw_kbool(w, "Debug", s->debug);
-	jw_kint(w, "NFd", count_entries("/proc/self/fd"));
-	jw_kint(w, "NGoroutines", count_entries("/proc/self/task"));
+	jw_kint(w, "NFd", platform_count_entries("/proc/self/fd"));
+	jw_kint(w, "NGoroutines", platform_count_entries("/proc/self/task"));
 	jw_kstring(w, "SystemTime", now);
 	jw_kstring(w, "LoggingDriver", s->log_driver);
 	jw_kstring(w, "CgroupDriver", settings_cgroup_driver(s));
 	jw_kstring(w, "CgroupVersion", v2 ? "2" : "1");
-	jw_kint(w, "NEventsListener", 0);
+	jw_kuint(w, "NEventsListener", n->listeners);
 	jw_kstring(w, "KernelVersion", u.release);
 	jw_kstring(w, "OperatingSystem", os);
 	jw_kstring(w, "OSVersion", version);
@@ -344,7 +335,7 @@ int system_info(struct api_call *c, struct error *err)
 	write_counts(w, &n, images.n);
 	write_drivers(w);
 	write_kernel(w, c->version, v2);
-	write_machine(w, s, v2);
+	write_machine(w, s, &n, v2);
 	write_registries(w, s, c->version);
 	jw_kstring(w, "DockerRootDir", args->data_root);
 	jw_kstring(w, "HttpProxy", s->http_proxy);

@@ -27,6 +27,7 @@
 #include "http/tls.h"
 
 #define DOCKER_SOCKET   "/run/docker.sock"
+#define DUMP_MAX        ((size_t)16 << 20) /* bytes */
 #define WORKERS_MAX     512     /* threads; each waits for one request's container, disk or peer */
 #define TRIM_MS         30000   /* how often unused memory goes back to the kernel, and so on */
 #define NOFILE_SOFT_MAX 1048576 /* each running container costs one descriptor */
@@ -38,7 +39,7 @@ struct daemon {
 	struct pool *pool;
 	struct engine *engine;
 	struct api *api;
-	struct http_server *server;
+	struct http_server *server, *metrics; /* metrics: NULL unless configured */
 	struct tls *tls;
 	struct loop_source *trim;
 	bool pidfile_written;
@@ -169,6 +170,28 @@ static int open_listeners(struct daemon *d, struct error *err)
 	return r;
 }
 
+static int open_metrics(struct daemon *d, struct error *err)
+{
+	autohttp_address struct http_address address = {0};
+	autolisten_fds struct listen_fds fds = {0};
+	autofree char *host = xasprintf("tcp://%s", d->settings->metrics_addr);
+	const struct listen_args args = {0};
+	struct http_server_args server = {0};
+	int r;
+
+	if (str_empty(d->settings->metrics_addr))
+		return 0;
+	r = http_address_parse(host, false, &address, err);
+	r = r < 0 ? r : listen_open(&address, &args, &fds, err);
+	api_bind_metrics(d->api, &server);
+	r = r < 0 ? r : http_server_new(d->loop, d->pool, &server, &d->metrics, err);
+	for (size_t i = 0; r >= 0 && i < fds.n; i++)
+		r = http_server_listen(d->metrics, listen_fds_take(&fds, i), NULL, err);
+	if (r >= 0)
+		log_info("metrics are at http://%s/metrics", d->settings->metrics_addr);
+	return r < 0 ? error_wrap(err, r, "metrics-addr") : 0;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 static void on_stop_signal(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
@@ -195,6 +218,7 @@ static void set_log_level(const struct settings *s)
 {
 	enum log_level level = LOG_LEVEL_INFO;
 
+	log_set_style(str_eq(s->log_format, "json") ? LOG_STYLE_JSON : LOG_STYLE_TEXT);
 	(void)log_level_parse(s->log_level, &level); /* checked with the settings */
 	log_set_level(s->debug ? LOG_LEVEL_DEBUG : level);
 }
@@ -219,6 +243,26 @@ static void on_hangup(struct loop_source *s, const struct signalfd_siginfo *si, 
 	notify("READY=1");
 }
 
+static void on_dump(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
+{
+	struct daemon *d = data;
+	autostrbuf struct strbuf text = STRBUF_INIT(DUMP_MAX);
+	autoerror struct error err = {0};
+	autofree char *path = NULL;
+	char when[CLOCK_RFC3339_SIZE];
+
+	(void)s;
+	(void)si;
+	clock_format_rfc3339(clock_realtime_ns(), when);
+	path = xasprintf("%s/dump-%s.log", d->settings->exec_root, when);
+	strbuf_addf(&text, "vesseld " VESSEL_VERSION ", process %d, %s\n", (int)getpid(), when);
+	api_dump(d->api, &text);
+	if (file_write_atomic(AT_FDCWD, path, text.s, text.len, 0600, 0, &err) < 0)
+		log_error("dump: %s", error_msg(&err));
+	else
+		log_info("dump is in %s", path);
+}
+
 static void on_trim(struct loop_source *s, void *data)
 {
 	struct daemon *d = data;
@@ -235,6 +279,7 @@ static int add_sources(struct daemon *d, struct error *err)
 
 	r = r < 0 ? r : loop_add_signal(d->loop, SIGINT, on_stop_signal, d, &source, err);
 	r = r < 0 ? r : loop_add_signal(d->loop, SIGHUP, on_hangup, d, &source, err);
+	r = r < 0 ? r : loop_add_signal(d->loop, SIGUSR1, on_dump, d, &source, err);
 	return r < 0 ? r : loop_add_timer(d->loop, TRIM_MS, on_trim, d, &d->trim, err);
 }
 
@@ -262,6 +307,7 @@ static int serve(struct daemon *d, struct error *err)
 	r = write_pidfile(d, err);
 	r = r < 0 ? r : open_engine(d, err);
 	r = r < 0 ? r : open_listeners(d, err);
+	r = r < 0 ? r : open_metrics(d, err);
 	if (r < 0)
 		return r;
 	(void)malloc_trim(0);

@@ -63,6 +63,15 @@ void engine_set_settings(struct engine *e, struct settings *settings_take);
 const char *engine_id(const struct engine *e);
 bool engine_is_remapped(const struct engine *e); /* there is a --userns-remap */
 
+struct engine_counts {
+	uint64_t events, health_checks, health_failures; /* since the start */
+	size_t subscribers, shims, operations;           /* now */
+};
+/* [loop] */
+void engine_get_counts(const struct engine *e, struct engine_counts *ret);
+/* [loop] Containers with what happens to them, threads, memory: for people. */
+void engine_dump(struct engine *e, struct strbuf *out);
+
 /* Containers -------------------------------------------------------------------------------- */
 
 /* [loop] Borrowed until the handler returns. */

@@ -125,10 +125,11 @@ struct engine {
 	/* engine/volume*.c; never taken by the loop while it runs */
 	pthread_mutex_t volumes_lock, populate_lock;
 	pthread_mutex_t names_lock; /* engine/resolver.c; never taken by the loop while it runs */
-	struct loop_source *firewall_source; /* owned; engine/firewall.c */
-	struct boot_wait *boot_waits;        /* owned list; engine/boot.c */
-	bool boot_begun;                     /* their order is known */
-	bool opened;                         /* the loop's thread is at work (or about to be) */
+	struct loop_source *firewall_source;     /* owned; engine/firewall.c */
+	struct boot_wait *boot_waits;            /* owned list; engine/boot.c */
+	bool boot_begun;                         /* their order is known */
+	uint64_t health_checks, health_failures; /* counted by engine/probe.c */
+	bool opened;                             /* the loop's thread is at work (or about to be) */
 	bool closing;
 	struct container **containers; /* newest first */
 	size_t container_count, container_cap;

@@ -24,6 +24,7 @@ struct event_log {
 	size_t next;                    /* where the next one goes */
 	struct event_subscriber *subscribers;
 	unsigned walking;
+	uint64_t count;
 };
 
 struct event_log *event_log_new(void)
@@ -97,12 +98,21 @@ void event_emit(struct event_log *l, const struct event *from)
 	event_free(l->ring[l->next]);
 	l->ring[l->next] = ev;
 	l->next = (l->next + 1) % EVENT_RING;
+	l->count++;
 	l->walking++;
 	for (struct event_subscriber *s = l->subscribers; s; s = s->next)
 		if (!s->dead)
 			s->fn(ev, s->data);
 	if (--l->walking == 0)
 		sweep(l);
+}
+
+void event_log_counts(const struct event_log *l, uint64_t *ret_events, size_t *ret_subscribers)
+{
+	*ret_events = l->count;
+	*ret_subscribers = 0;
+	for (const struct event_subscriber *s = l->subscribers; s; s = s->next)
+		*ret_subscribers += !s->dead;
 }
 
 struct event_subscriber *event_subscribe(struct event_log *l, int64_t since_ns, event_fn fn,

@@ -26,6 +26,8 @@ struct event_log *event_log_new(void);
 struct event_log *event_log_free(struct event_log *l);
 /* Copies everything; stamps the time; tells subscribers at once. */
 void event_emit(struct event_log *l, const struct event *ev);
+/* Events so far, and how many listen. */
+void event_log_counts(const struct event_log *l, uint64_t *ret_events, size_t *ret_subscribers);
 typedef void (*event_fn)(const struct event *ev, void *data);
 /* First replays what is in the ring with since_ns <= time (INT64_MAX: nothing). */
 struct event_subscriber *event_subscribe(struct event_log *l, int64_t since_ns, event_fn fn,

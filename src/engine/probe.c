@@ -182,6 +182,8 @@ static void record(struct prober *p, int code, const char *output)
 	};
 	bool changed = health_record(h, check_of(c), p->start - c->state.started_at, &result);
 
+	e->health_checks++;
+	e->health_failures += code != 0;
 	if (changed || h->failing_streak != streak)
 		rows_post_health(e->db, c);
 	if (!changed)

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """vesseld as a daemon: dockerd's flags and daemon.json, reload, what it says of itself."""
 
+import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import vessel  # noqa: E402
@@ -179,6 +183,53 @@ class Cases:
         out = self.engine.docker("info").stdout
         assert "Live Restore Enabled: true" in out and "a=b" in out, out
 
+    def metrics(self):
+        port = self.engine.free_port()
+        self.engine.stop()
+        self.engine.start(args=("--metrics-addr", "127.0.0.1:%d" % port, "--log-format", "json"))
+        self.engine.docker("run", "-d", "--name", "counted", "--health-cmd", "false", "--health-interval", "10ms",
+                           "--health-retries", "1", "busybox", "sleep", "1000")
+        vessel.wait_until("a probe", lambda: self.engine.inspect("counted")["State"]["Health"]["Status"] == "unhealthy")
+        page = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % port, timeout=vessel.TIMEOUT_S)
+        assert page.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = page.read().decode()
+        values = {}
+        for line in text.splitlines():
+            assert re.fullmatch(r'# (HELP|TYPE) \S+ .+|[a-z_]+(\{([a-z_]+="([^"\\]|\\.)*",?)+\})? [0-9.e+-]+', line), line
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                assert name not in values, line
+                values[name] = float(value)
+        assert values['engine_daemon_container_states_containers{state="running"}'] == 1, text
+        assert values['engine_daemon_container_actions_seconds_count{action="start"}'] == 1, text
+        assert values['engine_daemon_container_actions_seconds_bucket{action="create",le="+Inf"}'] == 1, text
+        assert values["engine_daemon_events_total"] >= 3 and values["engine_daemon_health_checks_failed_total"] >= 1, text
+        assert values["process_open_fds"] > 5 and values["process_resident_memory_bytes"] > 1e6, text
+        try:
+            urllib.request.urlopen("http://127.0.0.1:%d/containers/json" % port)
+            raise AssertionError("the API is on the metrics' port")
+        except urllib.error.HTTPError as problem:
+            assert problem.code == 404
+
+    def dump(self):
+        self.engine.daemon.send_signal(signal.SIGUSR1)
+        pattern = self.engine.root + "/run/dump-*.log"
+        with open(vessel.wait_until("a dump", lambda: glob.glob(pattern))[0]) as f:
+            text = f.read()
+        for expected in ("counted: running", "== threads", "== requests in progress", "vesseld"):
+            assert expected in text, text
+        self.engine.docker("rm", "-f", "counted")
+
+    def logged(self):
+        """Lines of dockerd's shapes."""
+        lines = self.engine.log_text().splitlines()
+        mine = [json.loads(line) for line in lines if line.startswith("{")]
+        assert {"level", "msg", "time"} == set(mine[-1]), mine[-1]
+        assert any(m["msg"].startswith("dump is in") and m["level"] == "info" for m in mine), mine
+        texts = [line for line in lines if line.startswith("time=")]
+        assert any(re.match(r'time="\d{4}-[^"]+Z" level=(info|warning|error|debug) msg="', line) for line in texts), texts
+        assert 'msg="configuration is not reloaded: ' in "\n".join(texts)
+
 
 def main():
     vessel.enter_private_namespace()
@@ -197,6 +248,9 @@ def main():
         tap.case("defaults of containers and networks", cases.defaults)
         tap.case("a changed default bridge", cases.kept_bridge)
         tap.case("/info tells the configuration", cases.info)
+        tap.case("metrics for Prometheus", cases.metrics)
+        tap.case("a dump on SIGUSR1", cases.dump)
+        tap.case("the log's formats", cases.logged)
         engine.stop()
     finally:
         engine.destroy()
