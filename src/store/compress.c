@@ -7,10 +7,21 @@
 
 #include "store/conveyor.h"
 #include "store/inflate.h"
+#include "store/unpress.h"
 
 #define IN_SIZE    (128 * 1024)
 #define PEEK_SIZE  6
 #define ZSTD_LEVEL 1
+
+static const struct {
+	const char *name, *magic;
+	size_t len;
+} kinds[] = {
+	[COMPRESS_GZIP] = {"gzip", "\x1f\x8b\x08", 3},
+	[COMPRESS_ZSTD] = {"zstd", "\x28\xb5\x2f\xfd", 4},
+	[COMPRESS_BZIP2] = {"bzip2", "BZh", 3},
+	[COMPRESS_XZ] = {"xz", "\3757zXZ\0", 6},
+};
 
 struct decompress {
 	const struct stream_reader *in; /* borrowed */
@@ -20,8 +31,9 @@ struct decompress {
 	bool eof;      /* of in */
 	bool in_frame; /* a gzip member or zstd frame has begun and not ended */
 	uint64_t in_bytes, out_bytes;
-	struct inflate *gz; /* owned */
-	ZSTD_DStream *zstd; /* owned */
+	struct inflate *gz;  /* owned */
+	struct unpress *old; /* owned */
+	ZSTD_DStream *zstd;  /* owned */
 	/* Once there is a thread, all of the above is the thread's. */
 	struct conveyor *thread;           /* owned; NULL: none (yet) */
 	struct stream_reader source, work; /* the thread's two ends */
@@ -75,14 +87,25 @@ static int next_member(struct decompress *d, struct error *err)
 			break;
 		d->pos++;
 	}
-	if (d->buf[d->pos] != 0x1f)
-		return error_set(err, ERROR_INVALID, 0, "gzip: garbage behind the compressed data");
-	inflate_start(d->gz);
+	if (d->buf[d->pos] != (unsigned char)kinds[d->kind].magic[0])
+		return error_set(err, ERROR_INVALID, 0, "%s: garbage behind the compressed data",
+				 kinds[d->kind].name);
+	if (d->gz)
+		inflate_start(d->gz);
+	else
+		unpress_start(d->old);
 	d->in_frame = true;
 	return 1;
 }
 
-static ssize_t read_gzip(struct decompress *d, void *buf, size_t size, struct error *err)
+static const char *trouble(int r)
+{
+	return r == -EBADMSG  ? "wrong checksum"
+	       : r == -ENOMEM ? "it needs too much memory"
+			      : "damaged data";
+}
+
+static ssize_t read_members(struct decompress *d, void *buf, size_t size, struct error *err)
 {
 	size_t done = 0;
 
@@ -96,15 +119,17 @@ static ssize_t read_gzip(struct decompress *d, void *buf, size_t size, struct er
 			return 0;
 		used = d->end - d->pos;
 		done = size;
-		r = inflate_run(d->gz, d->buf + d->pos, &used, buf, &done);
+		r = d->gz ? inflate_run(d->gz, d->buf + d->pos, &used, buf, &done)
+			  : unpress_run(d->old, d->buf + d->pos, &used, buf, &done);
 		if (r < 0)
-			return error_set(err, ERROR_INVALID, 0, "gzip: %s",
-					 r == -EBADMSG ? "wrong checksum" : "damaged data");
+			return error_set(err, ERROR_INVALID, 0, "%s: %s", kinds[d->kind].name,
+					 trouble(r));
 		d->pos += used;
 		if (r > 0)
 			d->in_frame = false;
 		else if (done == 0 && at_end(d))
-			return error_set(err, ERROR_INVALID, 0, "gzip: the data ends early");
+			return error_set(err, ERROR_INVALID, 0, "%s: the data ends early",
+					 kinds[d->kind].name);
 	}
 	return (ssize_t)done;
 }
@@ -140,7 +165,8 @@ static ssize_t inflate_read(void *data, void *buf, size_t size, struct error *er
 	struct decompress *d = data;
 	ssize_t n;
 
-	n = d->kind == COMPRESS_GZIP ? read_gzip(d, buf, size, err) : read_zstd(d, buf, size, err);
+	n = d->kind == COMPRESS_ZSTD ? read_zstd(d, buf, size, err)
+				     : read_members(d, buf, size, err);
 	if (n <= 0)
 		return n;
 	d->out_bytes += (size_t)n;
@@ -180,17 +206,6 @@ static ssize_t decompress_read(void *data, void *buf, size_t size, struct error 
 
 static int sniff(struct decompress *d, struct error *err)
 {
-	static const struct {
-		const char *magic;
-		size_t len;
-		const char *refused; /* NULL: known */
-		enum compress_kind kind;
-	} kinds[] = {
-		{"\x1f\x8b\x08", 3, NULL, COMPRESS_GZIP},
-		{"\x28\xb5\x2f\xfd", 4, NULL, COMPRESS_ZSTD},
-		{"BZh", 3, "bzip2", COMPRESS_NONE},
-		{"\3757zXZ\0", 6, "xz", COMPRESS_NONE},
-	};
 	ssize_t n = stream_read_full(d->in, d->buf, PEEK_SIZE, err);
 
 	if (n < 0)
@@ -198,15 +213,10 @@ static int sniff(struct decompress *d, struct error *err)
 	d->end = (size_t)n;
 	d->in_bytes = (size_t)n;
 	d->eof = n < PEEK_SIZE;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if ((size_t)n < kinds[i].len || memcmp(d->buf, kinds[i].magic, kinds[i].len) != 0)
-			continue;
-		if (kinds[i].refused)
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "%s compression is not implemented; use gzip or zstd",
-					 kinds[i].refused);
-		d->kind = kinds[i].kind;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].len > 0 && (size_t)n >= kinds[i].len &&
+		    memcmp(d->buf, kinds[i].magic, kinds[i].len) == 0)
+			d->kind = (enum compress_kind)i;
 	/* Skippable frames may come first: 0x184D2A50 to 5F, little endian. */
 	if (n >= 4 && (d->buf[0] & 0xf0) == 0x50 && memcmp(d->buf + 1, "\x2a\x4d\x18", 3) == 0)
 		d->kind = COMPRESS_ZSTD;
@@ -225,6 +235,10 @@ int decompress_new(const struct stream_reader *in, struct decompress **ret, stru
 		return r;
 	if (d->kind == COMPRESS_GZIP)
 		d->gz = inflate_new();
+	if (d->kind == COMPRESS_BZIP2)
+		d->old = unpress_new(UNPRESS_BZIP2);
+	if (d->kind == COMPRESS_XZ)
+		d->old = unpress_new(UNPRESS_XZ);
 	if (d->kind == COMPRESS_ZSTD) {
 		d->zstd = ZSTD_createDStream();
 		if (!d->zstd)
@@ -241,9 +255,15 @@ struct decompress *decompress_free(struct decompress *d)
 	(void)conveyor_free(d->thread);
 	(void)ZSTD_freeDStream(d->zstd);
 	(void)inflate_free(d->gz);
+	(void)unpress_free(d->old);
 	free(d->buf);
 	free(d);
 	return NULL;
+}
+
+bool compress_is_distributable(enum compress_kind kind)
+{
+	return kind == COMPRESS_GZIP || kind == COMPRESS_ZSTD;
 }
 
 enum compress_kind decompress_kind(const struct decompress *d)

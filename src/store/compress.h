@@ -1,10 +1,11 @@
 /* store/compress.h - the compressions that images come in, recognised by their first bytes.
  *
  * gzip (ISA-L; concatenated members, checksums verified), zstd (concatenated frames, windows up to
- * 128 MiB), or none.  bzip2 and xz are recognised and refused with ERROR_NOT_IMPLEMENTED.
+ * 128 MiB), bzip2 and xz (concatenated streams, checksums verified), or none.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -19,7 +20,11 @@ enum compress_kind {
 	COMPRESS_NONE,
 	COMPRESS_GZIP,
 	COMPRESS_ZSTD,
+	COMPRESS_BZIP2,
+	COMPRESS_XZ,
 };
+/* Registries know it as a layer's: gzip and zstd. */
+bool compress_is_distributable(enum compress_kind kind);
 
 struct decompress;
 

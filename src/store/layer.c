@@ -190,6 +190,16 @@ static int settle_compressed(const struct layer_stage *l, struct layer_tee *diff
 	return 0;
 }
 
+/* As if it had come plain: nobody else takes a layer in bzip2 or xz. */
+static int settle_foreign(struct layer_stage *l, struct layer_tee *blob, struct layer_tee *diff,
+			  int *ret_fd, struct tarsplit_writer **ret_split, struct error *err)
+{
+	blob->fd = -1;
+	(void)unlinkat(l->fd, "blob", 0); /* goes with the folder otherwise */
+	return l->format == LAYER_EROFS ? settle_compressed(l, diff, ret_fd, err)
+					: tarsplit_writer_new(l->fd, ret_split, err);
+}
+
 static int run_pass(struct layer_stage *l, const struct stream_reader *in, struct error *err)
 {
 	autohasher struct hasher *blob_hash = hasher_new(), *diff_hash = hasher_new();
@@ -201,7 +211,7 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	struct pass pass = {.l = l};
 	autotar struct tar *tar = NULL;
 	autoclose int blob_fd = -EBADF, tar_fd = -EBADF;
-	bool compressed;
+	bool compressed, kept;
 	int r;
 
 	/* Written from the first byte, as what it is shows only while reading. */
@@ -211,8 +221,10 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	if (r < 0)
 		return r;
 	compressed = decompress_kind(d) != COMPRESS_NONE;
-	r = compressed ? settle_compressed(l, &diff, &tar_fd, err)
-		       : settle_plain(l, &blob, &split, err);
+	kept = compress_is_distributable(decompress_kind(d));
+	r = kept         ? settle_compressed(l, &diff, &tar_fd, err)
+	    : compressed ? settle_foreign(l, &blob, &diff, &tar_fd, &split, err)
+			 : settle_plain(l, &blob, &split, err);
 	if (r < 0)
 		return r;
 	plain = decompress_reader(d);
@@ -226,11 +238,12 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	if (r < 0)
 		return r;
 
-	hasher_digest(blob_hash, compressed ? l->blob_digest : l->diff_id);
-	if (compressed) {
+	if (kept || !compressed)
+		hasher_digest(blob_hash, kept ? l->blob_digest : l->diff_id);
+	if (compressed)
 		hasher_digest(diff_hash, l->diff_id);
+	if (kept)
 		l->blob_size = blob.size;
-	}
 	l->tar_size = compressed ? diff.size : blob.size;
 	l->size = l->erofs ? erofs_size(l->erofs) : unpack_size(l->unpack);
 	return 0;

@@ -40,12 +40,14 @@ teardown_file() { engine_down; }
 	docker rmi used:1
 }
 
-@test "save and load give the same image, through plain, gzip and zstd" {
+@test "save and load give the same image, through plain, gzip, zstd, bzip2 and xz" {
 	id=$(docker images -q --no-trunc busybox)
 	docker save busybox -o "$BATS_TEST_TMPDIR/b.tar"
 	gzip -k "$BATS_TEST_TMPDIR/b.tar"
 	zstd -q "$BATS_TEST_TMPDIR/b.tar"
-	for archive in b.tar b.tar.gz b.tar.zst; do
+	bzip2 -k "$BATS_TEST_TMPDIR/b.tar"
+	xz -k -1 "$BATS_TEST_TMPDIR/b.tar"
+	for archive in b.tar b.tar.gz b.tar.zst b.tar.bz2 b.tar.xz; do
 		docker rmi -f busybox
 		run -0 docker load -i "$BATS_TEST_TMPDIR/$archive"
 		[[ $output == *"Loaded image: busybox:latest"* ]]
@@ -53,6 +55,16 @@ teardown_file() { engine_down; }
 		[ "$(docker run --rm busybox echo ok)" = ok ]
 	done
 	docker save busybox | tar -xO manifest.json | jq -e '.[0].RepoTags == ["busybox:latest"]'
+}
+
+@test "import of bzip2 and xz archives: the layer is kept as a tar" {
+	for program in bzip2 xz; do
+		busybox_tar | $program -1 | docker import - "$program:1"
+		[ "$(docker run --rm "$program:1" echo ok)" = ok ]
+		[ "$(docker image inspect -f '{{.RootFS.Layers}}' "$program:1")" = "$(docker image inspect -f '{{.RootFS.Layers}}' busybox)" ]
+		docker rmi "$program:1"
+	done
+	[ -z "$(ls "$ROOT/data/blobs/sha256")" ]
 }
 
 @test "hostile archives are refused with a reason and leave nothing" {
