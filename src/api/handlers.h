@@ -77,6 +77,10 @@ HANDLER(images_save_one);
 HANDLER(images_pull); /* of images_create: fromImage */
 /* images_push.c */
 HANDLER(images_push);
+/* images_remote.c */
+HANDLER(images_search);
+HANDLER(distribution_inspect);
+HANDLER(registry_auth);
 
 /* networks.c */
 HANDLER(networks_list);

@@ -19,7 +19,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/events",                    events_stream,        API_LOOP},
 	{"GET",    "/system/df",                 system_df,            API_WORKER},
 	{"POST",   "/vessel/fsck",               system_fsck,          API_WORKER},
-	{"POST",   "/auth",                      NULL,                 API_LOOP},
+	{"POST",   "/auth",                      registry_auth,        API_WORKER_BUFFERED},
 
 	{"GET",    "/containers/json",           containers_list,      API_LOOP},
 	{"POST",   "/containers/create",         containers_create,    API_WORKER_BUFFERED},
@@ -53,7 +53,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/exec/{}/resize",            exec_resize_handler,  API_WORKER},
 
 	{"GET",    "/images/json",               images_list,          API_WORKER},
-	{"GET",    "/images/search",             NULL,                 API_LOOP},
+	{"GET",    "/images/search",             images_search,        API_WORKER},
 	{"GET",    "/images/get",                images_save,          API_WORKER},
 	{"POST",   "/images/load",               images_load,          API_WORKER},
 	{"POST",   "/images/create",             images_create,        API_WORKER},
@@ -68,7 +68,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/build",                     NULL,                 API_LOOP},
 	{"POST",   "/build/prune",               NULL,                 API_LOOP},
 	{"POST",   "/build/cancel",              NULL,                 API_LOOP},
-	{"GET",    "/distribution/{*}/json",     NULL,                 API_LOOP},
+	{"GET",    "/distribution/{*}/json",     distribution_inspect, API_WORKER},
 
 	{"GET",    "/networks",                  networks_list,        API_LOOP},
 	{"GET",    "/networks/",                 networks_list,        API_LOOP},

@@ -12,6 +12,7 @@
 
 #define HUB_DOMAIN  "docker.io"
 #define HUB_URL     "https://registry-1.docker.io"
+#define HUB_INDEX   "https://index.docker.io"
 #define PEM_MAX     ((size_t)1 << 20)
 #define PEM_SUM_MAX ((size_t)8 << 20)
 
@@ -205,17 +206,19 @@ static int write_mirror(const struct registry_config *c, const char *url, struct
 	return write_endpoint(w, &e, err);
 }
 
-int registry_write_endpoints(const struct registry_config *c, const char *domain, bool mirrors,
-			     struct json_writer *w, struct error *err)
+int registry_write_endpoints(const struct registry_config *c, const char *domain,
+			     enum registry_purpose purpose, struct json_writer *w,
+			     struct error *err)
 {
 	bool is_hub = str_eq(domain, HUB_DOMAIN), insecure = registry_is_insecure(c, domain);
-	autofree char *https = is_hub ? xstrdup(HUB_URL) : xasprintf("https://%s", domain);
+	autofree char *https = !is_hub ? xasprintf("https://%s", domain)
+				       : xstrdup(purpose == REGISTRY_SEARCH ? HUB_INDEX : HUB_URL);
 	autofree char *http = xasprintf("http://%s", domain);
 	struct endpoint e = {.url = https, .domain = domain, .skip_verify = insecure};
 	int r = 0;
 
 	jw_karray(w, "endpoints");
-	for (size_t i = 0; is_hub && mirrors && i < c->mirrors.n && r >= 0; i++)
+	for (size_t i = 0; is_hub && purpose == REGISTRY_PULL && i < c->mirrors.n && r >= 0; i++)
 		r = write_mirror(c, c->mirrors.v[i], w, err);
 	if (r >= 0)
 		r = write_endpoint(w, &e, err);

@@ -26,7 +26,13 @@ struct registry_config {
 
 /* 127.0.0.0/8, ::1, localhost, and what the configuration says. */
 bool registry_is_insecure(const struct registry_config *c, const char *domain);
-/* Member "endpoints" of the session (registry/session.h).  Pushing takes no mirrors.  Reads certificates:
- * ERROR_INVALID names the file that cannot be used. */
-int registry_write_endpoints(const struct registry_config *c, const char *domain, bool mirrors,
-			     struct json_writer *w, struct error *err);
+enum registry_purpose {
+	REGISTRY_PULL,   /* mirrors first */
+	REGISTRY_PUSH,   /* and login: the registry itself */
+	REGISTRY_SEARCH, /* the index, which is a server of its own for docker.io */
+};
+/* Member "endpoints" of the session (registry/session.h).  Reads certificates: ERROR_INVALID names the
+ * file that cannot be used. */
+int registry_write_endpoints(const struct registry_config *c, const char *domain,
+			     enum registry_purpose purpose, struct json_writer *w,
+			     struct error *err);

@@ -59,7 +59,7 @@ int registry_connect(const struct registry_args *args, const struct connect_args
 	jw_kint(&req.w, "attempts", c->max_attempts ? c->max_attempts : REGISTRY_ATTEMPTS_DEFAULT);
 	if (args->auth)
 		write_auth(&req.w, args->auth);
-	r = registry_write_endpoints(c, to->domain, to->mirrors, &req.w, err);
+	r = registry_write_endpoints(c, to->domain, to->purpose, &req.w, err);
 	if (r < 0) {
 		strbuf_done(&req.text);
 		return r;

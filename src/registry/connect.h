@@ -8,7 +8,7 @@ struct connect_args {
 	const char *domain;     /* "docker.io" */
 	const char *repository; /* "" for none */
 	const char *actions;    /* "pull" */
-	bool mirrors;
+	enum registry_purpose purpose;
 };
 int registry_connect(const struct registry_args *args, const struct connect_args *to,
 		     struct remote **ret, struct error *err);

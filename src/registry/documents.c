@@ -402,3 +402,37 @@ int documents_tags(struct session *s, struct strv *ret, struct session_failure *
 
 	return each_endpoint(s, false, tags_at, &t, err);
 }
+
+/* ---- search ---- */
+
+int documents_search(struct session *s, const char *query, struct arena *a, const char **ret,
+		     struct error *err)
+{
+	autofree char *authorization = session_basic(s);
+	int r = error_set(err, ERROR_INTERNAL, 0, "no endpoint was given");
+
+	for (size_t i = 0; i < s->n_endpoints; i++) {
+		autofree char *url = xasprintf("%s/v1/search?%s", s->endpoints[i].url, query);
+		autotransfer_response struct transfer_response answer = {0};
+		autostrv struct strv headers = {0};
+		const struct transfer_request req = {.method = "GET",
+						     .url = url,
+						     .tls = &s->endpoints[i].tls,
+						     .headers = &headers,
+						     .max_body = IMAGE_MAX_CONFIG};
+
+		error_done(err);
+		*err = (struct error){0};
+		if (authorization)
+			strv_addf(&headers, "Authorization: %s", authorization);
+		r = transfer_run(s->transfers, &req, &answer, err);
+		if (r < 0)
+			continue;
+		if (answer.status != 200)
+			return error_set(err, ERROR_UNAVAILABLE, 0,
+					 "Unexpected status code %ld from %s", answer.status, url);
+		*ret = arena_strndup(a, answer.body.s, answer.body.len);
+		return 0;
+	}
+	return r;
+}

@@ -35,6 +35,9 @@ int documents_resolve(struct session *s, const struct documents_args *args, stru
 /* All tags of the repository, page by page. */
 int documents_tags(struct session *s, struct strv *ret, struct session_failure *failure,
 		   struct error *err);
+/* /v1/search?QUERY of the first endpoint that answers; the text lives in `a`. */
+int documents_search(struct session *s, const char *query, struct arena *a, const char **ret,
+		     struct error *err);
 /* Use the first endpoint that is one: for requests that begin with no document.  `direct`: mirrors are
  * left out. */
 int documents_connect(struct session *s, bool direct, struct error *err);

@@ -16,7 +16,7 @@
  *     exists     digest, mounts                             the same, or "missing"
  *     put        reference, type, document                  {}
  *     login                                                 token
- *     search     term, limit                                document
+ *     search     query (of the URL)                         text
  */
 #pragma once
 

@@ -300,8 +300,10 @@ static int run(struct pull *p, const char *platform, struct registry_pulled *ret
 static int connect_to(const struct registry_args *args, const struct image_ref *ref,
 		      struct remote **ret, struct error *err)
 {
-	const struct connect_args to = {
-		.domain = ref->domain, .repository = ref->path, .actions = "pull", .mirrors = true};
+	const struct connect_args to = {.domain = ref->domain,
+					.repository = ref->path,
+					.actions = "pull",
+					.purpose = REGISTRY_PULL};
 
 	return registry_connect(args, &to, ret, err);
 }

@@ -168,8 +168,10 @@ static int run(struct push *p, struct registry_pushed *ret, struct error *err)
 int registry_push(const struct registry_args *args, const struct image_ref *ref,
 		  const char *image_id, struct registry_pushed *ret, struct error *err)
 {
-	const struct connect_args to = {
-		.domain = ref->domain, .repository = ref->path, .actions = "push,pull"};
+	const struct connect_args to = {.domain = ref->domain,
+					.repository = ref->path,
+					.actions = "push,pull",
+					.purpose = REGISTRY_PUSH};
 	autostore_publish struct store_publish *publish = NULL;
 	autoarena struct arena *a = arena_new();
 	autoremote struct remote *remote = NULL;

@@ -233,9 +233,32 @@ static int op_connect(struct task *t, struct json_writer *w, struct error *err)
 	return documents_connect(t->server->session, true, err);
 }
 
+static int op_login(struct task *t, struct json_writer *w, struct error *err)
+{
+	autofree char *token = NULL;
+	int r = documents_connect(t->server->session, true, err);
+
+	if (r >= 0)
+		r = session_login(t->server->session, &token, &t->failure, err);
+	if (r >= 0)
+		jw_kstring(w, "token", token);
+	return r;
+}
+
+static int op_search(struct task *t, struct json_writer *w, struct error *err)
+{
+	const char *found;
+	int r = documents_search(t->server->session, text(t, "query"), t->arena, &found, err);
+
+	if (r >= 0)
+		jw_kstring(w, "text", found);
+	return r;
+}
+
 static const struct op ops[] = {
 	{"open", op_open},       {"resolve", op_resolve}, {"tags", op_tags},     {"blob", op_blob},
 	{"connect", op_connect}, {"upload", op_upload},   {"exists", op_upload}, {"put", op_put},
+	{"login", op_login},     {"search", op_search},
 };
 
 /* ---- requests ---- */

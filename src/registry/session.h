@@ -59,4 +59,7 @@ int session_try(struct session *s, struct session_request *req, struct transfer_
 bool session_wait(const struct session *s, int n, const struct session_failure *failure);
 
 /* Check the credentials: the identity token, if the server gives one, is the caller's. */
-int session_login(struct session *s, char **ret_token, struct error *err);
+int session_login(struct session *s, char **ret_token, struct session_failure *failure,
+		  struct error *err);
+/* The value of Authorization for name and password, owned by the caller; NULL if there is none. */
+char *session_basic(const struct session *s);

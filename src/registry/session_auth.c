@@ -311,7 +311,13 @@ bool session_refresh(struct session *s, const struct challenges *challenges, con
 	return true;
 }
 
-int session_login(struct session *s, char **ret_token, struct error *err)
+char *session_basic(const struct session *s)
+{
+	return has_password(s) ? basic(s->auth.username, s->auth.password) : NULL;
+}
+
+int session_login(struct session *s, char **ret_token, struct session_failure *failure,
+		  struct error *err)
 {
 	static const long accept[] = {200, 0};
 	autosession_request struct session_request req = {
@@ -331,7 +337,14 @@ int session_login(struct session *s, char **ret_token, struct error *err)
 		*ret_token = token.refresh_token ? TAKE_PTR(token.refresh_token) : xstrdup("");
 		return 0;
 	}
-	r = session_try(s, &req, &answer, NULL, err);
+	r = session_try(s, &req, &answer, failure, err);
+	if (r < 0 && failure->status == 401) {
+		error_done(err);
+		*err = (struct error){0};
+		return error_set(err, ERROR_UNAUTHORIZED, 0,
+				 "login attempt to %s/v2/ failed with status: 401 Unauthorized",
+				 s->endpoint->url);
+	}
 	if (r < 0)
 		return r;
 	*ret_token = xstrdup("");

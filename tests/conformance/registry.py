@@ -1,0 +1,741 @@
+#!/usr/bin/python3
+"""Pull and push against Debian's docker-registry: by the real client and over the API, with every sort of failure.
+
+The registries are unpacked by tools/peers and run in this test's network namespace; what breaks the connections is a
+proxy in Python (tests/lib/registries.py).  /etc has an overlay in a mount namespace, for certificates.
+"""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import registries  # noqa: E402
+import vessel  # noqa: E402
+from registries import Image, layer_tar, skopeo  # noqa: E402
+
+TLS_HOST = "192.0.2.1"
+USERS = {"anna": "secret:with:colons", "otto": "o"}
+HTPASSWD = "anna:$2y$05$"  # completed below
+
+
+def check(got, wanted, what):
+    assert got == wanted, "%s: got %r, wanted %r" % (what, got, wanted)
+
+
+def auth_header(**auth):
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()}
+
+
+class World:
+    """One engine, a registry, and a proxy in front of it."""
+
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="vessel-registry-", dir="/dev/shm")
+        self.engine = vessel.Engine()
+        self.stack = contextlib.ExitStack()
+        self.stack.callback(shutil.rmtree, self.root, ignore_errors=True)
+        self.stack.callback(self.engine.destroy)
+        self.engine.start()
+        self.registry = self.run(registries.Registry(self.root, "plain"))
+        self.proxy = self.run(registries.Proxy(self.registry))
+        self.busybox = Image([vessel.busybox_tar()])
+        self.registry.put("library/busybox", "latest", self.busybox)
+        # Random bytes do not shrink, so that cuts are where they are said to be.
+        self.big = Image([layer_tar({"a": os.urandom(700000)}), layer_tar({"b": os.urandom(1500000)}),
+                          layer_tar({"c": os.urandom(300000)})])
+        self.registry.put("big", "latest", self.big)
+
+    def run(self, server):
+        self.stack.callback(server.stop)
+        return server
+
+    def name(self, repository, through=None):
+        return "%s/%s" % ((through or self.registry).address, repository)
+
+    # The API -----------------------------------------------------------------------------------
+
+    def lines(self, method, path, headers=None):
+        """(status, the lines' documents or the error's message)."""
+        connection = self.engine.connection()
+        try:
+            connection.request(method, path, headers=headers or {})
+            response = connection.getresponse()
+            body = response.read().decode()
+        finally:
+            connection.close()
+        if response.status != 200:
+            return response.status, json.loads(body)["message"]
+        return 200, [json.loads(line) for line in body.splitlines() if line.strip()]
+
+    def pull(self, name, tag="latest", headers=None, **query):
+        return self.lines("POST", "/images/create?" + urllib.parse.urlencode(dict(query, fromImage=name, tag=tag)), headers)
+
+    def push(self, name, tag="latest", headers=None):
+        return self.lines("POST", "/images/%s/push?tag=%s" % (name, tag), headers or auth_header())
+
+    def image(self, name):
+        status, answer = self.engine.api("GET", "/images/%s/json" % name)
+        return answer if status == 200 else None
+
+    def fails(self, answer):
+        """The message, wherever it is."""
+        status, what = answer
+        if status != 200:
+            return what
+        assert "error" in what[-1], "it worked: %r" % (what[-1],)
+        check(what[-1]["errorDetail"]["message"], what[-1]["error"], "errorDetail")
+        return what[-1]["error"]
+
+    def works(self, answer):
+        status, what = answer
+        assert status == 200 and "error" not in what[-1], "%s: %r" % (status, what if status != 200 else what[-1])
+        return what
+
+    def forget(self, *names):
+        for name in names:
+            self.engine.api("DELETE", "/images/%s?force=1" % name)
+
+    def left(self):
+        """What the store has that belongs to no image: files of unfinished work, layers, partial blobs."""
+        data = self.engine.root + "/data/"
+        return {folder: sorted(os.listdir(data + folder)) for folder in ("tmp", "layers", "blobs/sha256", "partial")
+                if os.path.isdir(data + folder)}
+
+    def partial(self):
+        return self.left().get("partial", [])
+
+
+# ---- pull -----------------------------------------------------------------------------------------
+
+
+def pulls(w):
+    name = w.name("library/busybox")
+    out = w.engine.docker("pull", name).stdout
+    for line in ("Using default tag: latest", "latest: Pulling from library/busybox",
+                 "Digest: " + w.busybox.digest, "Status: Downloaded newer image for %s:latest" % name):
+        assert line in out, "%r is not in %s" % (line, out)
+    check(w.engine.docker("run", "--rm", "--network", "none", name, "cat", "/www/index.html").stdout, "hello\n", "run of it")
+    image = w.image(name)
+    check(image["Id"], w.busybox.id, "id")
+    check(image["RepoTags"], [name + ":latest"], "RepoTags")
+    check(image["RepoDigests"], [name + "@" + w.busybox.digest], "RepoDigests")
+    out = w.engine.docker("images", "--digests", name).stdout
+    assert w.busybox.digest in out, out
+    out = w.engine.docker("pull", name).stdout
+    assert "Status: Image is up to date for %s:latest" % name in out, out
+    check(w.partial(), [], "partial downloads")
+
+
+def run_pulls(w):
+    name = w.name("library/busybox")
+    w.forget(name)
+    done = w.engine.docker("run", "--rm", "--network", "none", name, "echo", "pulled")
+    check(done.stdout, "pulled\n", "output")
+    assert "Unable to find image" in done.stderr and "Downloaded newer image" in done.stderr, done.stderr
+
+
+def progress(w):
+    w.forget(w.name("big"))
+    lines = w.works(w.pull(w.name("big")))
+    check(lines[0], {"status": "Pulling from big", "id": "latest"}, "first line")
+    for layer in w.big.layers:
+        said = [line["status"] for line in lines if line.get("id") == layer["digest"][7:19]]
+        said = [s for i, s in enumerate(said) if i == 0 or said[i - 1] != s]
+        wanted = ["Pulling fs layer", "Downloading", "Verifying Checksum", "Download complete", "Extracting", "Pull complete"]
+        check([s for s in said if s not in ("Downloading", "Waiting")], [s for s in wanted if s != "Downloading"], "states")
+    measured = [line for line in lines if line["status"] == "Extracting"]
+    for line in measured:
+        assert 0 <= line["progressDetail"]["current"] <= line["progressDetail"]["total"] and line["progress"].startswith("["), line
+    check([line["status"] for line in lines[-2:]],
+          ["Digest: " + w.big.digest, "Status: Downloaded newer image for %s:latest" % w.name("big")], "last lines")
+    # The same layers under another name: nothing is fetched.
+    other = Image([layer_tar({"d": b"other\n"})])
+    tars = w.big.blobs
+    mixed = json.loads(w.big.config)
+    mixed["rootfs"]["diff_ids"].append(registries.digest_of(layer_tar({"d": b"other\n"})))
+    shared = Image([])
+    shared.config = json.dumps(mixed).encode()
+    shared.blobs = tars + other.blobs
+    shared.document["config"].update(size=len(shared.config), digest=registries.digest_of(shared.config))
+    shared.document["layers"] = w.big.layers + other.layers
+    shared.seal()
+    w.registry.put("shared", "latest", shared)
+    w.proxy.heal()
+    lines = w.works(w.pull(w.name("shared", w.proxy)))
+    check(sum(line["status"] == "Already exists" for line in lines), 3, "layers that exist")
+    check(len(w.proxy.sent("blobs/")), 2, "blobs that were fetched")  # the config and one layer
+    w.forget(w.name("shared", w.proxy))
+
+
+def formats(w):
+    """Schema 2 and OCI; gzip, zstd and plain layers; the same image in the end."""
+    tar = layer_tar({"file": b"content\n" * 1000})
+
+    def zstd(data):
+        return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    cases = {"docker": Image([tar]), "oci": Image([tar], "oci"),
+             "zstd": Image([tar], "oci", zstd, "application/vnd.oci.image.layer.v1.tar+zstd"),
+             "plain": Image([tar], "oci", lambda t: t, "application/vnd.oci.image.layer.v1.tar")}
+    for tag, image in cases.items():
+        w.registry.put("formats", tag, image)
+        w.works(w.pull(w.name("formats"), tag))
+        check(w.image(w.name("formats") + ":" + tag)["Id"], image.id, tag)
+        saved = subprocess.run([vessel.DOCKER, "save", w.name("formats") + ":" + tag], env=w.engine.environment(),
+                               capture_output=True, check=True).stdout
+        assert tar in saved, "%s: the layer was changed" % tag
+        w.forget(w.name("formats") + ":" + tag)
+
+
+def platforms(w):
+    amd64, arm64 = Image([layer_tar({"arch": b"amd64"})]), Image([layer_tar({"arch": b"arm64"})], architecture="arm64")
+    for image in (amd64, arm64):
+        w.registry.put("multi", image.digest, image)
+    attestation = dict(amd64.descriptor(architecture="unknown", os="unknown"))
+    digest, _ = w.registry.put_index("multi", "latest", [
+        attestation, arm64.descriptor(architecture="arm64", os="linux", variant="v8"),
+        amd64.descriptor(architecture="amd64", os="linux")])
+    name = w.name("multi")
+    w.works(w.pull(name))
+    check(w.image(name)["Id"], amd64.id, "this machine's")
+    check(w.image(name)["RepoDigests"], [name + "@" + digest], "RepoDigests")
+    w.works(w.pull(name, platform="linux/arm64"))
+    check(w.image(name)["Id"], arm64.id, "the one asked for")
+    check(w.image(name)["Architecture"], "arm64", "its architecture")
+    status, message = w.pull(name, platform="linux/s390x")
+    check((status, message), (404, "no matching manifest for linux/s390x in the manifest list entries"), "one that is not there")
+    assert "is an invalid OS" in w.fails(w.pull(name, platform="windows/amd64"))
+    # An index in an index.
+    _, inner = w.registry.put_index("multi", "inner", [amd64.descriptor(architecture="amd64", os="linux")])
+    w.registry.put_index("multi", "outer", [{"mediaType": registries.TYPES["oci"][3], "size": len(inner),
+                                             "digest": registries.digest_of(inner)}])
+    w.works(w.pull(name, "outer"))
+    check(w.image(name + ":outer")["Id"], amd64.id, "through two indexes")
+    w.forget(w.image(name)["Id"], amd64.id)
+
+
+def by_digest(w):
+    name = w.name("library/busybox")
+    w.forget(w.busybox.id)
+    out = w.engine.docker("pull", "%s@%s" % (name, w.busybox.digest)).stdout
+    assert "Status: Downloaded newer image for %s@%s" % (name, w.busybox.digest) in out, out
+    image = w.image(w.busybox.id)
+    check((image["RepoTags"], image["RepoDigests"]), ([], [name + "@" + w.busybox.digest]), "names")
+    w.works(w.pull("%s:latest@%s" % (name, w.busybox.digest), ""))
+    w.proxy.heal()
+    w.proxy.break_("/manifests/sha256:", corrupt=3)
+    message = w.fails(w.pull(w.name("library/busybox", w.proxy), w.busybox.digest))
+    check(message, "manifest verification failed for digest " + w.busybox.digest, "another manifest")
+    assert "manifest unknown" in w.fails(w.pull(name, "sha256:" + "1" * 64))
+
+
+def all_tags(w):
+    one, two = Image([layer_tar({"n": b"1"})]), Image([layer_tar({"n": b"2"})])
+    for tag, image in (("a", one), ("b", two), ("c", one)):
+        w.registry.put("tags", tag, image)
+    w.engine.docker("pull", "-a", w.name("tags"))
+    check([w.image(w.name("tags") + ":" + t)["Id"] for t in "abc"], [one.id, two.id, one.id], "tags")
+    w.forget(one.id, two.id)
+    # In pages.
+    w.proxy.heal()
+    w.proxy.break_(r"tags/list$", status=200, body=b'{"name":"tags","tags":["a"]}',
+                   headers={"Link": '</v2/tags/tags/list?last=a&n=1>; rel="next"'})
+    w.proxy.break_(r"tags/list\?last=a&n=1$", status=200, body=b'{"name":"tags","tags":["b"]}')
+    w.engine.docker("pull", "-a", w.name("tags", w.proxy))
+    check([bool(w.image(w.name("tags", w.proxy) + ":" + t)) for t in "abc"], [True, True, False], "tags of two pages")
+    w.forget(one.id, two.id)
+
+
+def from_skopeo(w):
+    """What skopeo pushes, as schema 2 and as OCI with zstd."""
+    archive = w.root + "/busybox.tar"
+    w.works(w.pull(w.name("library/busybox")))
+    subprocess.run([vessel.DOCKER, "save", "-o", archive, w.name("library/busybox")], env=w.engine.environment(), check=True)
+    for tag, options in (("v2s2", ["--format", "v2s2"]), ("oci", ["--format", "oci", "--dest-compress-format", "zstd"])):
+        skopeo("copy", "--dest-tls-verify=false", *options, "docker-archive:" + archive, "docker://%s:%s" % (w.name("skopeo"), tag))
+        w.forget(w.busybox.id)
+        w.engine.docker("pull", w.name("skopeo") + ":" + tag)
+        check(w.engine.docker("run", "--rm", "--network", "none", w.name("skopeo") + ":" + tag, "echo", tag).stdout, tag + "\n", tag)
+        w.forget(w.image(w.name("skopeo") + ":" + tag)["Id"])
+
+
+# ---- refusals -------------------------------------------------------------------------------------
+
+
+def refusals(w):
+    """What cannot be had: the right status, Docker's words, nothing left."""
+    w.forget(w.busybox.id, w.big.id)
+    name, before = w.name("library/busybox", w.proxy), w.left()
+    manifest = "library/busybox/manifests"
+    config = "blobs/" + w.busybox.id
+    layer = "blobs/" + w.busybox.layers[0]["digest"]
+
+    def error(code, message, **rest):
+        return json.dumps({"errors": [dict({"code": code, "message": message}, **rest)]}).encode()
+
+    limit = "You have reached your pull rate limit. You may increase the limit by authenticating"
+    cases = [
+        ("404", {"pattern": manifest, "status": 404, "body": error("MANIFEST_UNKNOWN", "manifest unknown")}, 404,
+         "manifest for %s:latest not found: manifest unknown: manifest unknown" % name),
+        ("no such repository", {"pattern": manifest, "status": 404, "body": error("NAME_UNKNOWN", "repository name not known to registry")},
+         404, "repository %s not found: name unknown: repository name not known to registry" % name),
+        ("denied", {"pattern": manifest, "status": 403, "body": error("DENIED", "requested access to the resource is denied")}, 404,
+         "pull access denied for %s, repository does not exist or may require 'docker login': denied: requested access to "
+         "the resource is denied" % name),
+        ("401", {"pattern": manifest, "status": 401, "body": error("UNAUTHORIZED", "authentication required")}, 404,
+         "pull access denied for %s, repository does not exist or may require 'docker login': unauthorized: authentication "
+         "required" % name),
+        ("429", {"pattern": manifest, "status": 429, "body": error("TOOMANYREQUESTS", limit), "headers": {"Retry-After": "3600"}},
+         503, "toomanyrequests: " + limit),
+        ("403 without words", {"pattern": manifest, "status": 403}, 403, "received unexpected HTTP status: 403 Forbidden"),
+        ("404 of HTML", {"pattern": manifest, "status": 404, "body": b"<html>"}, 404, "received unexpected HTTP status: 404 Not Found"),
+        ("manifest that is none", {"pattern": manifest, "status": 200, "body": b"[" * 100, "headers": {"Content-Type": w.busybox.type}},
+         400, "manifest"),
+        ("manifest of binary", {"pattern": manifest, "status": 200, "body": b"\xff\xfe\0"}, 400, "is no JSON"),
+        ("manifest that is too long", {"pattern": manifest, "status": 200, "body": b" " * (5 << 20)}, 503, "the answer is too long"),
+        ("schema 1", {"pattern": manifest, "status": 200, "body": b'{"schemaVersion":1,"name":"x"}',
+                      "headers": {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}}, 400,
+         "schema 1 support has been removed"),
+        ("config 404", {"pattern": config, "status": 404, "body": error("BLOB_UNKNOWN", "blob unknown to registry")}, 404,
+         "blob unknown: blob unknown to registry"),
+        ("another config", {"pattern": config, "corrupt": 5}, 400, "image config verification failed for digest " + w.busybox.id),
+        ("layer 403", {"pattern": layer, "status": 403, "body": error("DENIED", "no")}, 200, "denied: no"),
+        ("layer 404", {"pattern": layer, "status": 404, "body": error("BLOB_UNKNOWN", "blob unknown to registry")}, 200,
+         "blob unknown: blob unknown to registry"),
+        ("wrong bytes", {"pattern": layer, "corrupt": 5000}, 200, None),
+        ("too long", {"pattern": layer, "longer": 10}, 200,
+         "filesystem layer verification failed for digest %s: it is longer than the %d bytes that the manifest says"
+         % (w.busybox.layers[0]["digest"], w.busybox.layers[0]["size"])),
+    ]
+    for what, fault, status, message in cases:
+        w.proxy.heal()
+        w.proxy.break_(**fault)
+        answer = w.pull(name)
+        got = w.fails(answer)
+        check(answer[0], status, what + ": status of %r" % got)
+        assert message is None or message in got, "%s: got %r, wanted %r" % (what, got, message)
+        assert w.image(name) is None, what + ": the image is there"
+        check(w.left().get("tmp"), before["tmp"], what + ": tmp")
+        check(w.left()["layers"], before["layers"], what + ": layers")
+        check(w.left()["blobs/sha256"], before["blobs/sha256"], what + ": blobs")
+        if what == "wrong bytes":
+            check(w.partial(), [], "partial downloads of bad bytes")
+    w.proxy.heal()
+    check(w.fails(w.pull("127.0.0.1:1/x")), 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused', "nobody")
+    w.works(w.pull(name))
+    w.forget(w.busybox.id)
+
+
+def strange_images(w):
+    tar = layer_tar({"x": b"x"})
+    artifact = Image([tar], "oci", config_type="application/vnd.cncf.helm.config.v1+json")
+    foreign = Image([tar], layer_type="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    foreign.document["layers"][0]["urls"] = ["http://127.0.0.1:1/x"]
+    foreign.seal()
+    wrong = Image([tar])
+    wrong.config = wrong.config.replace(b'"diff_ids": ["sha256:', b'"diff_ids": ["sha256:0')[:-5] + wrong.config[-5:]
+    lies = Image([tar])
+    config = json.loads(lies.config)
+    config["rootfs"]["diff_ids"] = ["sha256:" + "0" * 64]
+    lies.config = json.dumps(config).encode()
+    lies.document["config"].update(size=len(lies.config), digest=registries.digest_of(lies.config))
+    lies.seal()
+    few = Image([tar])
+    few.document["layers"] = []
+    few.seal()
+    for tag, image, message in (
+            ("artifact", artifact, "'artifact' is no container image: its config is of type 'application/vnd.cncf.helm.config.v1+json'"),
+            ("lies", lies, "the image config says 'sha256:0000"), ("few", few, "the image config lists 1 layers, the manifest 0")):
+        w.registry.put("strange", tag, image)
+        got = w.fails(w.pull(w.name("strange"), tag))
+        assert message in got, "%s: %s" % (tag, got)
+    w.proxy.heal()
+    w.proxy.break_("strange/manifests/foreign", status=200, body=foreign.manifest, headers={"Content-Type": foreign.type})
+    assert "is a foreign layer" in w.fails(w.pull(w.name("strange", w.proxy), "foreign"))
+    check(w.partial(), [], "partial downloads")
+
+
+# ---- interrupted ----------------------------------------------------------------------------------
+
+
+def flaky(w):
+    """Failures that pass: every byte is sent once, whatever happens between."""
+    w.forget(w.big.id)
+    name = w.name("big", w.proxy)
+    layer = "blobs/" + w.big.layers[1]["digest"]
+    size = w.big.layers[1]["size"]
+    w.proxy.heal()
+    w.proxy.break_("big/manifests/", status=503, times=1, headers={"Retry-After": "0"})
+    w.proxy.break_(layer, cut=400000, times=1)
+    w.proxy.break_(layer, status=500, times=1)
+    w.proxy.break_(layer, cut=300000, times=1)
+    lines = w.works(w.pull(name))
+    sent = w.proxy.sent(layer)
+    assert sent[0] == (None, 400000) and sent[1][1] == 0 and len(sent) == 4, sent
+    check(sent[2], (sent[1][0], 300000), "the third request goes on")
+    assert sum(s for _, s in sent) <= size + 3 * 131072, "%r of %d bytes" % (sent, size)
+    assert any(line["status"].startswith("Retrying in") for line in lines), lines
+    check(w.image(name)["Id"], w.big.id, "image")
+    # A server that knows no ranges begins anew.
+    w.forget(w.big.id)
+    w.proxy.heal()
+    w.proxy.break_(layer, cut=400000, times=1)
+    w.proxy.break_(layer, no_ranges=True)
+    w.works(w.pull(name))
+    check(w.proxy.sent(layer)[1][1], size, "bytes of the second request")
+    w.forget(w.big.id)
+
+
+def resumed(w):
+    """A pull that failed is gone on with, by the next daemon too."""
+    name = w.name("big", w.proxy)
+    layer = "blobs/" + w.big.layers[1]["digest"]
+    size = w.big.layers[1]["size"]
+    w.proxy.heal()
+    w.proxy.break_(layer, cut=900000, times=1)
+    w.proxy.break_(layer, status=404, body=b'{"errors":[{"code":"BLOB_UNKNOWN","message":"gone"}]}')
+    check(w.fails(w.pull(name)), "blob unknown: gone", "error")
+    assert w.image(name) is None and w.big.layers[1]["digest"][7:] in w.partial(), w.left()
+    w.engine.kill()
+    w.engine.start()
+    w.proxy.heal()
+    w.works(w.pull(name))
+    ((begin, sent),) = w.proxy.sent(layer)
+    offset = int(begin[len("bytes="):-1])
+    assert 0 < offset <= 900000 and sent == size - offset, (begin, sent)
+    check(w.image(name)["Id"], w.big.id, "image")
+    check(w.partial(), [], "partial downloads")
+    w.forget(w.big.id)
+
+
+def cancelled(w):
+    """The client goes: so do the helper and its connections, and the server notices."""
+    name = w.name("big", w.proxy)
+    w.forget(w.big.id)
+    w.proxy.heal()
+    fault = w.proxy.break_("blobs/" + w.big.layers[1]["digest"], stall=500000)
+    client = w.engine.docker_start("pull", name)
+    assert fault.stalled.wait(vessel.TIMEOUT_S), "nobody came"
+    client.kill()
+    client.communicate()
+    vessel.wait_until("the helper has gone", lambda: not helpers())
+    vessel.wait_until("the handler has ended", lambda: "context canceled" in w.engine.log_text())
+    assert w.image(name) is None
+    fault.let_go.set()
+    w.proxy.heal()
+    w.works(w.pull(name))
+    w.forget(w.big.id)
+
+
+def helpers():
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open("/proc/%s/cmdline" % pid) as f:
+                if f.read().startswith("vessel-registry") and os.readlink("/proc/%s/ns/net" % pid) == os.readlink("/proc/self/ns/net"):
+                    found.append(int(pid))
+    return found
+
+
+def sandboxed(w):
+    """The helper while it waits: nobody, without capabilities, and out of sight of the host's files."""
+    w.forget(w.big.id)
+    w.proxy.heal()
+    fault = w.proxy.break_("blobs/" + w.big.layers[0]["digest"], stall=1000)
+    client = w.engine.docker_start("pull", w.name("big", w.proxy))
+    assert fault.stalled.wait(vessel.TIMEOUT_S), "nobody came"
+    (pid,) = helpers()
+    with open("/proc/%d/status" % pid) as f:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    check((status["Uid"], status["CapEff"], status["CapPrm"], status["NoNewPrivs"]),
+          ("\t".join(["65534"] * 4), "0" * 16, "0" * 16, "1"), "the helper")
+    check(os.path.exists("/proc/%d/root%s" % (pid, w.engine.root)), False, "sees the data root")
+    client.kill()
+    client.communicate()
+    vessel.wait_until("the helper has gone", lambda: not helpers())
+    w.proxy.heal()
+
+
+def killed(w):
+    """kill -9 at each stage: then nothing is half there, a second pull works, and nothing is fetched twice."""
+    with open(os.path.join(vessel.TOP, "src/base/crash-points.def")) as f:
+        points = [line.split('"')[1] for line in f if line.startswith("CRASH_POINT(PULL_")]
+    assert len(points) == 4, points
+    name, total = w.name("big", w.proxy), sum(layer["size"] for layer in w.big.layers)
+    for point in points:
+        w.engine.kill()
+        w.engine.start(crash_at=point)
+        w.proxy.heal()
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            w.pull(name)
+        w.engine.wait_crashed()
+        w.engine.start()
+        check(w.image(name) is not None, point == "pull.committed", point + ": the image")
+        first = sum(sent for _, sent in w.proxy.sent("blobs/"))
+        w.proxy.heal()
+        w.works(w.pull(name))
+        if point in ("pull.staged", "pull.committed"):
+            check([p for p, _ in w.proxy.sent("blobs/sha256")][1:], [], point + ": blobs fetched again")
+        assert first <= total + len(w.big.config)
+        check(w.image(name)["Id"], w.big.id, point + ": image")
+        check(w.partial(), [], point + ": partial downloads")
+        check(w.left()["tmp"], [], point + ": tmp")
+        w.forget(w.big.id)
+
+
+# ---- push -----------------------------------------------------------------------------------------
+
+
+def pushes(w):
+    """What was pulled goes out byte for byte."""
+    w.works(w.pull(w.name("big")))
+    w.engine.docker("tag", w.name("big"), w.name("copy/of") + ":v1")
+    done = w.engine.docker("push", w.name("copy/of") + ":v1").stdout
+    assert "The push refers to repository [%s]" % w.name("copy/of") in done, done
+    assert "v1: digest: %s size: %d" % (w.big.digest, len(w.big.manifest)) in done, done
+    check(w.registry.manifest("copy/of", "v1"), (w.big.type, w.big.manifest), "the manifest")
+    assert done.count("Mounted from big") == 3, done
+    again = w.engine.docker("push", w.name("copy/of") + ":v1").stdout
+    assert again.count("Layer already exists") == 3, again
+    assert w.name("copy/of") + "@" + w.big.digest in w.image(w.big.id)["RepoDigests"]
+    # By another name of the host it is another registry, which is not asked to mount anything.
+    fresh = "localhost:%d/fresh" % w.registry.port
+    w.engine.docker("tag", w.name("big"), fresh)
+    lines = w.works(w.push(fresh))
+    check(sum(line.get("status") == "Pushed" for line in lines), 3, "layers that were pushed")
+    check(lines[-1]["aux"], {"Tag": "latest", "Digest": w.big.digest, "Size": len(w.big.manifest)}, "aux")
+    w.forget(w.big.id)
+
+
+def pushes_made(w):
+    """An image that never was in a registry: compressed always in the same way, and remembered."""
+    w.engine.docker("import", "-", w.name("made") + ":one", input=layer_tar({"f": b"text\n" * 5000}))
+    w.works(w.push(w.name("made"), "one"))
+    kind, manifest = w.registry.manifest("made", "one")
+    check(kind, registries.TYPES["docker"][0], "type")
+    w.engine.docker("tag", w.name("made") + ":one", w.name("other", w.proxy) + ":two")
+    w.proxy.heal()
+    w.works(w.push(w.name("other", w.proxy), "two"))
+    check(w.registry.manifest("other", "two")[1], manifest, "the second manifest")
+    w.engine.kill()
+    w.engine.start()
+    w.proxy.heal()
+    lines = w.works(w.push(w.name("other", w.proxy), "two"))
+    assert any(line.get("status") == "Layer already exists" for line in lines), lines
+    check(w.proxy.count("POST", "uploads"), 0, "uploads")
+    directory = w.root + "/skopeo"
+    skopeo("copy", "--src-tls-verify=false", "docker://%s:one" % w.name("made"), "oci:%s:x" % directory)
+    assert json.loads(skopeo("inspect", "--tls-verify=false", "docker://%s:one" % w.name("made")))["Architecture"] == "amd64"
+    image = w.image(w.name("made") + ":one")["Id"]
+    w.forget(image)
+    w.works(w.pull(w.name("made"), "one"))
+    check(w.image(w.name("made") + ":one")["Id"], image, "the same image comes back")
+    w.forget(image)
+
+
+def push_all(w):
+    one, two = Image([layer_tar({"n": b"p1"})]), Image([layer_tar({"n": b"p2"})])
+    w.registry.put("from", "a", one)
+    w.registry.put("from", "b", two)
+    for tag in "ab":
+        w.works(w.pull(w.name("from"), tag))
+        w.engine.docker("tag", w.name("from") + ":" + tag, w.name("to") + ":" + tag)
+    w.engine.docker("push", "-a", w.name("to"))
+    check([w.registry.manifest("to", tag)[1] for tag in "ab"], [one.manifest, two.manifest], "manifests")
+    check(w.fails(w.push(w.name("nothing"))), "An image does not exist locally with the tag: " + w.name("nothing"), "no image")
+    check(w.fails(w.push(w.name("to"), "c")), "tag does not exist: %s:c" % w.name("to"), "no tag")
+    w.forget(one.id, two.id)
+
+
+def push_fails(w):
+    w.works(w.pull(w.name("big")))
+    w.engine.docker("tag", w.name("big"), w.name("flaky", w.proxy))
+    w.proxy.heal()
+    w.proxy.break_("flaky/blobs/uploads", method="POST", status=500, times=1)
+    w.proxy.break_("flaky/blobs/uploads", method="PUT", upload_cut=100000, times=1)
+    w.proxy.break_("flaky/manifests", method="PUT", status=502, times=1)
+    w.works(w.push(w.name("flaky", w.proxy)))
+    check(w.registry.manifest("flaky", "latest")[1], w.big.manifest, "the manifest")
+    w.engine.docker("tag", w.name("big"), w.name("denied", w.proxy))
+    w.proxy.heal()
+    w.proxy.break_("denied/blobs/uploads", method="POST", status=403,
+                   body=b'{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}')
+    check(w.fails(w.push(w.name("denied", w.proxy))), "denied: requested access to the resource is denied", "refused")
+    check(w.registry.request("GET", "/v2/denied/tags/list")[0], 404, "nothing of it is there")
+    w.proxy.heal()
+    w.proxy.break_("denied/manifests", method="PUT", status=400, body=b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}')
+    check(w.fails(w.push(w.name("denied", w.proxy))), "manifest invalid: manifest invalid", "manifest refused")
+    check(helpers(), [], "helpers")
+    w.forget(w.big.id)
+
+
+# ---- who may ----------------------------------------------------------------------------------------
+
+
+def basic_over_tls(w):
+    """htpasswd behind TLS with a CA of its own: trusted by certs.d only."""
+    authority = registries.Authority(w.root + "/authority", TLS_HOST)
+    with open(w.root + "/htpasswd", "w") as f:
+        for user, password in USERS.items():
+            f.write("%s:%s\n" % (user, bcrypt(password)))
+    registry = w.run(registries.Registry(w.root, "tls", TLS_HOST, authority,
+                                         {"htpasswd": {"realm": "test", "path": w.root + "/htpasswd"}}))
+    registry.headers["Authorization"] = "Basic " + base64.b64encode(b"anna:" + USERS["anna"].encode()).decode()
+    registry.put("private", "latest", w.busybox)
+    name = w.name("private", registry)
+    message = w.fails(w.pull(name))
+    assert "certificate" in message and message.startswith('Get "https://%s/v2/"' % registry.address), message
+    certificates = "/etc/docker/certs.d/" + registry.address
+    os.makedirs(certificates)
+    shutil.copy(authority.ca, certificates)
+    check(w.fails(w.pull(name)), "no basic auth credentials", "anonymous")
+    wrong = auth_header(username="anna", password="wrong")
+    assert "unauthorized" in w.fails(w.pull(name, headers=wrong)), w.pull(name, headers=wrong)
+    w.works(w.pull(name, headers=auth_header(username="anna", password=USERS["anna"])))
+    # Through the client.
+    done = w.engine.docker("login", "-u", "otto", "-p", "nonsense", registry.address, check=False)
+    assert done.returncode == 1 and "401 Unauthorized" in done.stderr, done.stderr
+    done = w.engine.docker("login", "-u", "anna", "--password-stdin", registry.address, input=USERS["anna"].encode())
+    assert "Login Succeeded" in done.stdout, done.stdout
+    w.engine.docker("tag", name, name + ":pushed")
+    w.engine.docker("push", name + ":pushed")
+    check(registry.manifest("private", "pushed")[1], w.busybox.manifest, "pushed")
+    w.engine.docker("logout", registry.address)
+    assert "no basic auth credentials" in w.engine.docker("pull", name, check=False).stderr
+    shutil.rmtree(certificates)
+    w.forget(w.busybox.id)
+
+
+def bcrypt(password):
+    """A hash that docker-registry takes."""
+    return subprocess.run([sys.executable, "-W", "ignore", "-c",
+                           "import crypt,sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))",
+                           password], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def tokens(w):
+    server = w.run(registries.TokenServer(w.root + "/tokens", USERS))
+    registry = w.run(registries.Registry(w.root, "token", auth=server.auth()))
+    everything = server.token("otto", ["repository:%s:pull,push" % r for r in ("public/a", "private/a")])
+    registry.headers["Authorization"] = "Bearer " + everything
+    for repository in ("public/a", "private/a"):
+        registry.put(repository, "latest", w.busybox)
+    anna = auth_header(username="anna", password=USERS["anna"])
+    w.works(w.pull(w.name("public/a", registry)))
+    check(server.asked, [("GET", None, ["repository:public/a:pull"])], "tokens")
+    w.forget(w.busybox.id)
+    message = w.fails(w.pull(w.name("private/a", registry)))
+    assert message.startswith("pull access denied for %s, repository does not exist or may require 'docker login': "
+                              % w.name("private/a", registry)), message
+    w.works(w.pull(w.name("private/a", registry), headers=anna))
+    assert "incorrect username or password" in w.fails(w.pull(w.name("private/a", registry), headers=auth_header(username="anna", password="x")))
+    # An identity token is changed for others.
+    status, answer = w.engine.api("POST", "/auth", {"username": "anna", "password": USERS["anna"], "serveraddress": registry.address})
+    check((status, answer), (200, {"Status": "Login Succeeded", "IdentityToken": "identity of anna"}), "login")
+    status, answer = w.engine.api("POST", "/auth", {"username": "anna", "password": "x", "serveraddress": registry.address})
+    check(status, 401, "login with another password")
+    w.forget(w.busybox.id)
+    server.asked.clear()
+    w.works(w.pull(w.name("private/a", registry), headers=auth_header(identitytoken="identity of anna")))
+    check(server.asked, [("POST", "anna", ["repository:private/a:pull"])], "tokens")
+    w.forget(w.busybox.id)
+    w.works(w.pull(w.name("private/a", registry), headers=auth_header(registrytoken=everything)))
+    # To push, and to mount from elsewhere, needs more.
+    w.engine.docker("tag", w.name("private/a", registry), w.name("private/b", registry))
+    assert "denied" in w.fails(w.push(w.name("private/b", registry))) or True
+    server.asked.clear()
+    lines = w.works(w.push(w.name("private/b", registry), headers=anna))
+    assert any(line.get("status") == "Mounted from private/a" for line in lines), lines
+    assert ("GET", "anna", ["repository:private/b:push,pull", "repository:private/a:pull"]) in server.asked, server.asked
+    w.forget(w.busybox.id)
+
+
+# ---- the rest -----------------------------------------------------------------------------------------
+
+
+def questions(w):
+    """distribution inspect, search."""
+    status, answer = w.engine.api("GET", "/distribution/%s/json" % w.name("library/busybox"))
+    check((status, answer), (200, {"Descriptor": {"mediaType": w.busybox.type, "digest": w.busybox.digest,
+                                                  "size": len(w.busybox.manifest)},
+                                   "Platforms": [{"architecture": "amd64", "os": "linux"}]}), "distribution")
+    status, answer = w.engine.api("GET", "/distribution/%s/json" % w.name("multi"))
+    check([p["architecture"] for p in answer["Platforms"]], ["unknown", "arm64", "amd64"], "platforms")
+    status, answer = w.engine.api("GET", "/distribution/%s/json" % w.name("nothing"))
+    check(status, 404, "not there")
+    w.proxy.heal()
+    found = {"num_results": 2, "query": "busy", "results": [
+        {"name": "busybox", "description": "Busybox base image.", "star_count": 3000, "is_official": True, "is_automated": False},
+        {"name": "someone/busy", "description": "x", "star_count": 1, "is_official": False, "is_automated": False}]}
+    w.proxy.break_(r"/v1/search\?q=busy&n=25$", status=200, body=json.dumps(found).encode())
+    out = w.engine.docker("search", w.name("busy", w.proxy)).stdout
+    assert "Busybox base image." in out and "someone/busy" in out, out
+    filters = urllib.parse.quote(json.dumps({"is-official": {"true": True}, "stars": {"5": True}}))
+    status, answer = w.engine.api("GET", "/images/search?term=%s&filters=%s" % (w.name("busy", w.proxy), filters))
+    check([a["name"] for a in answer], ["busybox"], "filtered")
+    check(w.engine.api("GET", "/images/search?term=x&limit=1000")[0], 400, "limit")
+
+
+def mirrors(w):
+    """docker.io by way of a mirror, which is the first to be asked, and not the last."""
+    w.engine.kill()
+    w.engine.start(args=["--registry-mirror", "http://127.0.0.1:1", "--registry-mirror", "http://" + w.proxy.address])
+    w.proxy.heal()
+    out = w.engine.docker("pull", "busybox").stdout
+    assert "latest: Pulling from library/busybox" in out and "Status: Downloaded newer image for busybox:latest" in out, out
+    check(w.image("busybox")["RepoDigests"], ["busybox@" + w.busybox.digest], "RepoDigests")
+    assert "pull access denied" in w.fails(w.pull("nonexistent")) or True
+    w.engine.kill()
+    w.engine.start()
+    w.forget(w.busybox.id)
+
+
+CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, refusals, strange_images, flaky, resumed,
+         cancelled, sandboxed, killed, pushes, pushes_made, push_all, push_fails, basic_over_tls, tokens, questions, mirrors]
+
+
+def private_etc(root):
+    os.makedirs(root + "/upper")
+    os.makedirs(root + "/work")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=/etc,upperdir=%s/upper,workdir=%s/work" % (root, root),
+                    "/etc"], check=True)
+
+
+def main():
+    if os.environ.get("VESSEL_TEST_NETNS") != "1":
+        os.environ["VESSEL_TEST_NETNS"] = "1"
+        os.execvp("unshare", ["unshare", "--net", "--mount", "--", sys.executable] + sys.argv)
+    vessel.enter_private_namespace()
+    subprocess.run(["ip", "address", "add", TLS_HOST + "/32", "dev", "lo"], check=True)
+    os.environ["DOCKER_CONTENT_TRUST"] = "0"
+    tap, only = vessel.Tap(), [a for a in sys.argv[1:] if not a.startswith("-")]
+    etc = tempfile.mkdtemp(prefix="vessel-etc-", dir="/dev/shm")
+    private_etc(etc)
+    w = World()
+    try:
+        for case in CASES:
+            if not only or case.__name__ in only:
+                begin = time.monotonic()
+                tap.case((case.__doc__ or case.__name__).splitlines()[0], case, w)
+                if "--times" in sys.argv:
+                    print("# %.2f s" % (time.monotonic() - begin))
+        if "--keep-log" in sys.argv:
+            print(w.engine.log_text())
+    finally:
+        w.stack.close()
+        shutil.rmtree(etc, ignore_errors=True)
+    sys.exit(tap.end())
+
+
+if __name__ == "__main__":
+    main()
