@@ -156,9 +156,8 @@ int containers_remove(struct api_call *c, struct error *err)
 		flags |= ENGINE_REMOVE_FORCE;
 	if (api_query_bool(c, "v"))
 		flags |= ENGINE_REMOVE_VOLUMES;
-	if (api_query_bool(c, "link"))
-		flags |= ENGINE_REMOVE_LINK;
-	r = engine_remove(c->engine, c->params[0], flags, err);
+	r = api_query_bool(c, "link") ? engine_unlink(c->engine, c->params[0], err)
+				      : engine_remove(c->engine, c->params[0], flags, err);
 	return r < 0 ? r : api_answer_empty(c, 204);
 }
 

@@ -97,7 +97,9 @@ static bool match_action(const struct stream *s, const char *action)
 
 static bool match(const struct stream *s, const struct event *ev)
 {
-	static const char *const types[] = {"container", "image", "volume", "network", "daemon"};
+	/* Of the last five nothing ever happens: asking for one of them leaves all else out. */
+	static const char *const types[] = {"container", "image",  "volume", "network", "daemon",
+					    "config",    "plugin", "node",   "secret",  "service"};
 	const struct filter *labels = filters_get(&s->filters, "label");
 
 	if (!filters_match(&s->filters, "type", ev->type) || !match_action(s, ev->action) ||

@@ -46,7 +46,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/containers/{}/wait",        containers_wait,      API_WORKER},
 	{"POST",   "/containers/{}/attach",      containers_attach,    API_WORKER},
 	{"POST",   "/containers/{}/exec",        exec_create_handler,  API_WORKER_BUFFERED},
-	{"DELETE", "/containers/{}",             containers_remove,    API_WORKER},
+	{"DELETE", "/containers/{*}",            containers_remove,    API_WORKER},
 
 	{"GET",    "/exec/{}/json",              exec_inspect_handler, API_LOOP},
 	{"POST",   "/exec/{}/start",             exec_start_handler,   API_WORKER_BUFFERED},

@@ -112,9 +112,10 @@ int engine_resize(struct engine *e, const char *ref, unsigned rows, unsigned col
 enum engine_remove_flags {
 	ENGINE_REMOVE_FORCE = 1,
 	ENGINE_REMOVE_VOLUMES = 2,
-	ENGINE_REMOVE_LINK = 4
 };
 int engine_remove(struct engine *e, const char *ref, unsigned flags, struct error *err);
+/* "web/db": container web loses its link called db. */
+int engine_unlink(struct engine *e, const char *ref, struct error *err);
 
 /* A client's connection on its way to a shim. */
 struct engine_client {

@@ -163,8 +163,6 @@ int engine_remove(struct engine *e, const char *ref, unsigned flags, struct erro
 	int r;
 
 	crash_point(CRASH_REMOVE_BEGIN);
-	if (flags & ENGINE_REMOVE_LINK)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "query: link is not implemented");
 	engine_make_room(e);
 	r = operation_hold(e, ref, &c, err);
 	if (r < 0)

@@ -107,3 +107,16 @@ class Facts:
                     self._check(item, fields[name], place, also, problems)
                 elif place not in also:
                     problems.append("%s: is not in the API" % place)
+
+
+def same_leaf(given, name):
+    """Whether a field of a body ("Labels.a") is one of the facts ("Labels.*").  An empty object or list stands for itself."""
+    given, name = given.split("."), name.split(".")
+    if len(given) > len(name):
+        return False
+    last = len(given) - 1
+    return all(same_part(a, b) or (i == last and same_part(a, b.replace("[]", ""))) for i, (a, b) in enumerate(zip(given, name)))
+
+
+def same_part(given, name):
+    return given.endswith(name[1:]) if name.startswith("*") else given == name
