@@ -8,7 +8,9 @@
  * else 126.  Allocates nothing.
  *
  * All signals are blocked and taken one by one with sigwaitinfo(2), so no handler runs and none is
- * lost.  The signals of a fault of our own stay as they are.
+ * lost.  The signals of a fault of our own stay as they are.  As process 1 it may be started with all
+ * of them blocked, so that those that come before it blocks them are kept for it; the command begins
+ * with none blocked then.
  */
 #include <errno.h>
 #include <signal.h>
@@ -97,6 +99,8 @@ int main(int argc, char *argv[])
 		(void)sigdelset(&blocked, fault_signals[i]);
 	(void)sigprocmask(SIG_SETMASK, &blocked, &old);
 
+	if (getpid() == 1)
+		(void)sigemptyset(&old);
 	pid = fork();
 	if (pid < 0) {
 		complain("start", argv[first]);

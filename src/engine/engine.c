@@ -219,6 +219,7 @@ static int open_helpers(struct engine *e, struct error *err)
 	const char *init = engine_settings(e)->init_path;
 
 	e->helpers.init_path = *init ? xstrdup(init) : self_helper("vessel-init");
+	e->helpers.own_init = !*init;
 	e->helpers.seccomp_helper = self_helper("vessel-seccomp");
 	e->helpers.log_helper = self_helper("vessel-log");
 	if (!shim)

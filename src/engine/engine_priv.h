@@ -84,6 +84,7 @@ struct container_runtime {
 struct engine_helpers {
 	int shim_fd;          /* owned */
 	char *init_path;      /* owned; NULL if not installed */
+	bool own_init;        /* that is vessel-init, and not one that somebody configured */
 	char *seccomp_helper; /* owned; NULL if not installed */
 	char *log_helper;     /* owned; NULL if not installed */
 };
@@ -210,6 +211,8 @@ void exit_clean_runtime(struct engine *e, const char *id);
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err);
 /* The same for a container whose row says already that its removal has begun. */
 int remove_recorded(struct engine *e, struct container *c, bool volumes, struct error *err);
+/* engine/update.c: [before the loop] a change of limits that was cut off is taken back. */
+void update_settle(struct container *c);
 /* engine/start.c: [worker, with the operation]. */
 int start_locked(struct engine *e, struct container *c, struct error *err);
 /* engine/restart.c: [loop] after an exit: shall it run again? */

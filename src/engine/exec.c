@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "engine/control.h"
 #include "engine/engine_priv.h"
+#include "engine/link.h"
 #include "engine/oci_spec.h"
 #include "engine/operation.h"
 #include "engine/rows.h"
@@ -272,8 +273,22 @@ int engine_exec_check(struct engine *e, const char *id, bool *ret_tty, struct er
 	return call.r;
 }
 
+struct links_call {
+	const struct start_call *start;
+	struct links links;
+};
+
+/* Of a link to what does not run any more there are no variables. */
+static void links_on_loop(void *data)
+{
+	struct links_call *call = data;
+
+	(void)links_collect(call->start->e, call->start->c, &call->links, NULL);
+}
+
 static int make_process(const struct start_call *call, struct error *err)
 {
+	struct links_call links = {.start = call};
 	autostore_snapshot struct store_snapshot snap = {0};
 	autostrbuf struct strbuf text = STRBUF_INIT(EXEC_BODY_MAX);
 	autostrv struct strv dirs = {0};
@@ -285,7 +300,11 @@ static int make_process(const struct start_call *call, struct error *err)
 	if (r < 0)
 		return r;
 	args.rootfs = rootfs_dirs_of(&snap, &dirs);
+	if (call->c->spec->host.links.n > 0)
+		engine_call(call->e, links_on_loop, &links);
+	args.link_env = &links.links.env;
 	r = oci_spec_exec(&args, call->x->config, &text, err);
+	links_done(&links.links);
 	return r < 0 ? r : fd_memfd("vessel-exec", text.s, text.len, err);
 }
 

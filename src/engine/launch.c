@@ -94,6 +94,7 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 		.container = c,
 		.cgroup_parent = l->engine->cgroup_parent,
 		.init_path = l->engine->helpers.init_path,
+		.own_init = l->engine->helpers.own_init,
 		.seccomp = l->engine->security.seccomp,
 		.netns_path = joined_path(l, SHIM_JOIN_NET),
 		.pidns_path = joined_path(l, SHIM_JOIN_PID),

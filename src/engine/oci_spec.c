@@ -8,6 +8,7 @@
 #include "engine/remap.h"
 #include "engine/seccomp_profile.h"
 #include "engine/time_offset.h"
+#include "oci/runtime_spec.h"
 
 #define OCI_VERSION "1.2.0"
 
@@ -170,6 +171,22 @@ static int write_linux(const struct oci_spec_args *args, const char *propagation
 	return r;
 }
 
+static void write_annotations(const struct oci_spec_args *args, struct json_writer *w)
+{
+	const struct host_config *h = &args->container->spec->host;
+	bool blocked = h->init && *h->init && args->init_path && args->own_init;
+
+	if (h->annotations.n == 0 && !blocked)
+		return;
+	jw_kobject(w, "annotations");
+	if (blocked)
+		jw_kstring(w, OCI_BLOCKED_SIGNALS, "true");
+	for (size_t i = 0; i < h->annotations.n; i++)
+		if (!str_eq(h->annotations.keys[i], OCI_BLOCKED_SIGNALS))
+			jw_kstring(w, h->annotations.keys[i], h->annotations.values[i]);
+	jw_object_end(w);
+}
+
 int oci_spec_generate(const struct oci_spec_args *args, struct strbuf *out, struct error *err)
 {
 	const struct container_spec *s = args->container->spec;
@@ -195,12 +212,7 @@ int oci_spec_generate(const struct oci_spec_args *args, struct strbuf *out, stru
 	r = r < 0 ? r : write_linux(args, propagation, &w, err);
 	if (r < 0)
 		return r;
-	if (s->host.annotations.n > 0) {
-		jw_kobject(&w, "annotations");
-		for (size_t i = 0; i < s->host.annotations.n; i++)
-			jw_kstring(&w, s->host.annotations.keys[i], s->host.annotations.values[i]);
-		jw_object_end(&w);
-	}
+	write_annotations(args, &w);
 	jw_object_end(&w);
 	return strbuf_error(out) < 0
 		       ? error_set(err, ERROR_INVALID, E2BIG, "container's configuration")

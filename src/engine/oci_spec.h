@@ -25,6 +25,7 @@ struct oci_spec_args {
 	struct rootfs_dirs rootfs;
 	const char *cgroup_parent;
 	const char *init_path;  /* vessel-init on the host, or NULL */
+	bool own_init;          /* that is what init_path is: it may start with signals blocked */
 	const char *seccomp;    /* the daemon's: a profile's text, "unconfined"; NULL: built in */
 	const char *netns_path; /* network namespace to join; NULL: a new one, or the host's */
 	const char *pidns_path; /* the same for --pid container: */

@@ -417,6 +417,8 @@ static void adopt(struct container *c, struct found *f)
 	rt->shim = TAKE_PTR(f->shim);
 	rt->shim_pid = f->pid;
 	rows_post_state(rt->engine->db, c);
+	if (f->probe == PROBE_RUNNING)
+		update_settle(c);
 	if (shim_client_run(rt->shim, rt->engine->args.loop, &err) < 0)
 		log_error("container '%s': listen to its shim: %s", c->id, error_msg(&err));
 	else if (c->state.status == CONTAINER_RUNNING)

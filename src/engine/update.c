@@ -3,6 +3,11 @@
  * First all is checked; then the cgroup, then the row, then what everybody sees.  What fails is put
  * back, so that an error leaves all as it was.
  */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/config_priv.h"
@@ -32,18 +37,14 @@ static void lift(int64_t *to, int64_t from, int64_t none)
 }
 
 /* Limits of the cgroup: those of `to`, coming from those of `from`. */
-static int apply(struct update *u, const struct host_config *from, const struct host_config *to,
-		 struct error *err)
+static int write_request(const struct host_config *from, const struct host_config *to,
+			 struct shim_client *shim, struct shim_request *q, struct error *err)
 {
 	static const int64_t unlimited = -1;
-	struct shim_client *shim = NULL;
 	struct host_config h = *to;
-	struct shim_request q;
 	bool lift_pids = from->pids_limit && !to->pids_limit;
-	int r = signal_shim(u->e, u->c, &shim, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	lift(&h.memory, from->memory, unlimited);
 	lift(&h.memory_swap, from->memory_swap, unlimited);
 	lift(&h.memory_reservation, from->memory_reservation, unlimited);
@@ -58,18 +59,72 @@ static int apply(struct update *u, const struct host_config *from, const struct 
 		h.blkio_weight = 0;
 	h.memory_swappiness = NULL;
 	h.oom_kill_disable = NULL;
-	shim_request_init(&q, shim, "update");
-	jw_kobject(&q.w, "resources");
-	r = oci_resources_write(&h, &q.w, err);
+	shim_request_init(q, shim, "update");
+	jw_kobject(&q->w, "resources");
+	r = oci_resources_write(&h, &q->w, err);
 	if (lift_pids) {
-		jw_kobject(&q.w, "pids");
-		jw_kint(&q.w, "limit", unlimited);
-		jw_object_end(&q.w);
+		jw_kobject(&q->w, "pids");
+		jw_kint(&q->w, "limit", unlimited);
+		jw_object_end(&q->w);
 	}
-	jw_object_end(&q.w);
+	jw_object_end(&q->w);
+	return r;
+}
+
+static int apply(struct update *u, const struct host_config *from, const struct host_config *to,
+		 struct error *err)
+{
+	struct shim_client *shim = NULL;
+	struct shim_request q;
+	int r = signal_shim(u->e, u->c, &shim, err);
+
+	if (r < 0)
+		return r;
+	r = write_request(from, to, shim, &q, err);
 	r = shim_request_send(&q, NULL, 0, SHIM_REQUEST_TIMEOUT_MS, NULL, r < 0 ? NULL : err);
 	(void)shim_client_unref(shim);
 	return r;
+}
+
+/* While this file is in the container's directory its cgroup may be ahead of its row. */
+#define UPDATE_MARKER "updating"
+
+static void set_marker(const struct update *u, bool there)
+{
+	autofree char *path = xasprintf("containers/%s/" UPDATE_MARKER, u->c->id);
+	int fd = there ? openat(u->e->data_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -EBADF;
+
+	if (!there)
+		(void)unlinkat(u->e->data_fd, path, 0);
+	else if (fd >= 0)
+		(void)close(fd);
+	else
+		log_warn("container '%s': note that its limits change: %s", u->c->id,
+			 strerror(errno));
+}
+
+void update_settle(struct container *c)
+{
+	static const int64_t some = 1;
+	const struct host_config any = {.memory = 1,
+					.memory_swap = 1,
+					.memory_reservation = 1,
+					.cpu_shares = 1,
+					.nano_cpus = 1,
+					.cpu_quota = 1,
+					.pids_limit = &some};
+	struct update u = {.e = c->rt->engine, .c = c};
+	autofree char *path = xasprintf("containers/%s/" UPDATE_MARKER, c->id);
+	autoerror struct error err = {0};
+	struct shim_request q;
+
+	if (!c->rt->shim || faccessat(u.e->data_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (write_request(&any, &c->spec->host, c->rt->shim, &q, &err) < 0 ||
+	    shim_request_send_direct(&q, SHIM_REQUEST_TIMEOUT_MS, NULL, &err) < 0)
+		log_warn("container '%s': take back a change of its limits that was cut off: %s",
+			 c->id, error_msg(&err));
+	set_marker(&u, false);
 }
 
 static void undo(struct update *u)
@@ -116,6 +171,7 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 			 struct error *err)
 {
 	autoerror struct error why = {0};
+	bool marked;
 	int r;
 
 	if (u->c->rt->removing || u->c->rt->unreadable || u->c->state.status == CONTAINER_DEAD)
@@ -126,17 +182,23 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 	if (r < 0)
 		return r;
 	if (u->active) {
+		set_marker(u, true);
 		r = apply(u, &u->before, &u->after, &why);
+		crash_point(CRASH_UPDATE_APPLIED);
 		if (r < 0 && why.kind != ERROR_CONFLICT) {
 			undo(u);
+			set_marker(u, false);
 			return error_move(err, &why, r);
 		}
-		/* Its end was faster: then the next start has the new limits. */
-		u->active = r >= 0;
 	}
+	marked = u->active;
+	/* Its end was faster: then the next start has the new limits. */
+	u->active = u->active && r >= 0;
 	r = save(u, err);
 	if (r < 0 && u->active)
 		undo(u);
+	if (marked)
+		set_marker(u, false);
 	if (r >= 0)
 		engine_call(u->e, commit_on_loop, u);
 	return r;

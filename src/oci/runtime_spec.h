@@ -241,6 +241,10 @@ struct oci_linux {
 	const uint32_t *personality; /* PER_* and flags, personality(2); NULL: inherited */
 };
 
+/* An annotation ("true"): process 1 begins with all signals blocked, for it is an init that blocks them itself,
+ * and what comes before it does must not be lost. */
+#define OCI_BLOCKED_SIGNALS "vessel.init.signals-blocked"
+
 struct oci_spec {
 	const char *version;
 	bool has_process;

@@ -167,16 +167,29 @@ static char **make_args(struct setup *s, const char **path)
 static char **prepared_env, **prepared_args;
 static const char *prepared_path;
 
+static bool is_annotated(const struct oci_spec *spec, const char *key)
+{
+	for (size_t i = 0; i < spec->annotations.n; i++)
+		if (str_eq(spec->annotations.keys[i], key))
+			return str_eq(spec->annotations.values[i], "true");
+	return false;
+}
+
 /* All that allocates or reads files, before the filter and the wait. */
 int program_prepare(struct setup *s, struct error *err)
 {
-	sigset_t none;
+	sigset_t mask;
 
 	(void)err;
 	prepared_env = make_env(s);
 	prepared_args = make_args(s, &prepared_path);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* The kernel drops what process 1 neither blocks nor handles: an init that blocks all signals itself begins
+	 * with them blocked, so that one that comes before it does is not lost. */
+	if (s->plan && is_annotated(s->spec, OCI_BLOCKED_SIGNALS))
+		(void)sigfillset(&mask);
+	else
+		(void)sigemptyset(&mask);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return 0;
 }
 

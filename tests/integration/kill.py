@@ -300,6 +300,23 @@ class Scenario:
         self.engine.docker("network", "rm", "net")
         assert link not in links(), "the bridge stays"
 
+    def run_update(self):
+        """The cgroup was ahead of the row: it is put back."""
+        def limits():
+            config = self.engine.inspect("box")["HostConfig"]
+            inside = self.engine.docker("exec", "box", "sh", "-c", "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes "
+                                        "pids/pids.max 2>/dev/null || cat memory.max pids.max").stdout.split()
+            return config["Memory"], config["PidsLimit"], inside
+        self.engine.docker("run", "-d", "--memory", "64m", *self.create_args())
+        before = limits()
+        assert before == (64 << 20, None, [str(64 << 20), "max"]), before
+        change = ("update", "--memory", "32m", "--memory-swap", "64m", "--pids-limit", "50", "box")
+        self.crash_and_restart(lambda: self.engine.docker(*change, check=False))
+        assert limits() == before, (limits(), before)
+        self.engine.docker(*change)
+        assert limits() == (32 << 20, 50, [str(32 << 20), "50"]), limits()
+        self.engine.docker("rm", "-f", "box")
+
     def run_remove(self):
         self.begin()
         self.crash_and_restart(lambda: self.engine.docker("rm", "-f", "box", check=False))
