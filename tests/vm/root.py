@@ -19,9 +19,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What an engine's host has loaded: the kernel's module loader is not part of the test.
 MODULES = ("overlay", "veth", "bridge", "br_netfilter", "nf_tables", "nft_chain_nat", "nft_nat",
            "nft_masq", "nft_redir", "nft_ct", "nft_fib_inet", "nft_reject_inet", "crc32c_generic",
-           "dummy numdummies=0", "loop", "ext4")
-# What cases start on the host, where busybox' own cannot do enough.
-TOOLS = ("unshare", "nsenter")
+           "dummy numdummies=0", "loop", "ext4",
+           "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag", "af_packet_diag", "tun")
+# What cases, and criu, start on the host, where busybox' own cannot do enough.
+TOOLS = ("unshare", "nsenter", "tar", "gzip")
 # Of Python's library, what no test of the runtime imports.
 PYTHON_WITHOUT = ("config-*", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip",
                   "distutils", "pydoc_data", "asyncio", "email", "xml", "unittest", "http", "html", "venv",
@@ -73,7 +74,8 @@ def modules(root, peer, names=MODULES):
 def libraries(program):
     """The absolute paths of what a dynamic program loads, its interpreter included."""
     out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-    return {path for path in re.findall(r"(/[^ ]+) \(0x", out)}
+    # An interpreter that is not the host's own has an arrow behind it.
+    return set(re.findall(r"(/[^ ]+) \(0x", out)) | set(re.findall(r"^\s*(/[^ ]+)", out, re.M))
 
 
 def copy_libraries(root, program):
@@ -112,6 +114,9 @@ def tests(root):
     shutil.copy(os.path.join(vessel.TOP, "build/static/tests/runtime/payload/payload"), root + "/tests/payload")
     for name in ("newuidmap", "newgidmap"):
         copy_program(root, os.path.join(vessel.TOP, "build/peers/uidmap/usr/bin", name), "/usr/bin/" + name)
+    criu = os.path.join(vessel.TOP, "build/peers/criu/usr/sbin/criu")
+    if os.path.exists(criu):
+        copy_program(root, criu, "/usr/bin/criu")
 
 
 def apparmor(root):
