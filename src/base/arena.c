@@ -40,9 +40,14 @@ static void chunk_add(struct arena *a, size_t size)
 
 struct arena *arena_new(void)
 {
+	return arena_new_of(FIRST_CHUNK);
+}
+
+struct arena *arena_new_of(size_t size)
+{
 	struct arena *a = xnew0(struct arena);
 
-	chunk_add(a, FIRST_CHUNK);
+	chunk_add(a, size);
 	return a;
 }
 

@@ -13,6 +13,8 @@
 struct arena;
 
 struct arena *arena_new(void);
+/* With room for that many bytes at first: what is not used costs address space alone. */
+struct arena *arena_new_of(size_t size);
 /* Zeroed memory, aligned for any type; lives until arena_free. */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
 char *arena_strdup(struct arena *a, const char *s) __attribute__((returns_nonnull));

@@ -1,7 +1,8 @@
 /* base/loop.h - the event loop: epoll, with timers, signalfd and pidfd sources.
  *
- * One thread runs a loop and everything that it owns.  Only loop_post, loop_call and loop_stop
- * may be called from other threads.  A callback may remove any source, its own included.
+ * One thread runs a loop and everything that it owns; between its turns loop_call lets another thread
+ * stand in for it.  Only loop_post, loop_call and loop_stop may be called from other threads.  A
+ * callback may remove any source, its own included.
  */
 #pragma once
 
@@ -34,7 +35,8 @@ DEFINE_CLEANUP(struct loop, loop_free);
 
 int loop_run(struct loop *l, struct error *err); /* until loop_stop */
 void loop_stop(struct loop *l);                  /* any thread */
-bool loop_is_current(const struct loop *l);      /* true on the thread inside loop_run */
+/* True on the thread inside loop_run, and within a loop_call. */
+bool loop_is_current(const struct loop *l);
 
 /* `fd` is borrowed and must outlive the source.  events: EPOLLIN, EPOLLOUT, ... (level). */
 int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fd_fn fn, void *data,
@@ -56,8 +58,9 @@ struct loop_source *loop_remove(struct loop_source *s);
 
 /* Run fn on the loop's thread, soon (any thread, never blocks). */
 void loop_post(struct loop *l, loop_fn fn, void *data);
-/* Run fn on the loop's thread and return when it has run; at once if this is that thread, or the
- * thread that made the loop while nobody runs it.  Else waits until somebody does. */
+/* Run fn as the loop's thread would, after what was posted before, and return when it has run: here,
+ * while that thread is kept out (fn must be short and never wait), or at once if this is that thread,
+ * or the thread that made the loop while nobody runs it.  Else waits until somebody does. */
 void loop_call(struct loop *l, loop_fn fn, void *data);
 
 /* Monotonic milliseconds, cached per turn on the loop's thread. */

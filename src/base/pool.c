@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#define STACK_SIZE     ((size_t)256 * 1024)
+#define STACK_SIZE     ((size_t)512 * 1024)
 #define IDLE_TIMEOUT_S 10
 #define KEPT_THREADS   2 /* for when the process table is full */
 

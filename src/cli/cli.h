@@ -31,7 +31,7 @@ struct cli {
 	bool tls, tlsverify;
 	const char *tlscacert, *tlscert, *tlskey;
 	struct http_client *http; /* owned; NULL until the first request */
-	char api_version[8];      /* negotiated with the first request */
+	char api_version[8];      /* settled with the first request */
 	struct arena *arena;      /* owned: lives as long as the command */
 };
 
@@ -73,7 +73,6 @@ int cli_json(struct cli *cli, const char *method, const char *path, const struct
 /* printf of a path: %s arguments must be escaped with cli_escape. */
 char *cli_path(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *cli_escape(struct cli *cli, const char *s); /* percent-encoding, in cli->arena */
-int cli_connect(struct cli *cli, struct error *err);    /* also negotiates */
 
 /* --filter KEY=VALUE items as the API's {"KEY":["VALUE",...]}, percent-encoded for a query. */
 int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, struct error *err);

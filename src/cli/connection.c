@@ -1,4 +1,8 @@
-/* The connection to the engine: addresses, TLS, version negotiation, requests, errors. */
+/* The connection to the engine: addresses, TLS, version negotiation, requests, errors.
+ *
+ * The first request is sent in this program's own version; an engine that knows only older ones says
+ * so, and is asked again.  A ping to find out first would cost every command a round trip.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,28 +49,54 @@ static unsigned version_number(const char *s)
 	return s && sscanf(s, "%u.%u", &major, &minor) == 2 ? major * 100 + minor : 0;
 }
 
+/* Without a word from the engine: its own client's version, or the one asked for. */
+static void assume_version(struct cli *cli)
+{
+	const char *wanted = getenv("DOCKER_API_VERSION");
+
+	(void)str_copy(cli->api_version, sizeof(cli->api_version),
+		       str_empty(wanted) ? CLI_API_VERSION : wanted);
+}
+
+/* An engine names its newest version with every answer.  Whether that is older than what was spoken. */
+static bool is_older(struct cli *cli, const struct http_response *response)
+{
+	const char *theirs = http_response_header(response, "Api-Version");
+
+	if (!str_empty(getenv("DOCKER_API_VERSION")) || version_number(theirs) == 0 ||
+	    version_number(theirs) >= version_number(cli->api_version))
+		return false;
+	(void)str_copy(cli->api_version, sizeof(cli->api_version), theirs);
+	return true;
+}
+
+static int send_request(struct cli *cli, const struct http_client_request *req,
+			struct http_response **ret, struct error *err)
+{
+	autoerror struct error why = {0};
+	int r = http_client_send(cli->http, req, ret, &why);
+
+	if (r < 0 && why.kind == ERROR_UNAVAILABLE)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "Cannot connect to the vessel daemon at %s. Is vesseld running?",
+				 cli->host);
+	return r < 0 ? error_move(err, &why, r) : 0;
+}
+
 static int negotiate(struct cli *cli, struct error *err)
 {
 	struct http_client_request req = {.method = "HEAD", .target = "/_ping"};
 	autohttp_response struct http_response *response = NULL;
-	const char *theirs, *wanted = getenv("DOCKER_API_VERSION");
-	int r = http_client_send(cli->http, &req, &response, err);
+	int r;
 
-	if (r < 0)
-		return error_set(err, ERROR_UNAVAILABLE, 0,
-				 "Cannot connect to the vessel daemon at %s. Is vesseld running?",
-				 cli->host);
-	theirs = http_response_header(response, "Api-Version");
-	if (!str_empty(wanted))
-		(void)str_copy(cli->api_version, sizeof(cli->api_version), wanted);
-	else if (version_number(theirs) && version_number(theirs) < version_number(CLI_API_VERSION))
-		(void)str_copy(cli->api_version, sizeof(cli->api_version), theirs);
-	else
-		(void)str_copy(cli->api_version, sizeof(cli->api_version), CLI_API_VERSION);
-	return 0;
+	assume_version(cli);
+	r = send_request(cli, &req, &response, err);
+	if (r >= 0)
+		(void)is_older(cli, response);
+	return r;
 }
 
-int cli_connect(struct cli *cli, struct error *err)
+static int open_client(struct cli *cli, struct error *err)
 {
 	autohttp_address struct http_address address = {0};
 	autotls struct tls *tls = NULL;
@@ -86,10 +116,7 @@ int cli_connect(struct cli *cli, struct error *err)
 			return r;
 		args.tls = tls;
 	}
-	r = http_client_new(&args, &cli->http, err);
-	if (r >= 0 && cli->api_version[0] == '\0')
-		r = negotiate(cli, err);
-	return r;
+	return http_client_new(&args, &cli->http, err);
 }
 
 const char *cli_escape(struct cli *cli, const char *s)
@@ -144,16 +171,34 @@ static int response_error(struct cli *cli, struct http_response *response, struc
 	return error_set(err, kind_of_status(status), 0, "Error response from daemon: %s", message);
 }
 
+static int send_versioned(struct cli *cli, struct http_client_request *req, const char *path,
+			  struct http_response **ret, struct error *err)
+{
+	req->target = arena_printf(cli->arena, "/v%s%s", cli->api_version, path);
+	return send_request(cli, req, ret, err);
+}
+
 int cli_send(struct cli *cli, struct http_client_request *req, const char *path,
 	     struct http_response **ret, struct error *err)
 {
 	autohttp_response struct http_response *response = NULL;
-	int status, r = cli_connect(cli, err);
+	bool is_first;
+	int status, r = open_client(cli, err);
 
 	if (r < 0)
 		return r;
-	req->target = arena_printf(cli->arena, "/v%s%s", cli->api_version, path);
-	r = http_client_send(cli->http, req, &response, err);
+	is_first = cli->api_version[0] == '\0';
+	if (is_first && req->read_body)
+		r = negotiate(cli, err); /* it could not be sent again */
+	else if (is_first)
+		assume_version(cli);
+	if (r >= 0)
+		r = send_versioned(cli, req, path, &response, err);
+	if (r >= 0 && is_first && http_response_status(response) == 400 &&
+	    is_older(cli, response)) {
+		response = http_response_free(response);
+		r = send_versioned(cli, req, path, &response, err);
+	}
 	if (r < 0)
 		return r;
 	status = http_response_status(response);

@@ -94,7 +94,8 @@ void held_client_answer_wait(int fd, int code)
 
 /* ---- handing over ---------------------------------------------------------------------------- */
 
-static int send_client(struct shim_client *shim, const struct held_client *h, struct error *err)
+static int post_client(struct shim_client *shim, const struct held_client *h,
+		       struct shim_pending *ret, struct error *err)
 {
 	autostrbuf struct strbuf early = STRBUF_INIT(SHIM_MESSAGE_MAX);
 	struct shim_request q;
@@ -115,7 +116,15 @@ static int send_client(struct shim_client *shim, const struct held_client *h, st
 			jw_kstring(&q.w, "early", early.s);
 		}
 	}
-	return shim_request_send(&q, &h->fd, 1, SHIM_REQUEST_TIMEOUT_MS, NULL, err);
+	return shim_request_post(&q, &h->fd, 1, ret, err);
+}
+
+static int send_client(struct shim_client *shim, const struct held_client *h, struct error *err)
+{
+	struct shim_pending p;
+	int r = post_client(shim, h, &p, err);
+
+	return r < 0 ? r : shim_pending_wait(shim, &p, SHIM_REQUEST_TIMEOUT_MS, NULL, err);
 }
 
 /* Removal is told by the shim only where the shim learns of it: at the end of a --rm container. */
@@ -145,25 +154,40 @@ static void collect_on_loop(void *data)
 	}
 }
 
-int held_clients_send(struct container *c, struct shim_client *shim, struct error *err)
+int held_clients_post(struct container *c, struct shim_client *shim, struct held_posted *ret,
+		      struct error *err)
 {
 	struct list_call call = {.c = c};
 	int r = 0;
 
 	engine_call(c->rt->engine, collect_on_loop, &call);
+	ret->v = call.n > 0 ? xnew0n(struct shim_pending, call.n) : NULL;
+	ret->n = 0;
 	for (size_t i = 0; r >= 0 && i < call.n; i++) {
 		autoerror struct error why = {0};
 
-		if (send_client(shim, call.v[i], &why) >= 0)
-			continue;
-		/* One client's trouble does not stop the start; the shim's own does. */
-		if (why.errnum == EPIPE || why.errnum == ECANCELED || why.errnum == ETIMEDOUT)
-			r = error_move(err, &why, -why.errnum);
+		if (post_client(shim, call.v[i], &ret->v[ret->n], &why) >= 0)
+			ret->n++;
+		else if (why.errnum == EPIPE) /* the shim's own trouble, not the client's */
+			r = error_move(err, &why, -EPIPE);
 		else
 			log_warn("attach to container '%s': %s", c->id, error_msg(&why));
 	}
 	free(call.v);
 	return r;
+}
+
+void held_clients_confirm(const struct container *c, struct shim_client *shim,
+			  struct held_posted *posted)
+{
+	for (size_t i = 0; i < posted->n; i++) {
+		autoerror struct error why = {0};
+
+		if (shim_pending_wait(shim, &posted->v[i], SHIM_REQUEST_TIMEOUT_MS, NULL, &why) < 0)
+			log_warn("attach to container '%s': %s", c->id, error_msg(&why));
+	}
+	free(TAKE_PTR(posted->v));
+	posted->n = 0;
 }
 
 void held_clients_started(struct container *c)

@@ -51,7 +51,7 @@ static int validate_memory(struct host_config *h, struct strv *warnings, struct 
 
 static int validate_cpu(const struct host_config *h, struct error *err)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	long n = h->nano_cpus != 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 0;
 
 	if (h->nano_cpus > 0 && h->cpu_period > 0)
 		return invalid(err, "Conflicting options: Nano CPUs and CPU Period cannot both be "

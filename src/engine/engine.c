@@ -21,6 +21,7 @@
 #include "engine/rows.h"
 #include "engine/security.h"
 #include "engine/shim_client.h"
+#include "engine/standby.h"
 #include "linux/self.h"
 #include "shim/protocol.h"
 
@@ -444,6 +445,7 @@ struct engine *engine_close(struct engine *e)
 	e->opened = false; /* the loop has ended: this thread owns everything again */
 	if (e->store && !any_runs(e))
 		store_layers_release(e->store);
+	standby_close(e);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);
 	free(e->containers);

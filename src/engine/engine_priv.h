@@ -115,6 +115,9 @@ struct engine {
 	struct engine_security security; /* constant after engine_open */
 	struct remap remap;              /* constant after engine_open */
 	bool network_is_up;
+	struct standby *standby; /* owned; engine/standby.h; NULL: none */
+	struct loop_source *standby_timer;
+	bool standby_wanted;        /* it is being made, or will be */
 	struct unlink_job *unlinks; /* owned; engine/exit.c: links to be deleted soon */
 	struct loop_source *unlink_timer;
 	struct { /* engine/endpoint.c: addresses are given back */
@@ -182,8 +185,17 @@ void engine_emit_network(struct engine *e, const struct container *c,
 /* engine/attach.c ------------------------------------------------------------------------------ */
 void held_client_add(struct container *c, struct held_client *h_take);
 void held_client_add_wait(struct container *c, int fd_take, enum engine_wait_condition condition);
-/* Give held clients to the new shim [worker, with the start's operation]. */
-int held_clients_send(struct container *c, struct shim_client *shim, struct error *err);
+/* Give held clients to the new shim, which takes them once it has created the container [worker, with
+ * the start's operation]; fails when the shim is gone.  Confirm in any case: what becomes of one
+ * client is only logged. */
+struct held_posted {
+	struct shim_pending *v; /* owned */
+	size_t n;
+};
+int held_clients_post(struct container *c, struct shim_client *shim, struct held_posted *ret,
+		      struct error *err);
+void held_clients_confirm(const struct container *c, struct shim_client *shim,
+			  struct held_posted *posted);
 /* After the start: forget those the shim has.  After a failed one: close attached clients;
  * waiters stay. [loop] */
 void held_clients_started(struct container *c);

@@ -19,6 +19,7 @@
 #include "engine/oci_spec.h"
 #include "engine/security.h"
 #include "engine/shim_client.h"
+#include "engine/standby.h"
 #include "engine/volume.h"
 
 #define LAUNCH_CONFIG_MAX ((size_t)16 << 20) /* bytes of a shim's configuration */
@@ -247,9 +248,43 @@ static int spawn_shim(struct launch *l, int config_fd, int control_fd, struct er
 	return spawn(&args, &l->pid, &l->pidfd, err);
 }
 
-static int connect_and_spawn(struct launch *l, int config_fd, struct error *err)
+/* Namespaces of another container are given at birth alone. */
+static bool joins(const struct launch *l)
 {
-	struct run_call call = {.l = l, .err = err};
+	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
+		if (l->join_fds[i] >= 0)
+			return true;
+	return false;
+}
+
+/* The shim that stands by.  False: there is none, or it is gone. */
+static bool send_launch(struct launch *l, int config_fd, int *ret_control)
+{
+	autostrbuf struct strbuf message = STRBUF_INIT(4096);
+	struct standby_shim shim;
+	struct json_writer w;
+
+	if (joins(l) || !standby_take(l->engine, &shim))
+		return false;
+	json_writer_init(&w, &message);
+	jw_object(&w);
+	jw_kstring(&w, "op", "launch");
+	jw_kstring(&w, "Id", l->container->id);
+	jw_object_end(&w);
+	if (shim_message_send(shim.control, &message, (const int[]){config_fd, l->lock_fd}, 2,
+			      NULL) < 0) {
+		fd_close(&shim.control); /* which ends it, if it is not gone already */
+		fd_close(&shim.pidfd);
+		return false;
+	}
+	l->pid = shim.pid;
+	l->pidfd = shim.pidfd;
+	*ret_control = shim.control;
+	return true;
+}
+
+static int spawn_new(struct launch *l, int config_fd, int *ret_control, struct error *err)
+{
 	autoclose int control = -EBADF;
 	int pair[2], r;
 
@@ -261,7 +296,21 @@ static int connect_and_spawn(struct launch *l, int config_fd, struct error *err)
 		(void)close(pair[0]);
 		return error_wrap(err, r, "start vessel-shim");
 	}
-	l->shim = shim_client_new(pair[0], &exit_shim_events, l->container);
+	*ret_control = pair[0];
+	return 0;
+}
+
+static int connect_shim(struct launch *l, int config_fd, struct error *err)
+{
+	struct run_call call = {.l = l, .err = err};
+	int control, r;
+
+	if (!send_launch(l, config_fd, &control)) {
+		r = spawn_new(l, config_fd, &control, err);
+		if (r < 0)
+			return r;
+	}
+	l->shim = shim_client_new(control, &exit_shim_events, l->container);
 	call.pidfd = fcntl(l->pidfd, F_DUPFD_CLOEXEC, 3);
 	engine_call(l->engine, run_on_loop, &call);
 	return call.r;
@@ -290,7 +339,7 @@ int launch_shim(struct launch *l, struct error *err)
 	config_fd = fd_memfd("vessel-shim-config", config.s, config.len, err);
 	if (config_fd < 0)
 		return config_fd;
-	r = connect_and_spawn(l, config_fd, err);
+	r = connect_shim(l, config_fd, err);
 	fd_close(&l->lock_fd); /* the shim's from here on */
 	return r;
 }

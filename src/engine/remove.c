@@ -36,6 +36,7 @@ static void forget_on_loop(void *data)
 
 	held_clients_removed(c);
 	restart_cancel(c);
+	rows_post_delete(call->e->db, c); /* who takes the name next comes behind it in the queue */
 	roster_remove(call->e, c);
 	boot_check(call->e);
 	engine_emit(call->e, c, "destroy", NULL, 0);
@@ -74,15 +75,14 @@ int remove_recorded(struct engine *e, struct container *c, bool volumes, struct 
 		crash_point(CRASH_REMOVE_DIRS);
 		if (!c->rt->shim)
 			exit_clean_runtime(e, c->id);
-		r = rows_delete(e->db, c->id, err);
 	}
 	if (r < 0) {
 		call.status = CONTAINER_DEAD;
 		engine_call(e, set_status_on_loop, &call);
 		return error_wrap(err, r, "remove container '%s'", c->id);
 	}
-	crash_point(CRASH_REMOVE_ROW);
 	engine_call(e, forget_on_loop, &call);
+	crash_point(CRASH_REMOVE_ROW);
 	return 0;
 }
 

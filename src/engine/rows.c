@@ -406,6 +406,27 @@ int rows_delete(struct db *db, const char *id, struct error *err)
 	return db_run(db, delete_job, &call, DB_NORMAL, err);
 }
 
+static int post_delete_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct id_call call = {.id = data};
+
+	return delete_job(tx, &call, err);
+}
+
+static void post_delete_done(void *data, int r, struct error *err)
+{
+	if (r < 0)
+		log_error("remove the row of container '%s', which the next start of the daemon "
+			  "does: %s",
+			  (const char *)data, error_msg(err));
+	free(data);
+}
+
+void rows_post_delete(struct db *db, const struct container *c)
+{
+	db_post(db, post_delete_job, xstrdup(c->id), DB_NORMAL, post_delete_done);
+}
+
 static int insert_exec_job(struct db_tx *tx, void *data, struct error *err)
 {
 	const struct row_exec *x = data;

@@ -80,6 +80,8 @@ int rows_rename(struct db *db, const char *id, const char *name, struct error *e
 int rows_set_removal(struct db *db, const char *id, enum row_removal removal, struct error *err);
 /* With its endpoints and execs. */
 int rows_delete(struct db *db, const char *id, struct error *err);
+/* [loop] The same, queued.  Its removal has been recorded: should this fail, a restart repeats it. */
+void rows_post_delete(struct db *db, const struct container *c);
 
 int rows_insert_exec(struct db *db, const struct row_exec *x, struct error *err);
 /* [loop] */

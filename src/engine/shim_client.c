@@ -306,11 +306,19 @@ static int finish(struct shim_reply *reply, struct shim_reply *ret, struct error
 	return r < 0 ? r : 0;
 }
 
-int shim_request_send(struct shim_request *q, const int *fds, size_t n_fds, int timeout_ms,
-		      struct shim_reply *ret, struct error *err)
+static struct wait *wait_free(struct wait *w)
+{
+	(void)pthread_cond_destroy(&w->cond);
+	shim_reply_done(&w->reply);
+	free(w);
+	return NULL;
+}
+
+int shim_request_post(struct shim_request *q, const int *fds, size_t n_fds,
+		      struct shim_pending *ret, struct error *err)
 {
 	struct shim_client *s = q->client;
-	struct wait w = {.seq = q->seq};
+	struct wait *w;
 	int r;
 
 	jw_object_end(&q->w);
@@ -318,23 +326,51 @@ int shim_request_send(struct shim_request *q, const int *fds, size_t n_fds, int 
 		strbuf_done(&q->buf);
 		return error_set(err, ERROR_INVALID, E2BIG, "request to the container's shim");
 	}
-	wait_init(&w);
+	w = xnew0(struct wait);
+	w->seq = q->seq;
+	wait_init(w);
 	pthread_mutex_lock(&s->lock);
-	w.next = s->waits;
-	s->waits = &w;
+	w->next = s->waits;
+	s->waits = w;
 	r = s->ended ? error_set(err, ERROR_UNAVAILABLE, EPIPE, "container's shim is gone")
 		     : shim_message_send(s->sock, &q->buf, fds, n_fds, err);
-	if (r < 0) {
-		s->waits = w.next; /* still the first: the lock was not given up */
-	} else {
-		if (q->sent_point >= 0)
-			crash_point((enum crash_point)q->sent_point);
-		r = wait_for(s, &w, timeout_ms, err);
-	}
+	if (r < 0)
+		s->waits = w->next; /* still the first: the lock was not given up */
 	pthread_mutex_unlock(&s->lock);
-	(void)pthread_cond_destroy(&w.cond);
 	strbuf_done(&q->buf);
-	return r < 0 ? r : finish(&w.reply, ret, err);
+	if (r < 0) {
+		(void)wait_free(w);
+		return r;
+	}
+	if (q->sent_point >= 0)
+		crash_point((enum crash_point)q->sent_point);
+	ret->wait = w;
+	return 0;
+}
+
+int shim_pending_wait(struct shim_client *s, struct shim_pending *p, int timeout_ms,
+		      struct shim_reply *ret, struct error *err)
+{
+	struct wait *w = TAKE_PTR(p->wait);
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = wait_for(s, w, timeout_ms, err);
+	pthread_mutex_unlock(&s->lock);
+	if (r >= 0)
+		r = finish(&w->reply, ret, err);
+	w->reply = (struct shim_reply){0}; /* taken or done */
+	(void)wait_free(w);
+	return r;
+}
+
+int shim_request_send(struct shim_request *q, const int *fds, size_t n_fds, int timeout_ms,
+		      struct shim_reply *ret, struct error *err)
+{
+	struct shim_pending p;
+	int r = shim_request_post(q, fds, n_fds, &p, err);
+
+	return r < 0 ? r : shim_pending_wait(q->client, &p, timeout_ms, ret, err);
 }
 
 int shim_client_simple(struct shim_client *s, const char *op, struct error *err)

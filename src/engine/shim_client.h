@@ -58,6 +58,14 @@ void shim_request_init(struct shim_request *q, struct shim_client *s, const char
  * NULL; timeout_ms < 0: none.  The request is done afterwards. */
 int shim_request_send(struct shim_request *q, const int *fds, size_t n_fds, int timeout_ms,
 		      struct shim_reply *ret, struct error *err);
+/* [worker] The same in two halves, for several requests at once: send, and later wait. */
+struct shim_pending {
+	struct wait *wait; /* owned; NULL: nothing is pending */
+};
+int shim_request_post(struct shim_request *q, const int *fds, size_t n_fds,
+		      struct shim_pending *ret, struct error *err);
+int shim_pending_wait(struct shim_client *s, struct shim_pending *p, int timeout_ms,
+		      struct shim_reply *ret, struct error *err);
 /* [worker] A request without members. */
 int shim_client_simple(struct shim_client *s, const char *op, struct error *err);
 /* The same before shim_client_run, by the only thread that has it: receives itself.  Events that come

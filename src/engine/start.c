@@ -31,6 +31,7 @@
 #include "engine/resolver.h"
 #include "engine/rows.h"
 #include "engine/shim_client.h"
+#include "engine/standby.h"
 
 /* What a failed start leaves in State.ExitCode. */
 #define EXIT_NOT_FOUND      127
@@ -285,6 +286,7 @@ static void started_on_loop(void *data)
 	engine_emit(s->e, c, "start", NULL, 0);
 	health_start(c, true);
 	boot_check(s->e);
+	standby_want(s->e);
 	if (rt->exit_pending)
 		exit_begin(c, &rt->exit); /* it was that short */
 	else if (rt->shim_lost)
@@ -386,9 +388,21 @@ static int wrap_exec_error(struct error *err, int r)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static int run_stages(struct start *s)
+/* The clients are at the shim by the time that it has created the container. */
+static int hand_over_and_start(struct start *s)
 {
 	autoshim_reply struct shim_reply created = {0};
+	struct held_posted clients = {0};
+	int r = held_clients_post(s->c, s->launch.shim, &clients, s->err);
+
+	r = r < 0 ? r : shim_client_await(s->launch.shim, "created", &created, s->err);
+	r = r < 0 ? r : tell_start(s);
+	held_clients_confirm(s->c, s->launch.shim, &clients);
+	return r;
+}
+
+static int run_stages(struct start *s)
+{
 	int r;
 
 	engine_call(s->e, begin_on_loop, s);
@@ -407,18 +421,16 @@ static int run_stages(struct start *s)
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_CREATED);
-	/* While the shim makes the root file system. */
+	/* While the shim makes the root file system: the network, and the row. */
 	r = connect_network(s);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_PUBLISHED);
-	r = shim_client_await(s->launch.shim, "created", &created, s->err);
-	r = r < 0 ? r : record_running(s);
+	r = record_running(s);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_START_RECORDED);
-	r = held_clients_send(s->c, s->launch.shim, s->err);
-	return r < 0 ? r : tell_start(s);
+	return hand_over_and_start(s);
 }
 
 /* Docker removes a --rm container that could not be started even once. */

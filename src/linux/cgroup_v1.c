@@ -391,13 +391,15 @@ static bool is_empty_file(int dir_fd, const char *file)
 }
 
 /* A new cpuset is empty and takes no process until it has cpus and mems: its parent's.  A parent
- * that others made may be empty just so. */
+ * that others made may be empty just so.  One that we have made passes them on by itself to what is
+ * made below it next: writing them has the kernel rebuild its scheduling domains each time. */
 int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, struct error *err)
 {
 	static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
 
-	if (!cgroup_v1_inherits(h))
+	if (!cgroup_v1_inherits(h) || !is_empty_file(dir_fd, files[1]))
 		return 0;
+	(void)cgroup_write(dir_fd, "cgroup.clone_children", "1", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		autofree char *value = NULL;
 		int r;

@@ -116,16 +116,21 @@ int oci_resources_parse(struct arena *a, const struct json *v, struct oci_resour
 int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret,
 		   struct error *err)
 {
-	struct oci_spec_doc doc = {0};
-	struct oci_spec spec;
 	const struct json *v;
 	int r;
 
 	if (len > OCI_SPEC_MAX)
 		return error_set(err, ERROR_INVALID, E2BIG, "config.json");
 	r = json_parse(a, text, len, &v, err);
-	if (r < 0)
-		return error_wrap(err, r, "config.json");
+	return r < 0 ? error_wrap(err, r, "config.json") : oci_spec_decode(a, v, ret, err);
+}
+
+int oci_spec_decode(struct arena *a, const struct json *v, struct oci_spec *ret, struct error *err)
+{
+	struct oci_spec_doc doc = {0};
+	struct oci_spec spec;
+	int r;
+
 	if (json_type(v) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "config.json: expected an object");
 	r = json_decode(a, v, spec_fields, &doc, "", err);

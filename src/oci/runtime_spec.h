@@ -261,6 +261,8 @@ struct oci_spec {
  * ERROR_INVALID with line and column or the field's path; ERROR_NOT_IMPLEMENTED. */
 int oci_spec_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret,
 		   struct error *err);
+/* The same of a document that has been parsed; it is borrowed as long as the arena lives. */
+int oci_spec_decode(struct arena *a, const struct json *v, struct oci_spec *ret, struct error *err);
 
 /* A lone `process` object, as exec takes it (`v` borrowed, kept alive by its arena). */
 int oci_process_parse(struct arena *a, const struct json *v, struct oci_process *ret,

@@ -31,6 +31,7 @@
 #include "runtime/launch_priv.h"
 #include "runtime/netdevices_priv.h"
 #include "runtime/netns.h"
+#include "runtime/prepared_priv.h"
 #include "runtime/rootless_priv.h"
 #include "runtime/setup_priv.h"
 
@@ -360,7 +361,8 @@ static int prepare(struct creation *cr, struct error *err)
 		r = open_namespaces(args->spec, s, &c->ns_flags, err);
 	if (r == 0)
 		r = check_sysctls(&args->spec->linux_, s, err);
-	if (r == 0)
+	c->cgroups = prepared_take_cgroups(args->prepared);
+	if (r == 0 && !c->cgroups)
 		r = cgroup_layout_detect(&c->cgroups, err);
 	if (r == 0)
 		r = rootfs_prepare_idmapped(s, cr->arena, err);
@@ -543,13 +545,8 @@ static int launch(struct creation *cr, struct error *err)
 			return error_set(err, ERROR_INTERNAL, -c->netns_fd,
 					 "open the network namespace");
 	}
-	r = netdevices_move(&args->spec->linux_.net_devices, cr->setup.proc_fd, container_netns(cr),
-			    &cr->net_devices, err);
-	if (r < 0)
-		return r;
-	if (args->on_namespaces)
-		args->on_namespaces(args->data, c->pid, c->netns_fd);
-	return 0;
+	return netdevices_move(&args->spec->linux_.net_devices, cr->setup.proc_fd,
+			       container_netns(cr), &cr->net_devices, err);
 }
 
 /* What process 1 waits for comes first. */
@@ -567,6 +564,9 @@ static int provide(struct creation *cr, struct error *err)
 	}
 	if (r == 0)
 		r = launch_tell(c->sync_fd, SYNC_CGROUP, err);
+	/* Only now: the process waits for its cgroup sooner than anybody for the network. */
+	if (r == 0 && args->on_namespaces)
+		args->on_namespaces(args->data, c->pid, c->netns_fd);
 	if (r == 0 && args->on_process)
 		r = args->on_process(args->data, c->pid, err);
 	if (r == 0)
@@ -627,15 +627,15 @@ static bool id_is_valid(const char *id)
 	return len > 0 && len <= 1024 && strchr(first, id[0]) && strspn(id, rest) == len;
 }
 
-/* In a user namespace of its own, the container's must own it. */
-static struct netns_maker *start_netns(const struct oci_spec *spec)
+static struct netns_maker *start_netns(const struct oci_spec *spec,
+				       struct runtime_prepared *prepared)
 {
-	const struct oci_namespace *ns = spec->linux_.namespaces;
+	struct netns_maker *made;
 
-	if (!ns[OCI_NAMESPACE_NETWORK].present || ns[OCI_NAMESPACE_NETWORK].path ||
-	    ns[OCI_NAMESPACE_USER].present)
+	if (!runtime_takes_netns(spec))
 		return NULL;
-	return netns_maker_start();
+	made = prepared_take_netns(prepared);
+	return made ? made : netns_maker_start();
 }
 
 int runtime_create_listening(const struct runtime_create_args *args, int listen_fd,
@@ -665,7 +665,7 @@ int runtime_create_listening(const struct runtime_create_args *args, int listen_
 		cr.setup.join_fds[i] = -EBADF;
 	cr.c = c;
 	cr.arena = arena_new();
-	cr.netns = start_netns(args->spec);
+	cr.netns = start_netns(args->spec, args->prepared);
 	r = prepare(&cr, err);
 	if (r == 0) {
 		r = launch(&cr, err);

@@ -27,12 +27,14 @@
 #include "base/mem.h"
 
 struct cgroup;
+struct cgroup_layout;
 struct error;
 struct json_objects;
 struct oci_process;
 struct oci_resources;
 struct oci_spec;
 struct runtime_container;
+struct runtime_prepared;
 
 /* An overlay mounted in the container's own mount namespace; absolute host paths. */
 struct runtime_rootfs {
@@ -83,7 +85,21 @@ struct runtime_create_args {
 	/* With that: what is renamed, mostly by process 1, when its file systems are complete and its
 	 * program does not run yet, so that others learn of it neither too early nor too late. */
 	struct runtime_rename publishes;
+	/* Made while the caller had nothing to do (runtime_prepare); used once; or NULL. */
+	struct runtime_prepared *prepared;
 };
+
+/* What a container needs whatever its configuration says: the cgroup hierarchies' descriptors and, if
+ * `network`, a network namespace, which a thread makes.  Never fails: what is missing is made later. */
+struct runtime_prepared *runtime_prepare(bool network);
+/* Whether a container of that configuration takes such a namespace.  In a user namespace of its own,
+ * that must own it. */
+bool runtime_takes_netns(const struct oci_spec *spec);
+/* The hierarchies, to be used by the same thread until runtime_create; NULL if there are none. */
+const struct cgroup_layout *runtime_prepared_cgroups(const struct runtime_prepared *p);
+/* Accepts NULL, returns NULL. */
+struct runtime_prepared *runtime_prepared_free(struct runtime_prepared *p);
+DEFINE_CLEANUP(struct runtime_prepared, runtime_prepared_free);
 
 int runtime_create(const struct runtime_create_args *args, struct runtime_container **ret,
 		   struct error *err);

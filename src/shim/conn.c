@@ -101,7 +101,7 @@ static bool receive(struct conn *c)
 
 	if (r == -EAGAIN)
 		return true;
-	if (r < 0 && r != -ECONNRESET) /* it died with our messages unread */
+	if (r < 0)
 		log_warn("daemon's connection: %s", error_msg(&err));
 	if (r <= 0)
 		return false;

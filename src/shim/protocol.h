@@ -11,6 +11,9 @@
  *
  * Life:  spawned --ev namespaces--> --ev created--> (op start) running --ev exit--> exited --(op release)--> gone
  *
+ *   - A shim that was spawned without SHIM_CONFIG_FD stands by: op prepare says what it can make before
+ *     there is a container, op launch brings that.  Neither has a reply, and the end of file before op
+ *     launch ends it.
  *   - ev failed {"error":{...}}: creation failed, everything is undone, the shim exits.
  *   - End of file on the first connection before op start was received: the shim undoes everything and
  *     exits.  After op start it lives on whatever daemons do.
@@ -37,6 +40,11 @@
  *   exec_exit  {"id":"...","code":N}               sent before the exec's client sees the end of the stream
  *   waiter     {"condition":"removed"} + fd         a wait client given back at op release with "removed":false, for
  *              the daemon to pass to the next shim
+ *
+ * Standing by:
+ *   prepare    {"Network":bool}     the container is to have a network namespace of its own, and no user
+ *              namespace (if it is not so after all, nothing is lost)
+ *   launch     {"Id":"..."} + fd 0: the configuration, + fd 1: the lock, as SHIM_CONFIG_FD and SHIM_LOCK_FD
  *
  * Requests (reply {} unless said):
  *   state      -> {"status":"created|running|paused|exited","pid":N,"started_at":ns,"exit":{as ev exit} if exited,
@@ -98,7 +106,8 @@
 #define SHIM_MAX_FDS     4
 
 /* Descriptors in a freshly spawned shim. */
-#define SHIM_CONFIG_FD  3 /* memfd: the configuration, JSON (struct shim_config) */
+#define SHIM_CONFIG_FD \
+	3 /* memfd: the configuration, JSON (struct shim_config); not open: stands by */
 #define SHIM_CONTROL_FD 4 /* first connection */
 #define SHIM_INIT_FD    5 /* optional O_PATH fd of vessel-init */
 #define SHIM_LOCK_FD    6 /* RuntimeDir/SHIM_LOCK_NAME, open and locked by flock(2) */

@@ -353,6 +353,7 @@ static int op_release(struct request *rq, struct error *err)
 	s->ports = ports_free(s->ports); /* whoever is answered may want them */
 	waiters_answer(&s->waiters, s->exit_code, flag(rq, "removed"));
 	hand_back_waiters(rq);
+	shim_discard(s);
 	rq->leave = true;
 	return 0;
 }

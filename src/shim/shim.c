@@ -3,9 +3,10 @@
  * Everything happens on one thread.  runtime_create and runtime_start block it, which holds up
  * nobody: a daemon that will not wait kills the shim, and process 1 dies with it.
  *
- * Order at process 1's exit: remove the cgroup, and with it every process that is left, so that
- * nothing can write any more; read what is left in the pipes; log it; exit.json; ev exit; and only
- * then let clients and waiters see the end: what they ask the daemon next, the daemon must know.
+ * Order at process 1's exit: nothing may write any more, so every process that is left is killed,
+ * by the kernel with a pid namespace of the container's own, else with the cgroup; read what is left in
+ * the pipes; log it; exit.json; ev exit; and only then let clients and waiters see the end: what they
+ * ask the daemon next, the daemon must know.  What else is left of the container goes at the release.
  */
 #include "shim/shim.h"
 
@@ -13,6 +14,7 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +32,9 @@
 
 #define SHIM_OOM_SCORE    "-999"
 #define CONFIG_MAX        ((size_t)16 << 20)
+#define CONFIG_ARENA      ((size_t)128 << 10) /* most documents fit: one mmap(2) instead of ten */
 #define JOIN_DELAY_MS     50
+#define DISCARD_DELAY_MS  20    /* of the container, if no release comes */
 #define ANSWER_TIMEOUT_MS 10000 /* waiters get their answer without a daemon */
 
 void shim_close_all(int *fds, size_t n)
@@ -114,6 +118,7 @@ void shim_leave(struct shim *s)
 {
 	stop_watching_oom(s);
 	s->ports = ports_free(s->ports);
+	s->discard_timer = loop_remove(s->discard_timer);
 	s->container = runtime_free(s->container);
 	conns_unlisten(s->conns);
 	shim_execs_end(s);
@@ -229,26 +234,45 @@ static void send_exit(struct shim *s)
 	shim_event_send(s, &w);
 }
 
-static void container_exited(struct shim *s, int code)
+void shim_discard(struct shim *s)
 {
 	autoerror struct error err = {0};
 
+	s->discard_timer = loop_remove(s->discard_timer);
+	if (!s->container)
+		return;
+	if (runtime_delete(s->container, &err) < 0)
+		log_error("remove what the container left: %s", error_msg(&err));
+	s->container = runtime_free(s->container);
+	s->spec_arena = arena_free(s->spec_arena);
+}
+
+static void discard_late(struct loop_source *timer, void *data)
+{
+	(void)timer;
+	shim_discard(data);
+}
+
+static void container_exited(struct shim *s, int code)
+{
 	s->exit_code = code;
 	s->finished_at = clock_realtime_ns();
 	s->resolver = resolver_free(s->resolver); /* it keeps the network namespace */
 	check_oom(s);
 	stop_watching_oom(s);
-	if (runtime_delete(s->container, &err) < 0)
-		log_error("remove what the container left: %s", error_msg(&err));
+	if (!s->own_pids)
+		shim_discard(s);
 	streams_finish(s->streams);
 	if (logfile_pipe(s->log))
 		logpipe_finish(logfile_pipe(s->log));
 	record_exit(s);
 	send_exit(s);
-	s->container = runtime_free(s->container);
-	s->spec_arena = arena_free(s->spec_arena);
 	streams_close(s->streams);
 	shim_answer_waiters_in_time(s);
+	/* Nobody waits for it, and now it would keep the daemon from the processor. */
+	if (s->container &&
+	    loop_add_timer(s->loop, DISCARD_DELAY_MS, discard_late, s, &s->discard_timer, NULL) < 0)
+		shim_discard(s);
 }
 
 static void container_died(struct shim *s, int code)
@@ -406,16 +430,16 @@ static int make_shared_cgroup(const struct cgroup_layout *layout, const char *pa
 /* Out of the daemon's cgroup, whose processes end with its service: at once in the v1 hierarchies,
  * where a thread that joins by itself waits for nobody, and in the unified one later, for there it
  * may have to wait for a grace period, and starting a container must not. */
-static int move_to_cgroup(const char *path, struct error *err)
+static int move_to_cgroup(struct shim *s, const char *path, struct error *err)
 {
-	autocgrouplayout struct cgroup_layout *layout = NULL;
+	const struct cgroup_layout *layout = runtime_prepared_cgroups(s->prepared);
 	int r;
 
 	if (str_empty(path))
 		return 0;
-	r = cgroup_layout_detect(&layout, err);
-	if (r < 0)
-		return r;
+	if (!layout)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "move the shim to cgroup '%s': no cgroups", path);
 	if (cgroup_layout_mode(layout) == CGROUP_MODE_V2 ||
 	    cgroup_move_out(layout, path, NULL) >= 0)
 		return 0; /* no v1 hierarchy, or joined */
@@ -543,17 +567,6 @@ static int open_streams(struct shim *s, const struct shim_config *c, int theirs[
 	return r;
 }
 
-static int parse_spec(struct shim *s, const struct shim_config *c, struct error *err)
-{
-	autostrbuf struct strbuf text = STRBUF_INIT(OCI_SPEC_MAX);
-	struct json_writer w;
-
-	json_writer_init(&w, &text);
-	jw_value(&w, c->spec);
-	s->spec_arena = arena_new();
-	return oci_spec_parse(s->spec_arena, text.s, text.len, &s->spec, err);
-}
-
 static int watch_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
 	int console = runtime_console_take(s->container);
@@ -576,6 +589,14 @@ static void close_joined(struct shim *s)
 		fd_close(&s->join_fds[i]);
 }
 
+/* Then all its processes are dead once process 1 can be reaped (pid_namespaces(7)). */
+static bool has_own_pids(const struct oci_spec *spec)
+{
+	const struct oci_namespace *pid = &spec->linux_.namespaces[OCI_NAMESPACE_PID];
+
+	return pid->present && !pid->path;
+}
+
 static int create_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
 	struct runtime_rootfs rootfs = {
@@ -596,12 +617,11 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 		.init_path = c->init_path,
 		.on_namespaces = on_namespaces,
 		.data = s,
+		.prepared = s->prepared,
 	};
-	int theirs[3];
-	int r = parse_spec(s, c, err);
+	int theirs[3], r;
 
-	if (r < 0)
-		return r;
+	s->own_pids = has_own_pids(&s->spec);
 	s->spec.process.terminal = c->tty;
 	r = open_streams(s, c, theirs, err);
 	if (r < 0)
@@ -610,6 +630,7 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 	r = runtime_create(&args, &s->container, err);
 	shim_close_all(theirs, 3);
 	close_joined(s);
+	s->prepared = runtime_prepared_free(s->prepared);
 	if (r < 0) {
 		s->pid = 0;
 		return r;
@@ -627,7 +648,9 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 	s->auto_remove = c->auto_remove;
 	s->detach_keys = xstrdup(c->detach_keys);
 	s->cgroup = c->cgroup ? xstrdup(c->cgroup) : NULL;
-	r = move_to_cgroup(c->cgroup, err);
+	if (!s->prepared)
+		s->prepared = runtime_prepare(runtime_takes_netns(&s->spec));
+	r = move_to_cgroup(s, c->cgroup, err);
 	if (r >= 0)
 		r = open_directory(c->runtime_dir, &s->runtime_dir_fd, err);
 	if (r >= 0)
@@ -643,9 +666,8 @@ static int set_up(struct shim *s, const struct shim_config *c, struct error *err
 	return r < 0 ? r : shim_event(s, LIFECYCLE_EV_CREATED, err);
 }
 
-static int read_config(struct arena *a, struct shim_config *ret, struct error *err)
+static int read_config(struct arena *a, int fd, struct shim_config *ret, struct error *err)
 {
-	autoclose int fd = SHIM_CONFIG_FD;
 	autofree char *text = NULL;
 	struct stat st;
 	ssize_t n;
@@ -681,10 +703,11 @@ static int open_loop(struct shim *s, struct error *err)
 static int adopt_descriptors(struct shim *s, struct error *err)
 {
 	for (int fd = SHIM_CONFIG_FD; fd < SHIM_JOIN_FD + SHIM_JOIN_COUNT; fd++)
-		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd <= SHIM_CONTROL_FD)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd == SHIM_CONTROL_FD)
 			return error_set(err, ERROR_INVALID, errno,
 					 "vesseld starts this program, with descriptor %d open",
 					 fd);
+	s->config_fd = fcntl(SHIM_CONFIG_FD, F_GETFD) < 0 ? -EBADF : SHIM_CONFIG_FD;
 	(void)close(SHIM_INIT_FD); /* init is bind-mounted by its path */
 	s->lock_fd = fcntl(SHIM_LOCK_FD, F_GETFD) < 0 ? -EBADF : SHIM_LOCK_FD;
 	for (int i = 0; i < SHIM_JOIN_COUNT; i++)
@@ -703,6 +726,63 @@ static void leave_to_others(void)
 		(void)!write(fd, SHIM_OOM_SCORE, strlen(SHIM_OOM_SCORE));
 }
 
+static void prepare(struct shim *s, const struct shim_message *m)
+{
+	if (s->prepared)
+		return;
+	s->prepared = runtime_prepare(json_get_bool(m->body, "Network"));
+	trim_memory(s);
+}
+
+static int take_container(struct shim *s, struct shim_message *m, char *id_arg, struct error *err)
+{
+	const char *id = json_get_string(m->body, "Id");
+
+	if (m->fd_count != 2 || !id)
+		return error_set(err, ERROR_INVALID, 0, "op launch without a container");
+	s->config_fd = m->fds[0];
+	s->lock_fd = m->fds[1];
+	m->fds[0] = m->fds[1] = -EBADF;
+	if (id_arg && strlen(id_arg) == strlen(id))
+		memcpy(id_arg, id, strlen(id)); /* what ps(1) shows */
+	return 1;
+}
+
+/* One message of a daemon that may send us a container.  1: it has come; 0: it never will; -EAGAIN. */
+static int stand_by_once(struct shim *s, char *id_arg, struct error *err)
+{
+	struct pollfd p = {.fd = SHIM_CONTROL_FD, .events = POLLIN};
+	autoarena struct arena *a = arena_new();
+	autoerror struct error why = {0};
+	struct shim_message m;
+	int r;
+
+	if (poll(&p, 1, -1) < 0 && errno != EINTR)
+		return error_set(err, ERROR_INTERNAL, errno, "stand by");
+	r = shim_message_recv(SHIM_CONTROL_FD, a, &m, &why);
+	if (r == -EAGAIN || r == 0)
+		return r;
+	if (r < 0)
+		return error_move(err, &why, r);
+	r = -EAGAIN;
+	if (str_eq(m.op, "prepare"))
+		prepare(s, &m);
+	else if (str_eq(m.op, "launch"))
+		r = take_container(s, &m, id_arg, err);
+	shim_message_close_fds(&m);
+	return r;
+}
+
+static int stand_by(struct shim *s, char *id_arg, struct error *err)
+{
+	int r;
+
+	do
+		r = stand_by_once(s, id_arg, err);
+	while (r == -EAGAIN);
+	return r;
+}
+
 static void shim_done(struct shim *s)
 {
 	shim_execs_free(s);
@@ -715,23 +795,29 @@ static void shim_done(struct shim *s)
 	s->log = logfile_free(s->log);
 	s->scratch = scratch_free(s->scratch);
 	s->loop = loop_free(s->loop);
+	s->prepared = runtime_prepared_free(s->prepared);
 	s->spec_arena = arena_free(s->spec_arena);
 	free(s->detach_keys);
 	free(s->cgroup);
 	fd_close(&s->oom_fd);
 	close_joined(s);
+	fd_close(&s->config_fd);
 	fd_close(&s->state_dir_fd);
 	fd_close(&s->runtime_dir_fd);
 	fd_close(&s->lock_fd);
 }
 
-/* Set up with a configuration that does not outlive this. */
+/* The configuration stays until the container has started, for the sake of the specification in it. */
 static int begin(struct shim *s, struct error *err)
 {
-	autoarena struct arena *a = arena_new();
 	struct shim_config config;
-	int r = read_config(a, &config, err);
+	int r;
 
+	s->spec_arena = arena_new_of(CONFIG_ARENA);
+	r = read_config(s->spec_arena, s->config_fd, &config, err);
+	fd_close(&s->config_fd);
+	if (r >= 0)
+		r = oci_spec_decode(s->spec_arena, config.spec, &s->spec, err);
 	return r < 0 ? r : set_up(s, &config, err);
 }
 
@@ -746,14 +832,16 @@ static void announce_created(struct shim *s)
 	trim_memory(s);
 }
 
-int shim_run(void)
+int shim_run(char *id_arg)
 {
-	struct shim s = {.state_dir_fd = -EBADF,
+	struct shim s = {.config_fd = -EBADF,
+			 .state_dir_fd = -EBADF,
 			 .runtime_dir_fd = -EBADF,
 			 .lock_fd = -EBADF,
 			 .join_fds = {-EBADF, -EBADF, -EBADF},
 			 .oom_fd = -EBADF};
 	autoerror struct error err = {0};
+	int r;
 
 	log_set_name("vessel-shim");
 	(void)prctl(PR_SET_NAME, "vessel-shim", 0, 0, 0);
@@ -764,6 +852,13 @@ int shim_run(void)
 		log_error("not started as a shim: %s", error_msg(&err));
 		shim_done(&s);
 		return 1;
+	}
+	r = s.config_fd < 0 ? stand_by(&s, id_arg, &err) : 1;
+	if (r <= 0) {
+		if (r < 0)
+			log_error("standing by: %s", error_msg(&err));
+		shim_done(&s);
+		return r < 0;
 	}
 	if (begin(&s, &err) < 0) {
 		send_failed(&s, &err);

@@ -4,7 +4,8 @@
  */
 #pragma once
 
-/* Take over SHIM_CONFIG_FD and what follows, and serve until the life-cycle ends.  Returns the
- * process's exit code: 0 after a release or an abort, 1 when the container could not be created or
- * started. */
-int shim_run(void);
+/* Take over SHIM_CONFIG_FD and what follows, or wait for them, and serve until the life-cycle ends.
+ * `id_arg`: the container's id among the process's arguments, or what stands there as long as there is
+ * none: it is overwritten; may be NULL.  Returns the process's exit code: 0 after a release or an
+ * abort, or if no container came, 1 when it could not be created or started. */
+int shim_run(char *id_arg);

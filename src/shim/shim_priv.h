@@ -26,6 +26,7 @@ struct shim {
 	enum lifecycle_state state;
 	int exit_status; /* of this process */
 	struct loop *loop;
+	int config_fd;                             /* owned, until it has been read */
 	int state_dir_fd, runtime_dir_fd, lock_fd; /* owned */
 	int join_fds
 		[SHIM_JOIN_COUNT]; /* owned: namespaces of another container, until ours has joined */
@@ -37,12 +38,14 @@ struct shim {
 	struct resolver *resolver; /* NULL: none */
 	struct conns *conns;
 	struct waiters waiters;
-	struct loop_source *child_src, *oom_src, *answer_timer;
+	struct loop_source *child_src, *oom_src, *answer_timer, *discard_timer;
 	int oom_fd;               /* owned */
 	struct arena *spec_arena; /* owned; what the container borrows */
 	struct oci_spec spec;
+	struct runtime_prepared *prepared; /* owned; until there is a container */
 	struct runtime_container *container;
-	pid_t pid; /* process 1; 0 before, and when it has been reaped */
+	pid_t pid;     /* process 1; 0 before, and when it has been reaped */
+	bool own_pids; /* a pid namespace of the container's own */
 	bool open_stdin;
 	bool auto_remove;
 	char *detach_keys; /* owned */
@@ -60,6 +63,8 @@ struct shim {
 int shim_event(struct shim *s, enum lifecycle_event e, struct error *err);
 /* The container runs: note the time, give back what only its creation needed. */
 void shim_started(struct shim *s);
+/* Remove what is left of a container that has ended; may be repeated. */
+void shim_discard(struct shim *s);
 /* Nothing has been started, or starting failed: undo everything and leave. */
 void shim_undo(struct shim *s);
 /* Give up ports, socket and lock, and end when the last client has its output. */

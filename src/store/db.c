@@ -1,8 +1,9 @@
-/* The database thread.
+/* The database's queue and its thread.
  *
- * One connection, used by one thread: no locking inside SQLite and no SQLITE_BUSY among ourselves.
- * The thread takes whatever is queued, up to DB_GROUP_MAX jobs, into one transaction, so that a burst
- * of posted jobs costs one commit.  Inside a group each job has a savepoint; a lone job uses the
+ * One connection, used by one thread at a time: no locking inside SQLite and no SQLITE_BUSY among
+ * ourselves.  The thread takes whatever is queued, up to DB_GROUP_MAX jobs, into one transaction, so that
+ * a burst of posted jobs costs one commit.  A caller that waits anyway, and finds nothing before it,
+ * runs its job itself: that is two thread switches less.  Inside a group each job has a savepoint; a lone job uses the
  * transaction itself.  Waiting callers own their job on the stack; posted jobs are on the heap.
  */
 #include "store/db.h"
@@ -66,9 +67,11 @@ struct db {
 	struct checkpoint *checkpoint; /* owned */
 	int copied_pages;              /* length of the log when a checkpoint was last started */
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards the queue and `finished` */
+	pthread_mutex_t lock; /* guards the queue, `busy`, `user` and `finished` */
 	pthread_cond_t work, idle;
 	struct db_job *head, **tail;
+	bool busy;      /* somebody uses the connection: */
+	pthread_t user; /* who */
 	bool stop, running;
 };
 
@@ -282,6 +285,15 @@ int64_t db_changes(struct db_tx *tx)
 
 /* ---- the thread ---- */
 
+/* The words around jobs are as frequent as the jobs: prepared once as well. */
+static int sql_word(struct db *db, const char *word, struct error *err)
+{
+	int r = db_exec(&db->tx, err, word, "");
+
+	tx_end_job(&db->tx);
+	return r;
+}
+
 static int set_sync(struct db *db, enum db_sync sync, struct error *err)
 {
 	int r = 0;
@@ -300,15 +312,15 @@ static void run_job(struct db *db, struct db_job *job, bool savepoint)
 {
 	struct error err = {0};
 
-	if (savepoint && (job->r = sql_run(db->tx.sql, "SAVEPOINT job", &job->err)) < 0)
+	if (savepoint && (job->r = sql_word(db, "SAVEPOINT job", &job->err)) < 0)
 		return;
 	job->r = job->fn(&db->tx, job->data, &job->err);
 	tx_end_job(&db->tx);
 	if (!savepoint)
 		return;
-	if (job->r < 0 && sql_run(db->tx.sql, "ROLLBACK TO job", &err) < 0)
+	if (job->r < 0 && sql_word(db, "ROLLBACK TO job", &err) < 0)
 		job->r = error_move(&job->err, &err, -EIO);
-	if (sql_run(db->tx.sql, "RELEASE job", &err) < 0)
+	if (sql_word(db, "RELEASE job", &err) < 0)
 		job->r = error_move(&job->err, &err, -EIO);
 }
 
@@ -334,17 +346,16 @@ static void run_group(struct db *db, struct db_job *const *jobs, size_t n)
 
 	r = set_sync(db, sync, &err);
 	if (r >= 0)
-		r = sql_run(db->tx.sql, "BEGIN", &err);
+		r = sql_word(db, "BEGIN", &err);
 	if (r >= 0) {
 		for (size_t i = 0; i < n; i++)
 			run_job(db, jobs[i], n > 1);
 		if (n == 1)
 			keep = jobs[0]->r >= 0;
-		r = sql_run(db->tx.sql, keep ? "COMMIT" : "ROLLBACK", &err);
+		r = sql_word(db, keep ? "COMMIT" : "ROLLBACK", &err);
 	}
 	if (r < 0 && !sqlite3_get_autocommit(db->tx.sql))
-		(void)sql_run(db->tx.sql, "ROLLBACK",
-			      NULL); /* the first error is the one to tell */
+		(void)sql_word(db, "ROLLBACK", NULL); /* the first error is the one to tell */
 	for (size_t i = 0; r < 0 && i < n; i++)
 		if (jobs[i]->r >= 0)
 			jobs[i]->r = copy_error(jobs[i], &err, r);
@@ -374,6 +385,13 @@ static void finish_group(struct db *db, struct db_job *const *jobs, size_t n)
 		}
 }
 
+/* With the lock. */
+static void use_begin(struct db *db, bool busy)
+{
+	db->busy = busy;
+	db->user = pthread_self();
+}
+
 static void *db_thread(void *data)
 {
 	struct db *db = data;
@@ -383,7 +401,7 @@ static void *db_thread(void *data)
 		size_t n = 0;
 
 		(void)pthread_mutex_lock(&db->lock);
-		while (!db->head && !db->stop)
+		while (db->busy || (!db->head && !db->stop))
 			(void)pthread_cond_wait(&db->work, &db->lock);
 		while (db->head && n < DB_GROUP_MAX) {
 			jobs[n++] = db->head;
@@ -391,13 +409,29 @@ static void *db_thread(void *data)
 		}
 		if (!db->head)
 			db->tail = &db->head;
+		use_begin(db, n > 0);
 		(void)pthread_mutex_unlock(&db->lock);
 
 		if (n == 0)
 			return NULL;
 		run_group(db, jobs, n);
 		finish_group(db, jobs, n);
+		(void)pthread_mutex_lock(&db->lock);
+		db->busy = false;
+		(void)pthread_mutex_unlock(&db->lock);
 	}
+}
+
+/* With the lock, and nothing before the job in the queue. */
+static void run_here(struct db *db, struct db_job *job)
+{
+	use_begin(db, true);
+	(void)pthread_mutex_unlock(&db->lock);
+	run_group(db, &job, 1);
+	(void)pthread_mutex_lock(&db->lock);
+	db->busy = false;
+	if (db->head || db->stop)
+		(void)pthread_cond_signal(&db->work);
 }
 
 static void enqueue(struct db *db, struct db_job *job)
@@ -412,11 +446,16 @@ int db_run(struct db *db, db_fn fn, void *data, enum db_sync sync, struct error 
 {
 	struct db_job job = {.fn = fn, .data = data, .sync = sync, .waited = true};
 
-	assert(!pthread_equal(pthread_self(), db->thread));
 	(void)pthread_mutex_lock(&db->lock);
-	enqueue(db, &job);
-	while (!job.finished)
-		(void)pthread_cond_wait(&db->idle, &db->lock);
+	assert(!db->busy || !pthread_equal(pthread_self(), db->user));
+	if (!db->busy && !db->head) {
+		assert(!db->stop);
+		run_here(db, &job);
+	} else {
+		enqueue(db, &job);
+		while (!job.finished)
+			(void)pthread_cond_wait(&db->idle, &db->lock);
+	}
 	(void)pthread_mutex_unlock(&db->lock);
 
 	return job.r < 0 ? error_move(err, &job.err, job.r) : job.r;

@@ -1,6 +1,7 @@
-/* store/db.h - the engine's one SQLite database, on a thread of its own.
+/* store/db.h - the engine's one SQLite database, used by one thread at a time.
  *
- * Every access is a job: a function that runs inside a transaction on the database thread.  Jobs run
+ * Every access is a job: a function that runs inside a transaction, on the database's own thread or, with
+ * db_run, on the caller's.  Jobs run
  * in the order in which they were handed over, by any thread.  Several queued jobs share one
  * transaction, each in a savepoint: a job that fails takes back only its own changes.  A job touches
  * its `data`, the transaction and nothing else, and never waits for anything.
@@ -27,7 +28,7 @@ enum db_sync {
 
 /* Returns < 0 if and only if it filled *err; its changes are then rolled back. */
 typedef int (*db_fn)(struct db_tx *tx, void *data, struct error *err);
-/* Called on the database thread after the commit, or with r < 0 and the reason in *err (borrowed;
+/* Called on the database's thread after the commit, or with r < 0 and the reason in *err (borrowed;
  * error_move it out to keep it).  Must not block: loop_post() what there is to do. */
 typedef void (*db_done_fn)(void *data, int r, struct error *err);
 

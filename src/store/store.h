@@ -99,8 +99,8 @@ int store_image_tag(struct store *s, const char *source, const char *target, str
 struct store_remove_args {
 	const char *ref;
 	bool force;
-	/* Tells running from stopped users of the image, for Docker's conflict texts.  Called on the
-	 * database thread, so it may only look into `data`.  NULL: all are taken as running. */
+	/* Tells running from stopped users of the image, for Docker's conflict texts.  Called within a job of the
+	 * database, so it may only look into `data`.  NULL: all are taken as running. */
 	bool (*is_running)(void *data, const char *container_id);
 	void *data;
 	bool no_prune; /* keep untagged parents */

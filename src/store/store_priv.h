@@ -2,7 +2,7 @@
  *
  * Locks: `files` is held while names below layers/, blobs/ and containers/ appear or disappear together
  * with their rows: around renames and database jobs, never around the writing or deleting of trees.
- * Jobs on the database thread never take it.
+ * Jobs of the database never take it.
  */
 #pragma once
 

@@ -334,6 +334,8 @@ class Scenario:
         """`docker run --rm` itself gets its exit code though the daemon dies under it."""
         client = self.engine.docker_start("run", "--rm", *self.create_args(), transport=self.transport)
         vessel.wait_until("container serves", self.reachable)
+        # Its start must have been answered: docker run gives up without.
+        vessel.wait_until("it runs", lambda: self.engine.inspect("box")["State"]["Running"])
         self.crash_and_restart(self.tell_stop)
         out, errors = client.communicate(timeout=vessel.TIMEOUT_S)
         lines = out.decode().splitlines()

@@ -89,7 +89,7 @@ class Shim(Daemon):
     counter = 0
 
     def __init__(self, *command, tty=False, stdin=False, stdin_once=True, log="json-file",
-                 ports=(), namespaces=("pid", "network", "ipc", "uts", "mount"), **config):
+                 ports=(), namespaces=("pid", "network", "ipc", "uts", "mount"), standby="", **config):
         Shim.counter += 1
         self.id = "%064x" % (os.getpid() << 16 | Shim.counter)
         self.top = os.path.join(Shim.root, str(Shim.counter))
@@ -119,9 +119,9 @@ class Shim(Daemon):
             "Work": self.top + "/work", "Tty": tty, "OpenStdin": stdin, "StdinOnce": stdin_once,
             "Rows": 24, "Cols": 80, "Log": {"Type": log, "Path": self.log, "MaxFile": 1},
             "Ports": list(ports), "ShimCgroup": CGROUP}, **config)
-        self.spawn()
+        self.spawn(standby)
 
-    def spawn(self):
+    def spawn(self, standby):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         memfd = os.memfd_create("config")
         os.write(memfd, json.dumps(self.config).encode())
@@ -130,18 +130,24 @@ class Shim(Daemon):
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         def arrange():
-            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (memfd, theirs.fileno(), lock)]
-            for fd, number in zip(high, (3, 4, 6)):
+            given = (theirs.fileno(),) if standby else (memfd, theirs.fileno(), lock)
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in given]
+            os.closerange(3, 10)
+            for fd, number in zip(high, (4,) if standby else (3, 4, 6)):
                 os.dup2(fd, number)
             os.closerange(100, 110)
 
         self.process = subprocess.Popen(
-            [SHIM], preexec_fn=arrange, close_fds=False, start_new_session=True,
+            [SHIM, "-" * 64], preexec_fn=arrange, close_fds=False, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=Shim.errors)
-        for fd in (memfd, lock):
-            os.close(fd)
         theirs.close()
         super().__init__(ours)
+        if standby:
+            self.send("prepare", Network=standby == "network")
+        if standby and standby != "alone":
+            self.send("launch", [memfd, lock], Id=self.id)
+        for fd in (memfd, lock):
+            os.close(fd)
 
     def create(self):
         namespaces = self.event("namespaces")
@@ -245,6 +251,29 @@ def frames_end(client):
 def chunk(code):
     body = b'{"StatusCode":%d}\n' % code
     return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def standing_by():
+    for standby, namespaces in (("network", ("pid", "network", "ipc", "uts", "mount")),
+                                ("network", ("pid", "ipc", "uts", "mount")),
+                                ("nothing", ("pid", "network", "ipc", "uts", "mount"))):
+        shim = Shim("sh", "-c", "ip link | grep -c .; exit 3", standby=standby, namespaces=namespaces)
+        shim.create()
+        with open("/proc/%d/cmdline" % shim.process.pid) as f:
+            assert f.read().split("\0")[1] == shim.id, "its arguments do not name the container"
+        own = os.readlink("/proc/%d/ns/net" % shim.pid) != os.readlink("/proc/self/ns/net")
+        assert own == ("network" in namespaces)
+        shim.ask("start")
+        shim.finish(3)
+
+
+def standing_by_in_vain():
+    for standby in ("alone", "nothing"):
+        shim = Shim("true", standby=standby)
+        if standby == "nothing":  # the daemon goes while the container is being made
+            shim.event("namespaces")
+        shim.sock.shutdown(socket.SHUT_RDWR)
+        shim.ended(0 if standby == "alone" else 1)
 
 
 def output_and_code():
@@ -710,7 +739,7 @@ def clean_process():
     shim.finish(0)
 
 
-CASES = [output_and_code, signal_codes, stdin_half_close, stdin_survives, terminal, start_errors,
+CASES = [standing_by, standing_by_in_vain, output_and_code, signal_codes, stdin_half_close, stdin_survives, terminal, start_errors,
          create_errors, execs, orphan_keeps_pipe, host_pid_namespace, pausing,
          daemon_dies_before_start, daemon_dies_after_start, waiter_is_handed_back, abort, killed_shim,
          much_output, slow_reader_outlives_release, tcp_clients, log_none, published_ports, relays, rootfs_and_netns, out_of_memory,

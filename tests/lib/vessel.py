@@ -241,9 +241,18 @@ class Engine:
                 with open("/proc/%s/cmdline" % pid, "rb") as f:
                     command = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
                 ours = ours or (("vessel-shim" in command or "vessel-layers" in command) and self.root in command)
+                if not command and self.is_left_to_init(pid):
+                    continue
                 if ours and not (self.daemon and int(pid) == self.daemon.pid):
                     found.add("%s %s" % (pid, command[:80]))
         return found
+
+    @staticmethod
+    def is_left_to_init(pid):
+        """Ended, and not reaped: an init takes its time."""
+        with open("/proc/%s/stat" % pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        return fields[0] == "Z" and fields[1] == "1"
 
     def container_directories(self):
         found = set()

@@ -508,7 +508,7 @@ static void add_one(void *data)
 	struct fixture *f = data;
 
 	assert_true(loop_is_current(f->loop));
-	f->count++; /* unlocked: only the loop's thread comes here */
+	f->count++; /* unlocked: only who is the loop comes here */
 }
 
 static void *call_many(void *data)
@@ -546,6 +546,11 @@ static void test_call_from_threads(void **state)
 	assert_int_equal(f->count, 4 * 2001);
 }
 
+static void call_without_stop(void *data)
+{
+	trace(data, 'c');
+}
+
 static void call_within(void *data)
 {
 	struct fixture *f = data;
@@ -564,6 +569,71 @@ static void test_call_on_own_thread(void **state)
 	loop_post(f->loop, call_within, f);
 	run(f);
 	assert_string_equal(f->trace, "ppw");
+}
+
+static void fire_and_stop(struct loop_source *s, void *data)
+{
+	struct fixture *f = data;
+
+	(void)s;
+	trace(f, 't');
+	loop_stop(f->loop);
+}
+
+static void arm(void *data)
+{
+	struct fixture *f = data;
+
+	assert_int_equal(loop_add_timer(f->loop, 1, fire_and_stop, f, &f->a, NULL), 0);
+}
+
+static void *post_call_and_arm(void *data)
+{
+	struct fixture *f = data;
+
+	loop_post(f->loop, trace_post, f);
+	loop_call(f->loop, call_without_stop, f);
+	loop_call(f->loop, arm, f); /* the loop sleeps, with no timer of its own */
+	return NULL;
+}
+
+static void test_call_after_post_and_with_timer(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, post_call_and_arm, f), 0);
+	run(f);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_string_equal(f->trace, "pct");
+}
+
+static void remove_a_and_stop(void *data)
+{
+	struct fixture *f = data;
+
+	f->a = loop_remove(f->a);
+	assert_int_equal(write(f->pair[1], "x", 1), 1);
+	loop_stop(f->loop);
+}
+
+static void *call_remove(void *data)
+{
+	loop_call(((struct fixture *)data)->loop, remove_a_and_stop, data);
+	return NULL;
+}
+
+static void test_remove_and_stop_from_thread(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+
+	assert_int_equal(loop_add_fd(f->loop, f->pair[0], EPOLLIN, read_and_stop, f, &f->a, NULL),
+			 0);
+	assert_int_equal(pthread_create(&thread, NULL, call_remove, f), 0);
+	run(f);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_string_equal(f->trace, "");
 }
 
 static void test_stop_before_run(void **state)
@@ -600,6 +670,8 @@ int main(void)
 		TEST(test_free_runs_what_is_posted),
 		TEST(test_call_from_threads),
 		TEST(test_call_on_own_thread),
+		TEST(test_call_after_post_and_with_timer),
+		TEST(test_remove_and_stop_from_thread),
 		TEST(test_stop_before_run),
 	};
 
