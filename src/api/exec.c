@@ -19,7 +19,7 @@ int exec_create_handler(struct api_call *c, struct error *err)
 	if (r < 0)
 		return r;
 	if (json_type(body) != JSON_OBJECT)
-		return error_set(err, ERROR_INVALID, 0, "no exec command specified");
+		return error_set(err, ERROR_INVALID, 0, "No exec command specified");
 	r = detach_init(&unused, json_get_string(body, "DetachKeys"), err);
 	if (r < 0)
 		return r;

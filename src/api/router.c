@@ -140,6 +140,7 @@ static bool match(struct arena *a, const char *pattern, const char *path, const 
 		return false;
 	path += n;
 	greedy = brace[1] == '*';
+	path += *path == '/'; /* "/name" is a container's name as well */
 	rest = strchr(brace, '}') + 1;
 	n = greedy ? strlen(path) : strcspn(path, "/");
 	for (; n > 0; n--) {

@@ -263,7 +263,7 @@ int exec_config_new(const struct json *body, struct exec_config **ret, struct er
 	if (r < 0)
 		return r;
 	if (c->cmd.n == 0)
-		return error_set(err, ERROR_INVALID, 0, "no exec command specified");
+		return error_set(err, ERROR_INVALID, 0, "No exec command specified");
 	for (size_t i = 0; i < c->env.n; i++)
 		if (c->env.v[i][0] == '\0' || c->env.v[i][0] == '=')
 			return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s",

@@ -210,7 +210,7 @@ struct exec_config {
 	struct json_strings env, cmd;
 	unsigned rows, cols;
 };
-/* Docker's ExecConfig, decoded and validated: "no exec command specified". */
+/* Docker's ExecConfig, decoded and validated: "No exec command specified". */
 int exec_config_new(const struct json *body, struct exec_config **ret, struct error *err);
 /* The same as a document, for the row and for GET /exec/ID/json. */
 void exec_config_write(const struct exec_config *c, struct json_writer *w);

@@ -43,7 +43,7 @@ int signal_shim(struct engine *e, struct container *c, struct shim_client **ret,
 
 	engine_call(e, get_shim_on_loop, &call);
 	if (!call.shim)
-		return error_set(err, ERROR_CONFLICT, 0, "Container %s is not running", c->id);
+		return error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
 	*ret = call.shim;
 	return 0;
 }

@@ -131,7 +131,7 @@ static void create_check_on_loop(void *data)
 				    "running",
 				    c->id);
 	else if (c->state.status != CONTAINER_RUNNING || c->rt->exit_pending)
-		call->r = error_set(call->err, ERROR_CONFLICT, 0, "Container %s is not running",
+		call->r = error_set(call->err, ERROR_CONFLICT, 0, "container %s is not running",
 				    c->id);
 }
 
@@ -247,7 +247,7 @@ static void start_check_on_loop(void *data)
 				    "Container %s is paused, unpause the container before exec",
 				    c->id);
 	else if (c->state.status != CONTAINER_RUNNING || c->rt->exit_pending || !c->rt->shim)
-		call->r = error_set(call->err, ERROR_CONFLICT, 0, "Container %s is not running",
+		call->r = error_set(call->err, ERROR_CONFLICT, 0, "container %s is not running",
 				    c->id);
 	if (call->r < 0)
 		return;

@@ -520,7 +520,7 @@ static void test_exec(void **state)
 	assert_int_equal(json_parse(a, "{\"Cmd\":[]}", 10, &body, &err), 0);
 	assert_true(exec_config_new(body, &none, &err) < 0);
 	assert_int_equal(err.kind, ERROR_INVALID);
-	assert_string_equal(error_msg(&err), "no exec command specified");
+	assert_string_equal(error_msg(&err), "No exec command specified");
 }
 
 int main(void)
