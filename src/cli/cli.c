@@ -12,16 +12,18 @@
 static const struct command *const tables[] = {
 	container_commands, exec_commands,   life_commands,    update_commands,
 	image_commands,     system_commands, network_commands, volume_commands,
-	files_commands,     prune_commands,  df_commands,
+	files_commands,     prune_commands,  df_commands,      registry_commands,
 };
 
 struct global_options {
 	struct cli cli;
-	const char *config, *log_level, *context;
+	const char *log_level, *context;
 	bool version, debug;
 };
 
 static const struct flag global_flags[] = {
+	FLAG(struct global_options, "config", 0, FLAG_STRING, cli.config,
+	     "Location of client config files (default \"~/.docker\")"),
 	FLAG(struct global_options, "host", 'H', FLAG_STRING, cli.host,
 	     "Daemon socket to connect to"),
 	FLAG(struct global_options, "tls", 0, FLAG_BOOL, cli.tls,

@@ -30,6 +30,7 @@ struct cli {
 	cli_program_fn run; /* NULL: this program is the one that reaches hosts by TCP and TLS */
 	bool tls, tlsverify;
 	const char *tlscacert, *tlscert, *tlskey;
+	const char *config;       /* borrowed: --config, or NULL */
 	struct http_client *http; /* owned; NULL until the first request */
 	char api_version[8];      /* settled with the first request */
 	struct arena *arena;      /* owned: lives as long as the command */
@@ -59,7 +60,7 @@ struct command {
 /* Each cmd_*.c defines a table that ends in a row without a name. */
 extern const struct command container_commands[], life_commands[], update_commands[],
 	image_commands[], files_commands[], prune_commands[], df_commands[], system_commands[],
-	exec_commands[], network_commands[], volume_commands[];
+	exec_commands[], network_commands[], volume_commands[], registry_commands[];
 
 int cli_main(int argc, char **argv, cli_program_fn run);
 
@@ -67,6 +68,8 @@ int cli_main(int argc, char **argv, cli_program_fn run);
  * "Error response from daemon: MESSAGE" with the kind of its status; 304 is a success. */
 int cli_send(struct cli *cli, struct http_client_request *req, const char *path,
 	     struct http_response **ret, struct error *err);
+/* Where Docker's clients keep their files: --config, $DOCKER_CONFIG, ~/.docker; in the arena. */
+const char *cli_config_directory(struct cli *cli);
 /* JSON in (or NULL), JSON out into cli->arena (ret may be NULL). */
 int cli_json(struct cli *cli, const char *method, const char *path, const struct strbuf *body,
 	     const struct json **ret, struct error *err);

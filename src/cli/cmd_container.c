@@ -7,8 +7,10 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/container_options.h"
+#include "cli/pull.h"
 #include "cli/stream.h"
 #include "http/client.h"
+#include "oci/image_ref.h"
 
 #define BODY_MAX (4 << 20)
 
@@ -34,15 +36,50 @@ static int write_cidfile(const char *path, const char *id, struct error *err)
 
 static int check_pull(const struct container_options *o, struct error *err)
 {
-	if (str_empty(o->pull) || strcmp(o->pull, "missing") == 0 || strcmp(o->pull, "never") == 0)
+	if (str_empty(o->pull) || strcmp(o->pull, "missing") == 0 ||
+	    strcmp(o->pull, "never") == 0 || strcmp(o->pull, "always") == 0)
 		return 0;
-	if (strcmp(o->pull, "always") == 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "--pull always: not implemented yet");
 	return error_set(
 		err, ERROR_INVALID, 0,
 		"invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"",
 		o->pull);
+}
+
+static int fetch(struct cli *cli, const struct container_options *o, const char *image,
+		 struct error *err)
+{
+	const struct pull_args args = {
+		.image = image, .platform = o->platform, .quiet = o->quiet, .out = stderr};
+
+	return pull_image(cli, &args, err);
+}
+
+/* The engine knows no such image: it is fetched, and the request made again. */
+static int create_fetching(struct cli *cli, const struct invocation *in, const char *path,
+			   const struct strbuf *body, const struct json **ret, struct error *err)
+{
+	const struct container_options *o = in->options;
+	const char *image = in->parsed.args[0];
+	autoimage_ref struct image_ref ref = {0};
+	autofree char *familiar = NULL;
+	int r = 0;
+
+	if (str_eq(o->pull, "always"))
+		r = fetch(cli, o, image, err);
+	if (r >= 0)
+		r = cli_json(cli, "POST", path, body, ret, err);
+	if (r >= 0 || str_eq(o->pull, "always") || str_eq(o->pull, "never") || !err ||
+	    err->kind != ERROR_NOT_FOUND || !strstr(error_msg(err), "No such image: ") ||
+	    image_ref_parse(image, &ref, NULL) < 0)
+		return r;
+	image_ref_default_tag(&ref);
+	familiar = image_ref_familiar(&ref);
+	if (!o->quiet)
+		(void)fprintf(stderr, "Unable to find image '%s' locally\n", familiar);
+	error_done(err);
+	*err = (struct error){0};
+	r = fetch(cli, o, image, err);
+	return r < 0 ? r : cli_json(cli, "POST", path, body, ret, err);
 }
 
 static int create(struct cli *cli, const struct invocation *in, const char **ret_id,
@@ -66,7 +103,7 @@ static int create(struct cli *cli, const struct invocation *in, const char **ret
 	path = cli_path(cli, "/containers/create?name=%s&platform=%s",
 			o->name ? cli_escape(cli, o->name) : "",
 			o->platform ? cli_escape(cli, o->platform) : "");
-	r = cli_json(cli, "POST", path, &body, &answer, err);
+	r = create_fetching(cli, in, path, &body, &answer, err);
 	if (r < 0)
 		return r;
 	json_array_foreach(warning, json_get(answer, "Warnings"))

@@ -14,6 +14,14 @@
 #include "http/tls.h"
 #include "http/url.h"
 
+const char *cli_config_directory(struct cli *cli)
+{
+	const char *directory = cli->config ? cli->config : getenv("DOCKER_CONFIG");
+
+	return !str_empty(directory) ? directory
+				     : arena_printf(cli->arena, "%s/.docker", getenv("HOME") ?: "");
+}
+
 static const char *tls_file(struct cli *cli, const char *given, const char *name)
 {
 	const char *directory = getenv("DOCKER_CERT_PATH");

@@ -266,16 +266,17 @@ static bool is_pointless(const struct session *s, size_t i)
 
 typedef int (*endpoint_fn)(struct session *s, void *data, struct error *err);
 
-static int each_endpoint(struct session *s, bool direct, endpoint_fn fn, void *data,
-			 struct error *err)
+static int each_endpoint(struct session *s, struct session_failure *failure, endpoint_fn fn,
+			 void *data, struct error *err)
 {
 	int r = error_set(err, ERROR_INTERNAL, 0, "no endpoint was given");
 
 	for (size_t i = 0; i < s->n_endpoints; i++) {
 		autoerror struct error why = {0};
 
-		if (is_pointless(s, i) || (direct && s->endpoints[i].is_mirror))
+		if (is_pointless(s, i))
 			continue;
+		*failure = (struct session_failure){.retry_after_s = -1};
 		r = session_use(s, i, &why);
 		if (r >= 0 && fn)
 			r = fn(s, data, &why);
@@ -291,9 +292,11 @@ static int each_endpoint(struct session *s, bool direct, endpoint_fn fn, void *d
 	return r;
 }
 
-int documents_connect(struct session *s, bool direct, struct error *err)
+int documents_connect(struct session *s, struct error *err)
 {
-	return each_endpoint(s, direct, NULL, NULL, err);
+	struct session_failure ignored;
+
+	return each_endpoint(s, &ignored, NULL, NULL, err);
 }
 
 struct resolve {
@@ -323,7 +326,7 @@ int documents_resolve(struct session *s, const struct documents_args *args, stru
 {
 	struct resolve q = {.args = args, .a = a, .ret = ret, .failure = failure};
 
-	return each_endpoint(s, false, resolve_at, &q, err);
+	return each_endpoint(s, failure, resolve_at, &q, err);
 }
 
 /* ---- tags ---- */
@@ -400,7 +403,7 @@ int documents_tags(struct session *s, struct strv *ret, struct session_failure *
 {
 	struct tags t = {.ret = ret, .failure = failure};
 
-	return each_endpoint(s, false, tags_at, &t, err);
+	return each_endpoint(s, failure, tags_at, &t, err);
 }
 
 /* ---- search ---- */

@@ -38,6 +38,5 @@ int documents_tags(struct session *s, struct strv *ret, struct session_failure *
 /* /v1/search?QUERY of the first endpoint that answers; the text lives in `a`. */
 int documents_search(struct session *s, const char *query, struct arena *a, const char **ret,
 		     struct error *err);
-/* Use the first endpoint that is one: for requests that begin with no document.  `direct`: mirrors are
- * left out. */
-int documents_connect(struct session *s, bool direct, struct error *err);
+/* Use the first endpoint that is one: for requests that begin with no document. */
+int documents_connect(struct session *s, struct error *err);

@@ -230,13 +230,13 @@ static int op_put(struct task *t, struct json_writer *w, struct error *err)
 static int op_connect(struct task *t, struct json_writer *w, struct error *err)
 {
 	(void)w;
-	return documents_connect(t->server->session, true, err);
+	return documents_connect(t->server->session, err);
 }
 
 static int op_login(struct task *t, struct json_writer *w, struct error *err)
 {
 	autofree char *token = NULL;
-	int r = documents_connect(t->server->session, true, err);
+	int r = documents_connect(t->server->session, err);
 
 	if (r >= 0)
 		r = session_login(t->server->session, &token, &t->failure, err);

@@ -282,7 +282,8 @@ class Proxy(Server):
         headers["Host"] = self.address
         if what.get("no_ranges"):
             headers.pop("Range", None)
-        status, data, answer = self.registry.request(handler.command, handler.path, body, headers)
+        path = re.sub(r"^http://[^/]*", "", handler.path)  # when it is a proxy of HTTP's own sort
+        status, data, answer = self.registry.request(handler.command, path, body, headers)
         if "upload_cut" in what:
             handler.connection.shutdown(socket.SHUT_RDWR)
             handler.close_connection = True
