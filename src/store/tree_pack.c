@@ -24,7 +24,9 @@
 #define MAX_DEPTH 256
 #define MAX_XATTR 65536 /* bytes of one value: the kernel's XATTR_SIZE_MAX */
 #define MAX_NAMES 4096  /* bytes of an entry's attribute names that are looked at */
-#define MIN_HOLES 65536 /* bytes of holes from which on a file is written as a sparse one */
+/* Bytes of holes from which on a file of a layer is written as a sparse one.  Docker's engine loads and
+ * runs such a layer, but cannot save it again (its tar-split loses the map): smaller holes are zeros. */
+#define MIN_HOLES (1LL << 30)
 
 #define WHITEOUT ".wh."
 #define OPAQUE   ".wh..wh..opq"

@@ -79,14 +79,14 @@ for m in tarfile.open(fileobj=outer.extractfile(layer)): print(m.name + ("/" if 
 }
 
 @test "capabilities, attributes, sparse files and odd names survive" {
-	docker run --name box busybox sh -c 'truncate -s 64M /sparse; echo tail >>/sparse; printf x | dd of=/sparse bs=1 seek=1048576 conv=notrunc 2>/dev/null; sha256sum </sparse >/sum; cp /bin/busybox /bin/capable; mkdir "/odd  name"; echo >"/odd  name/$(printf "\\377")"; mkfifo /fifo; ln -s nowhere /link'
+	docker run --name box busybox sh -c 'truncate -s 2G /sparse; echo tail >>/sparse; printf x | dd of=/sparse bs=1 seek=1048576 conv=notrunc 2>/dev/null; cp /bin/busybox /bin/capable; mkdir "/odd  name"; echo >"/odd  name/$(printf "\\377")"; mkfifo /fifo; ln -s nowhere /link'
 	upper=$(echo "$ROOT"/data/containers/"$(docker inspect -f '{{.Id}}' box)"/upper)
 	/usr/bin/python3 -c 'import os, sys
 os.setxattr(sys.argv[1], "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))' "$upper/bin/capable"
 	docker commit box special
 	docker save special -o "$BATS_TEST_TMPDIR/s.tar"
 	[ "$(stat -c %s "$BATS_TEST_TMPDIR/s.tar")" -lt 30000000 ] # the holes are none of it
-	[ "$(docker run --rm special sh -c 'sha256sum </sparse | cmp - /sum && stat -c %s /sparse; ls "/odd  name" | wc -c; stat -c %F /fifo; readlink /link' | xargs)" = "67108869 2 fifo nowhere" ]
+	[ "$(docker run --rm special sh -c 'stat -c %s /sparse; tail -c 5 /sparse; dd if=/sparse bs=1 skip=1048576 count=1 2>/dev/null; echo; ls "/odd  name" | wc -c; stat -c %F /fifo; readlink /link' | xargs)" = "2147483653 tail x 2 fifo nowhere" ]
 	docker run --name look special true
 	docker export look | /usr/bin/python3 -c 'import sys, tarfile
 m = [m for m in tarfile.open(fileobj=sys.stdin.buffer, mode="r|") if m.name == "bin/capable"][0]

@@ -243,13 +243,29 @@ def left_behind():
     return left
 
 
-def main():
+def enter_private_namespaces():
     vessel.enter_private_namespace()
     if os.environ.get("VESSEL_INTEROP_MNT") != "1":
         os.environ["VESSEL_INTEROP_MNT"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "sh", "-c",
                               "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && exec \"$@\"", "sh",
                               sys.executable, *sys.argv])
+
+
+def clean_up(root):
+    for line in reversed(open("/proc/self/mounts").read().splitlines()):
+        if root in line:
+            subprocess.run(["umount", "-l", line.split()[1]], capture_output=True)
+    shutil.rmtree(root, ignore_errors=True)
+    for top in os.listdir("/sys/fs/cgroup"):
+        for name in ("/conmon", ""):
+            path = "/sys/fs/cgroup/%s%s%s" % (top, CGROUP, name)
+            if os.path.isdir(path):
+                os.rmdir(path)
+
+
+def main():
+    enter_private_namespaces()
     tap = vessel.Tap()
     root = tempfile.mkdtemp(prefix="vessel-interop-", dir="/dev/shm")
     try:
@@ -271,15 +287,7 @@ def main():
                 raise AssertionError("left behind: %s" % left_behind()) from None
         tap.case("nothing is left", nothing_left)
     finally:
-        for line in reversed(open("/proc/self/mounts").read().splitlines()):
-            if root in line:
-                subprocess.run(["umount", "-l", line.split()[1]], capture_output=True)
-        shutil.rmtree(root, ignore_errors=True)
-        for top in os.listdir("/sys/fs/cgroup"):
-            for name in ("/conmon", ""):
-                path = "/sys/fs/cgroup/%s%s%s" % (top, CGROUP, name)
-                if os.path.isdir(path):
-                    os.rmdir(path)
+        clean_up(root)
     sys.exit(tap.end())
 
 
