@@ -5,6 +5,7 @@
 
 #include "api/log_reader.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -14,9 +15,17 @@
 /* Go's RFC3339NanoFixed: always nine digits. */
 static void add_time(struct strbuf *b, const struct log_entry *e)
 {
-	const char *end = e->time + e->time_len, *p = e->time;
+	const char *end, *p = e->time;
 	size_t digits = 0;
 
+	if (!e->time) {
+		char text[CLOCK_RFC3339_SIZE];
+
+		clock_format_rfc3339_fixed(e->time_ns, text);
+		strbuf_addf(b, "%s ", text);
+		return;
+	}
+	end = e->time + e->time_len;
 	while (p < end && *p != '.' && *p != 'Z' && *p != '+' &&
 	       !(*p == '-' && p > e->time + strlen("2006-01-02")))
 		p++;

@@ -240,6 +240,8 @@ int64_t log_entry_time_ns(const struct log_entry *e)
 	char text[CLOCK_RFC3339_SIZE];
 	int64_t ns;
 
+	if (!e->time)
+		return e->time_ns;
 	if (e->time_len >= sizeof(text))
 		return 0;
 	memcpy(text, e->time, e->time_len);

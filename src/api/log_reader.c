@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "api/log_line.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/logentry.h"
@@ -35,8 +34,9 @@
 /* Which file it is. */
 struct id {
 	dev_t dev;
-	ino_t ino;
-	char comment[COMMENT_MAX]; /* of a compressed one; "" for others */
+	ino_t ino; /* of what was compressed, if it is compressed and we know */
+	char comment
+		[COMMENT_MAX]; /* of a compressed one: "?" if it is none of ours; "" for others */
 };
 
 struct log_reader {
@@ -49,8 +49,7 @@ struct log_reader {
 	size_t start, end, cap;
 	bool skipping; /* inside a line that is too long */
 	struct strbuf text;
-	struct strbuf attrs;           /* of an entry of local, as JSON */
-	char time[CLOCK_RFC3339_SIZE]; /* likewise */
+	struct strbuf attrs; /* of an entry of local, as JSON */
 };
 
 /* ---- the files ------------------------------------------------------------------------------ */
@@ -86,21 +85,21 @@ static void read_comment(int fd, char ret[static COMMENT_MAX])
 
 static bool identify(int fd, bool is_compressed, struct id *ret)
 {
+	autofree char *number = NULL;
 	struct stat st;
 	uint64_t ino;
 
 	if (fstat(fd, &st) < 0)
 		return false;
 	*ret = (struct id){.dev = st.st_dev, .ino = st.st_ino};
-	if (is_compressed) {
-		autofree char *number = NULL;
-
-		read_comment(fd, ret->comment);
-		number = xstrndup(ret->comment, strcspn(ret->comment, " "));
-		if (str_parse_u64(number, &ino) < 0)
-			return false;
+	if (!is_compressed)
+		return true;
+	read_comment(fd, ret->comment);
+	number = xstrndup(ret->comment, strcspn(ret->comment, " "));
+	if (str_parse_u64(number, &ino) == 0)
 		ret->ino = ino;
-	}
+	else
+		(void)str_copy(ret->comment, COMMENT_MAX, "?");
 	return true;
 }
 
@@ -119,7 +118,7 @@ static bool is_file(const struct log_reader *r, unsigned i, const struct id *id)
 	fd = open_log(gz);
 	if (fd < 0 || !identify(fd, true, &other) || other.dev != id->dev)
 		return false;
-	return *id->comment ? strcmp(other.comment, id->comment) == 0 : other.ino == id->ino;
+	return other.ino == id->ino && (!*id->comment || strcmp(other.comment, id->comment) == 0);
 }
 
 static bool exists(const struct log_reader *r, unsigned i)
@@ -129,7 +128,7 @@ static bool exists(const struct log_reader *r, unsigned i)
 	return access(path, F_OK) == 0 || (gz && access(gz, F_OK) == 0);
 }
 
-/* What is in a compressed file, in one without a name beside it. */
+/* What is in a compressed file, or in its undamaged beginning, in one without a name beside it. */
 static int inflate_file(const struct log_reader *r, int in, struct error *err)
 {
 	autofree char *dir = xstrndup(r->path, (size_t)(strrchr(r->path, '/') - r->path));
@@ -137,6 +136,7 @@ static int inflate_file(const struct log_reader *r, int in, struct error *err)
 	autodecompress struct decompress *d = NULL;
 	autofree char *buf = xcalloc(READ_SIZE, 1);
 	autoclose int out = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	autoerror struct error why = {0};
 	struct stream_reader plain;
 	ssize_t n;
 	int rc;
@@ -147,12 +147,14 @@ static int inflate_file(const struct log_reader *r, int in, struct error *err)
 	if (rc < 0)
 		return rc;
 	plain = decompress_reader(d);
-	while ((n = plain.read(plain.data, buf, READ_SIZE, err)) > 0) {
+	while ((n = plain.read(plain.data, buf, READ_SIZE, &why)) > 0) {
 		rc = fd_write_full(out, buf, (size_t)n);
 		if (rc < 0)
 			return error_set(err, ERROR_INTERNAL, -rc, "inflate a log in '%s'", dir);
 	}
-	return n < 0 ? (int)n : TAKE_FD(out);
+	if (n < 0)
+		log_warn("log in '%s': %s", dir, error_msg(&why));
+	return TAKE_FD(out);
 }
 
 /* File i, compressed or not; -ENOENT. */
@@ -171,7 +173,7 @@ static int open_numbered(const struct log_reader *r, unsigned i, struct id *ret_
 	if (fd < 0)
 		return fd;
 	if (!identify(fd, true, ret_id))
-		ret_id->comment[0] = '?'; /* not ours: readable, but it cannot be found again */
+		return -EIO;
 	out = inflate_file(r, fd, &err);
 	if (out < 0)
 		log_warn("log '%s': %s", gz, error_msg(&err));
@@ -306,13 +308,11 @@ static bool next_local(struct log_reader *r, struct log_entry *ret)
 	strbuf_add(&r->text, e.line, e.len);
 	if (!e.partial || e.last)
 		strbuf_addc(&r->text, '\n');
-	clock_format_rfc3339(e.time_ns, r->time);
 	*ret = (struct log_entry){
 		.stream = e.stream == LOGENTRY_STDERR ? LOG_STDERR : LOG_STDOUT,
 		.text = r->text.s,
 		.len = r->text.len,
-		.time = r->time,
-		.time_len = strlen(r->time),
+		.time_ns = e.time_ns,
 	};
 	if (e.attrs_len == 0)
 		return true;

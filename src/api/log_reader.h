@@ -21,8 +21,9 @@ struct log_entry {
 	const char *
 		text; /* one line with its \n, or a part of one without; valid until the next call */
 	size_t len;
-	const char *time; /* RFC 3339 as written; not terminated */
+	const char *time; /* RFC 3339 as written; not terminated; NULL: time_ns tells */
 	size_t time_len;
+	int64_t time_ns;   /* since 1970 */
 	const char *attrs; /* a JSON object as written, NULL if there are none; not terminated */
 	size_t attrs_len;
 };

@@ -452,7 +452,6 @@ class Cases:
                     *endless)
 
         def size():
-            time.sleep(0.2)
             return len(self.docker("logs", "cc"))
         vessel.wait_until("the container stands still", lambda: size() > 100000 and size() == size())
         self.docker("stop", "-t", "0", "cc")

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/logentry.h"
 
 /* 2006-01-02T15:04:05.999000000Z: the fraction loses its zeros. */
 #define MOMENT INT64_C(1136214245999000000)
@@ -339,6 +340,146 @@ static void none(void **state)
 	r = logfile_reader_free(r);
 }
 
+/* ---- the driver local ------------------------------------------------------------------------- */
+
+static struct logfile *open_local(uint64_t max_size, uint32_t max_file)
+{
+	struct shim_log cfg = {
+		.type = "local", .path = path, .max_size = max_size, .max_file = max_file};
+	struct logfile *l;
+
+	assert_int_equal(logfile_open(&cfg, &l, NULL), 0);
+	return l;
+}
+
+static void local_parts(void **state)
+{
+	autologfile struct logfile *l = open_local(0, 1);
+	autofree char *text = xcalloc(LOGLINE_MAX + 11, 1), *data = NULL;
+	struct logentry e[4];
+	size_t len, at = 0;
+
+	(void)state;
+	memset(text, 'x', LOGLINE_MAX + 10);
+	text[LOGLINE_MAX + 9] = '\n';
+	logfile_write(l, STREAM_STDOUT, "one\n", 4, MOMENT);
+	logfile_write(l, STREAM_STDOUT, text, LOGLINE_MAX + 5, MOMENT);
+	logfile_write(l, STREAM_STDERR, "two\nopen", 8, MOMENT + 1);
+	logfile_write(l, STREAM_STDOUT, text + LOGLINE_MAX + 5, 5, MOMENT + 2);
+	data = content("", &len);
+	for (size_t i = 0; i < 4; i++) {
+		ssize_t n = logentry_next(data + at, len - at, &e[i]);
+
+		assert_true(n > 0);
+		at += (size_t)n;
+	}
+	assert_int_equal(at, len);
+	assert_memory_equal(e[0].line, "one", e[0].len);
+	assert_false(e[0].partial || e[2].partial);
+	assert_true(e[0].time_ns == MOMENT && e[2].time_ns == MOMENT + 1);
+	assert_int_equal(e[2].stream, LOGENTRY_STDERR);
+	assert_true(e[1].partial && !e[1].last && e[1].ordinal == 1 && e[1].len == LOGLINE_MAX);
+	assert_true(e[3].partial && e[3].last && e[3].ordinal == 2 && e[3].len == 9);
+	/* Parts share the id and the time of the first. */
+	assert_int_equal(e[1].id_len, e[3].id_len);
+	assert_memory_equal(e[1].id, e[3].id, e[1].id_len);
+	assert_true(e[3].time_ns == MOMENT);
+	logfile_end(l, STREAM_STDERR, MOMENT);
+	free(data);
+	data = content("", &len);
+	assert_true(logentry_next(data + at, len - at, &e[0]) > 0);
+	assert_true(e[0].partial && !e[0].last);
+	assert_memory_equal(e[0].line, "open", 4);
+}
+
+/* Read as attach reads it. */
+static void expect_all(struct logfile *l, unsigned from, unsigned to)
+{
+	struct logfile_reader *r = logfile_reader_new(l);
+	autostrbuf struct strbuf text = STRBUF_INIT(1000);
+	enum stream_kind kind;
+
+	for (unsigned i = from; i <= to; i++) {
+		autofree char *want = xasprintf("%u\n", i);
+
+		strbuf_reset(&text);
+		assert_int_equal(logfile_reader_next(r, &kind, &text), 1);
+		assert_string_equal(text.s, want);
+	}
+	assert_int_equal(logfile_reader_next(r, &kind, &text), 0);
+	(void)logfile_reader_free(r);
+}
+
+static void put_numbers(struct logfile *l, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i <= to; i++) {
+		autofree char *line = xasprintf("%u\n", i);
+
+		logfile_write(l, STREAM_STDOUT, line, strlen(line), MOMENT);
+	}
+}
+
+static void local_torn(void **state)
+{
+	autologfile struct logfile *l = open_local(0, 1);
+	struct stat st;
+
+	(void)state;
+	put_numbers(l, 1, 5000);
+	l = logfile_free(l);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 3), 0);
+	l = open_local(0, 1);
+	expect_all(l, 1, 4999);
+	put_numbers(l, 5000, 5001);
+	expect_all(l, 1, 5001);
+	l = logfile_free(l);
+	/* Not even one. */
+	assert_int_equal(truncate(path, 7), 0);
+	l = open_local(0, 1);
+	put_numbers(l, 1, 2);
+	expect_all(l, 1, 2);
+}
+
+static void local_rotation(void **state)
+{
+	autologfile struct logfile *l = open_local(1000, 3);
+	struct stat st;
+
+	(void)state;
+	put_numbers(l, 1, 200);
+	expect_all(l, 103, 200);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size <= 1100);
+}
+
+/* What was made elsewhere, in both forms. */
+static void added(void **state)
+{
+	struct logentry e = {.stream = LOGENTRY_STDERR,
+			     .time_ns = MOMENT,
+			     .line = "x",
+			     .len = 1,
+			     .partial = true,
+			     .ordinal = 1,
+			     .id = "i",
+			     .id_len = 1};
+	autologfile struct logfile *l = open_log(0, 1);
+	autofree char *text = NULL;
+	size_t len;
+
+	(void)state;
+	logfile_add(l, &e);
+	e.last = true;
+	logfile_add(l, &e);
+	logfile_flush(l);
+	text = content("", &len);
+	assert_string_equal(text, "{\"log\":\"x\",\"stream\":\"stderr\",\"time\":"
+				  "\"2006-01-02T15:04:05.999Z\"}\n"
+				  "{\"log\":\"x\\n\",\"stream\":\"stderr\",\"time\":"
+				  "\"2006-01-02T15:04:05.999Z\"}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +491,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(torn_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
 		cmocka_unit_test(none),
+		cmocka_unit_test_setup_teardown(local_parts, setup, teardown),
+		cmocka_unit_test_setup_teardown(local_torn, setup, teardown),
+		cmocka_unit_test_setup_teardown(local_rotation, setup, teardown),
+		cmocka_unit_test_setup_teardown(added, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
