@@ -6,9 +6,10 @@
  * CAP_SYS_ADMIN makes it writable again.  It costs a tenth of copying the program, which is what is done
  * where mounts cannot be made.
  *
- * The kernel makes whoever closes it wait for all processors (synchronize_rcu_expedited), so the descriptor
- * survives the execve and is closed by self_forget_mount(), in a thread if there is one; in any case before
- * a process is cloned that executes what a container has.
+ * The kernel makes whoever closes the last descriptor of it wait for all processors
+ * (synchronize_rcu_expedited), so it survives the execve and is closed by self_forget_mount(): by the process
+ * that is cloned for a container first of all, by us when we would only wait for that process, and in any case
+ * before it executes what the container has.
  */
 #include "linux/self.h"
 

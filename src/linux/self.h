@@ -25,6 +25,6 @@ int self_reexec(char *const argv[], struct error *err);
 /* After that: the descriptor that keeps the read-only mount attached to something, -EBADF if there is
  * none.  To be called first of all: it is not one of those that our caller passed on. */
 int self_find_mount(void);
-/* Close it.  No process may be cloned that still has it when it executes what is a container's.  Any
- * thread, any number of times. */
+/* Close it, if that has not been done.  No process may execute what is a container's as long as anybody has
+ * it. */
 void self_forget_mount(void);

@@ -569,6 +569,7 @@ static int provide(struct creation *cr, struct error *err)
 		args->on_namespaces(args->data, c->pid, c->netns_fd);
 	if (r == 0 && args->on_process)
 		r = args->on_process(args->data, c->pid, err);
+	self_forget_mount(); /* the process is busy, and not as far as to need the word to go */
 	if (r == 0)
 		r = take_netns(cr, err);
 	if (r == 0)

@@ -21,6 +21,7 @@
 #include "linux/pidfd.h"
 #include "linux/procfs.h"
 #include "linux/scheduling.h"
+#include "linux/self.h"
 #include "runtime/launch_priv.h"
 #include "runtime/runtime.h"
 
@@ -280,6 +281,7 @@ static int set_up(const struct runtime_exec_args *args, struct setup *s,
 	if (setsockopt(sync, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "limit the set-up's time");
 	r = launch_set_oom_score(s->proc_fd, p->pid, s->process, err);
+	self_forget_mount(); /* the process is busy */
 	if (r == 0)
 		r = sync_expect(sync, SYNC_READY, &p->console_fd, err);
 	if (r == 0)

@@ -144,6 +144,7 @@ static void run_between(struct setup *s, const struct stage *stages, size_t n, i
 	autoerror struct error e = {0};
 	pid_t pid = -1;
 
+	self_forget_mount();
 	if (join_between(s, &e) == 0) {
 		pid = clone_process(&inner, NULL);
 		if (pid == 0)
@@ -306,7 +307,6 @@ int launch_clone(struct setup *s, const struct stage *stages, size_t n, int cgro
 	uint32_t raised;
 	int pair[2], r;
 
-	self_forget_mount();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "create a socket pair");
 	s->sync_fd = pair[1];
@@ -348,7 +348,11 @@ int launch_why_gone(int sync_fd, struct error *err)
 
 int launch_tell(int sync_fd, enum sync_type type, struct error *err)
 {
-	int r = sync_send(sync_fd, type, -EBADF);
+	int r;
+
+	if (type == SYNC_GO)
+		self_forget_mount(); /* mostly done */
+	r = sync_send(sync_fd, type, -EBADF);
 
 	if (r == -EPIPE || r == -ECONNRESET)
 		return launch_why_gone(sync_fd, err);

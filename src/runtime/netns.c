@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "linux/self.h"
 #include "runtime/setup_priv.h"
 
 #define STACK_SIZE ((size_t)64 * 1024)
@@ -65,7 +64,6 @@ static void *make(void *data)
 {
 	struct netns_maker *m = data;
 
-	self_forget_mount(); /* the kernel makes one wait for that */
 	m->fd = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
 	if (m->fd == 0) {
 		m->fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -19,9 +19,9 @@ static bool in_creators_cgroup(struct setup *s, const struct cgroup_hierarchy *h
 
 /* The container's own cgroup in one hierarchy, detached.  By path: an fd from before our mount
  * namespace is no source for a clone. */
-static int clone_cgroup(struct setup *s, const struct cgroup_hierarchy *h, struct error *err)
+static int clone_cgroup(struct setup *s, const struct cgroup_hierarchy *h, bool creators,
+			struct error *err)
 {
-	bool creators = in_creators_cgroup(s, h);
 	autofree char *path = xasprintf("%s%s", h->mount_point, creators ? h->own : s->cgroup_path);
 	autoclose int fd = mount_clone(AT_FDCWD, path, false, err);
 	int r = fd < 0 ? fd : creators ? mount_set_readonly(fd, false, err) : 0;
@@ -46,15 +46,20 @@ static int link_controllers(int tmpfs_fd, const char *name, struct error *err)
 }
 
 /* v1: a tmpfs with one directory a hierarchy, and in it the container's own cgroup. */
-static int bind_hierarchies(struct setup *s, int tmpfs_fd, struct error *err)
+static int bind_hierarchies(struct setup *s, int tmpfs_fd, bool *ret_keeps_readonly,
+			    struct error *err)
 {
+	*ret_keeps_readonly = false;
 	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout); i++) {
 		autoclose int fd = -EBADF;
 		struct cgroup_hierarchy h;
+		bool creators;
 		int r;
 
 		cgroup_layout_get(s->cgroup_layout, i, &h);
-		fd = clone_cgroup(s, &h, err);
+		creators = in_creators_cgroup(s, &h);
+		*ret_keeps_readonly = *ret_keeps_readonly || creators;
+		fd = clone_cgroup(s, &h, creators, err);
 		if (fd < 0)
 			return fd;
 		/* Nobody else can reach this tmpfs yet: a name in it is as good as an fd. */
@@ -69,18 +74,6 @@ static int bind_hierarchies(struct setup *s, int tmpfs_fd, struct error *err)
 	return 0;
 }
 
-static bool keeps_readonly(struct setup *s)
-{
-	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout); i++) {
-		struct cgroup_hierarchy h;
-
-		cgroup_layout_get(s->cgroup_layout, i, &h);
-		if (in_creators_cgroup(s, &h))
-			return true;
-	}
-	return false;
-}
-
 static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	static const char *const tmpfs_options[] = {"mode=755"};
@@ -91,6 +84,7 @@ static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct e
 				    .propagation = m->options.propagation,
 				    .propagation_recursive = true};
 	autoclose int at_fd = rootfs_open_destination(s, m, true, err), fd = -EBADF;
+	bool keeps_readonly = false;
 	int r;
 
 	if (at_fd < 0)
@@ -98,12 +92,12 @@ static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct e
 	fd = mount_new("tmpfs", "tmpfs", &plain, err);
 	if (fd < 0)
 		return fd;
-	if (keeps_readonly(s))
-		all.rec_attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	/* Mounts can only be attached below what is attached itself (until Linux 6.15). */
 	r = mount_attach(fd, at_fd, m->destination, err);
 	if (r == 0)
-		r = bind_hierarchies(s, fd, err);
+		r = bind_hierarchies(s, fd, &keeps_readonly, err);
+	if (keeps_readonly)
+		all.rec_attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	return r < 0 ? r : mount_apply(fd, &all, err);
 }
 
@@ -113,13 +107,15 @@ static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct e
 	struct mount_options options = m->options;
 	struct cgroup_hierarchy h = {0};
 	autoclose int at_fd = -EBADF, fd = -EBADF;
+	bool creators;
 	int r;
 
 	for (size_t i = 0; i < cgroup_layout_count(s->cgroup_layout) && !h.is_v2; i++)
 		cgroup_layout_get(s->cgroup_layout, i, &h);
 	if (!h.is_v2)
 		return error_set(err, ERROR_UNAVAILABLE, 0, "the host has no cgroup v2");
-	if (in_creators_cgroup(s, &h)) {
+	creators = in_creators_cgroup(s, &h);
+	if (creators) {
 		options.attr_set |= MOUNT_ATTR_RDONLY;
 		options.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	}
@@ -135,7 +131,7 @@ static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct e
 		options.attr_set = options.attr_clr = options.rec_attr_set = options.rec_attr_clr =
 			0;
 	else
-		fd = clone_cgroup(s, &h, err);
+		fd = clone_cgroup(s, &h, creators, err);
 	if (fd < 0)
 		return fd;
 	r = mount_apply(fd, &options, err);

@@ -16,6 +16,7 @@
 #include "linux/ns.h"
 #include "linux/pidfd.h"
 #include "linux/procfs.h"
+#include "linux/self.h"
 #include "linux/sys.h"
 #include "runtime/launch_priv.h"
 #include "runtime/setup_priv.h"
@@ -385,6 +386,7 @@ void setup_run(struct setup *s, const struct stage *stages, size_t n)
 
 	/* Our copy would keep us from seeing that the caller has died. */
 	fd_close(&s->caller_sync_fd);
+	self_forget_mount();
 	for (size_t i = 0; i < n; i++) {
 		if (stages[i].fn(s, &err) < 0) {
 			(void)sync_send_error(s->sync_fd, SYNC_ERROR, stages[i].name,

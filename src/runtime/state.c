@@ -283,8 +283,8 @@ int state_list(const char *root, struct strv *ret, struct error *err)
 int state_remove(const char *root, const struct state *s, struct error *err)
 {
 	autofree char *path = xasprintf("%s/%s", root, s->id);
-	static const char *const files[] = {START_SOCKET, CGROUP_LINK, CONFIG_FILE, HIDDEN_FILE,
-					    STATE_FILE};
+	/* what a container that has been started has */
+	static const char *const files[] = {CGROUP_LINK, CONFIG_FILE, STATE_FILE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(s->dir_fd, files[i], 0); /* rmdir tells */
