@@ -269,5 +269,13 @@ def disk_root(root, kernel):
         os.unlink(over + "/" + name)
     os.makedirs(over + "/etc/systemd/system")
     shutil.copy(os.path.join(HERE, "vessel-test.service"), over + "/etc/systemd/system/")
+    for name in ("vessel.service", "vessel.socket"):
+        with open(os.path.join(vessel.TOP, "contrib/systemd", name)) as f:
+            unit = f.read().replace("@BINDIR@", "/vessel")
+        with open(over + "/etc/systemd/system/" + name, "w") as f:
+            f.write(unit)
+    shutil.copy(os.path.join(HERE, "systemd.sh"), over + "/guest.sh")
+    with open(over + "/busybox.tar", "wb") as f:
+        f.write(vessel.busybox_tar())
     shutil.copy(os.path.join(HERE, "init-disk"), root + "/init")
     os.chmod(root + "/init", 0o755)

@@ -2,7 +2,7 @@
 """Debian kernels of Docker hosts under vessel: vm.py GUEST [--engine WORD] [--runtime REGEX]
 
 Boots a kernel that tools/peers unpacked in qemu (no /dev/kvm needed) with a root file system that
-root.py stages, and runs guest.sh (the engine) and tests/runtime/suite.py there, which speak TAP on the
+root.py stages, and runs guest.sh (the engine; systemd.sh with systemd) and tests/runtime/suite.py there, which speak TAP on the
 second serial port.  The kernel's console goes to build/vm/GUEST.console.
 
 --engine and --runtime choose tests and leave the other part out.  Without them, and without
@@ -101,7 +101,7 @@ GUESTS = {
     "linux-6.1": Guest("linux-6.1", busybox_guest, (Step("engine"), Step("runtime", share="1/2")), APPARMOR),
     "linux-6.12": Guest("linux-6.12", busybox_guest, (
         Step("engine"), Step("runtime", share="2/2"), Step("runtime", "--without new", share="1/4")), APPARMOR),
-    "systemd": Guest("linux-6.1", systemd_guest, (Step("runtime", "--systemd-cgroup", share="2/3"),),
+    "systemd": Guest("linux-6.1", systemd_guest, (Step("engine"), Step("runtime", "--systemd-cgroup", share="2/3")),
                      APPARMOR + " systemd.unit=vessel-test.service systemd.show_status=0"),
     "selinux": Guest("linux-6.12", selinux_guest, (Step("engine", "selinux"), Step("runtime", "--only lsm:")),
                      "security=selinux"),
