@@ -68,6 +68,7 @@ HANDLER(images_prune);
 HANDLER(images_commit);
 /* images_fsck.c */
 HANDLER(system_fsck);
+HANDLER(system_import_docker);
 /* images_io.c */
 HANDLER(images_load);
 HANDLER(images_create);

@@ -19,6 +19,7 @@ const struct api_route api_routes[] = {
 	{"GET",    "/events",                    events_stream,        API_LOOP},
 	{"GET",    "/system/df",                 system_df,            API_WORKER},
 	{"POST",   "/vessel/fsck",               system_fsck,          API_WORKER},
+	{"POST",   "/vessel/import-docker",      system_import_docker, API_WORKER},
 	{"POST",   "/auth",                      registry_auth,        API_WORKER_BUFFERED},
 
 	{"GET",    "/containers/json",           containers_list,      API_LOOP},

@@ -240,6 +240,43 @@ static int cmd_events(struct cli *cli, const struct invocation *in, struct error
 	return r;
 }
 
+struct import_options {
+	const char *root;
+};
+
+static const struct flag import_flags[] = {
+	FLAG(struct import_options, "root", 0, FLAG_STRING, root,
+	     "Docker's data root on the engine's host (default /var/lib/docker)"),
+	{0},
+};
+
+static int show_import(const struct json *line, void *data, struct error *err)
+{
+	const char *problem = json_get_string(line, "error"),
+		   *text = json_get_string(line, "stream");
+
+	(void)data;
+	if (problem)
+		return error_set(err, ERROR_INTERNAL, 0, "%s", problem);
+	if (text)
+		(void)fputs(text, stdout);
+	return 0;
+}
+
+static int cmd_import_docker(struct cli *cli, const struct invocation *in, struct error *err)
+{
+	const struct import_options *o = in->options;
+	struct http_client_request req = {.method = "POST"};
+	struct http_response *response = NULL;
+	const char *root = o->root ? cli_escape(cli, o->root) : "";
+	int r = cli_send(cli, &req, cli_path(cli, "/vessel/import-docker?root=%s", root), &response,
+			 err);
+
+	r = r < 0 ? r : cli_each_line(response, show_import, NULL, err);
+	(void)http_response_free(response);
+	return r;
+}
+
 const struct command system_commands[] = {
 	{.name = "version",
 	 .usage = "[OPTIONS]",
@@ -254,6 +291,14 @@ const struct command system_commands[] = {
 	 .flags = format_flags,
 	 .options_size = sizeof(struct format_options),
 	 .run = cmd_info},
+	{.name = "import-docker",
+	 .group = "system",
+	 .group_only = true,
+	 .usage = "[OPTIONS]",
+	 .help = "Bring over the images and volumes of a Docker engine on this host",
+	 .flags = import_flags,
+	 .options_size = sizeof(struct import_options),
+	 .run = cmd_import_docker},
 	{.name = "events",
 	 .group = "system",
 	 .usage = "[OPTIONS]",
