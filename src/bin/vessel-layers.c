@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -139,6 +140,8 @@ int main(void)
 	struct holder h = {.polled = {{.fd = HOLDER_LISTEN_FD, .events = POLLIN}}, .n_polled = 1};
 	struct rlimit files;
 
+	/* What vesseld had from whoever started it. */
+	(void)syscall(SYS_close_range, HOLDER_LISTEN_FD + 1, ~0U, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (chdir("/") < 0) /* what it was in could not be unmounted */
 		return 1;

@@ -354,6 +354,8 @@ int main(int argc, char **argv)
 	r = serve(&d, &err);
 	if (r < 0)
 		log_error("%s", error_msg(&err));
+	if (d.engine)
+		engine_leave(d.engine);
 	if (d.pidfile_written)
 		(void)unlink(pidfile);
 	/* Workers may wait for containers that run for years: leave as a kill would, which the state

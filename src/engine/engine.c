@@ -436,6 +436,12 @@ static bool any_runs(const struct engine *e)
 	return false;
 }
 
+void engine_leave(struct engine *e)
+{
+	if (!any_runs(e))
+		store_layers_release(e->store);
+}
+
 struct engine *engine_close(struct engine *e)
 {
 	if (!e)
@@ -443,8 +449,6 @@ struct engine *engine_close(struct engine *e)
 	firewall_unwatch(e);
 	boot_done(e);
 	e->opened = false; /* the loop has ended: this thread owns everything again */
-	if (e->store && !any_runs(e))
-		store_layers_release(e->store);
 	standby_close(e);
 	while (e->container_count > 0)
 		roster_remove(e, e->containers[0]);

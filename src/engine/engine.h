@@ -43,6 +43,9 @@ struct engine_args {
 /* [before the loop runs] Open everything, then find running containers again (engine/restore.c).
  * What can't be reconciled is logged and set aside, never a reason not to start. */
 int engine_open(const struct engine_args *args, struct engine **ret, struct error *err);
+/* [after the loop] The process is about to end in order: what only running containers need goes if there
+ * are none. */
+void engine_leave(struct engine *e);
 struct engine *engine_close(struct engine *e); /* containers go on */
 /* [loop] Now and then: what could not be written while the disk was full. */
 void engine_maintain(struct engine *e);

@@ -36,4 +36,7 @@ int erofs_entry(struct erofs *x, const struct tar_entry *e, int64_t offset, stru
 int erofs_finish(struct erofs *x, int data_fd, int64_t tar_size, const struct unpack_lower *lower,
 		 int index_fd, struct error *err);
 
+/* Is an index, beside a data file of that many bytes, well-formed?  ERROR_INTERNAL says what is not. */
+int erofs_check(int index_fd, int64_t data_size, struct error *err);
+
 int64_t erofs_size(const struct erofs *x); /* bytes of file content */

@@ -1,8 +1,6 @@
 /* Which format layers are kept in: what this kernel and this file system can, unless told. */
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <stdio.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "linux/mount.h"
 #include "store/mounts.h"
@@ -10,22 +8,18 @@
 
 #define EMPTY_TAR_SIZE (2 * TAR_BLOCK_SIZE)
 
-/* An overlay on the probe's layer, as a container would have it. */
+/* An overlay on the probe's layer; without an upper directory, whose file system would be synced at its end. */
 static int probe_overlay(struct store *s, const char *name, struct error *err)
 {
-	autofree char *upper = xasprintf("%s/tmp/%s/upper", s->root_path, name);
-	autofree char *work = xasprintf("%s/tmp/%s/work", s->root_path, name);
+	autofree char *empty = xasprintf("%s/layers/empty/diff", s->root_path);
 	autoclose int fd = layer_mount(s->tmp_fd, name, err), overlay_fd = -EBADF;
 	char path[64];
-	const char *const lower[] = {path};
-	const struct mount_overlay overlay = {
-		.lower = lower, .lower_count = 1, .upper = upper, .work = work};
+	const char *const lower[] = {path, empty};
+	const struct mount_overlay overlay = {.lower = lower, .lower_count = ARRAY_SIZE(lower)};
 
 	if (fd < 0)
 		return fd;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (mkdir(upper, 0700) < 0 || mkdir(work, 0700) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "make folders in 'tmp/%s'", name);
 	overlay_fd = mount_new_overlay(&overlay, err);
 	return overlay_fd < 0 ? overlay_fd : 0;
 }
@@ -66,18 +60,22 @@ int store_layers_open(struct store *s, const struct store_layers_args *args, str
 
 	s->mounts = mounts_new(args->run_dir, args->holder);
 	drop_stale(s);
-	if (args->format != STORE_LAYERS_EROFS)
-		return 0; /* docs/decisions/0006-layers.md: why auto is directories */
+	if (args->format == STORE_LAYERS_DIRECTORY)
+		return 0;
 	r = args->holder ? probe(s, &why)
 			 : error_set(&why, ERROR_UNAVAILABLE, 0,
 				     "vessel-layers is neither beside vesseld nor in "
 				     "libexec/vessel");
-	if (r < 0) {
-		r = error_move(err, &why, r);
-		return error_wrap(err, r, "layers cannot be EROFS images here");
+	if (r >= 0) {
+		s->format = LAYER_EROFS;
+		return 0;
 	}
-	s->format = LAYER_EROFS;
-	return 0;
+	if (args->format == STORE_LAYERS_AUTO) {
+		log_debug("layers are directories: %s", error_msg(&why));
+		return 0;
+	}
+	r = error_move(err, &why, r);
+	return error_wrap(err, r, "layers cannot be EROFS images here");
 }
 
 void store_layers_release(struct store *s)

@@ -202,7 +202,7 @@ def file_system():
         try:
             yield directory + "/mount"
         finally:
-            subprocess.run(["umount", directory + "/mount"], check=True)
+            subprocess.run(["umount", "-l", directory + "/mount"], check=True)
 
 
 class Engine(vessel.Engine):

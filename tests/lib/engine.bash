@@ -43,7 +43,7 @@ daemon_stop() { # [signal]
 
 engine_up() {
 	ip link set lo up
-	ROOT=$(mktemp -d /dev/shm/vessel-test-XXXXXX)
+	ROOT=$(mktemp -d "${VESSEL_TEST_DIR:-/dev/shm}/vessel-test-XXXXXX")
 	CGROUP=/vessel-test-$$
 	export ROOT CGROUP DOCKER_HOST=unix://$ROOT/vessel.sock DOCKER_CONFIG=$ROOT/config DOCKER_CLI_HINTS=false
 	export VESSEL_HOST=$DOCKER_HOST

@@ -165,7 +165,7 @@ class Engine:
     bridge = "vessel0"
 
     def __init__(self, root=None):
-        self.root = root or tempfile.mkdtemp(prefix="vessel-test-", dir="/dev/shm")
+        self.root = root or tempfile.mkdtemp(prefix="vessel-test-", dir=os.environ.get("VESSEL_TEST_DIR", "/dev/shm"))
         self.socket = self.root + "/vessel.sock"
         self.tcp_port = self.free_port()
         self.cgroup_parent = "/vessel-test-%d" % os.getpid()
