@@ -213,8 +213,21 @@ static int hash_layer(struct archive_member *m, struct source *s, const struct s
 	return 0;
 }
 
-static int read_layer(struct store_pins *pins, struct archive_member *m, struct source *s,
-		      struct error *err)
+/* Each has its own limits; an archive of many must not add up to more than one may have. */
+static int check_total(struct archive *a, const struct layer_stage *l, struct error *err)
+{
+	a->tar_total += l->tar_size;
+	if (++a->layers > ARCHIVE_MAX_LAYERS)
+		return error_set(err, ERROR_INVALID, 0, "the archive has more than %d layers",
+				 ARCHIVE_MAX_LAYERS);
+	if (a->tar_total > TAR_MAX_TOTAL)
+		return error_set(err, ERROR_INVALID, 0,
+				 "the archive's layers have more than %lld bytes", TAR_MAX_TOTAL);
+	return 0;
+}
+
+static int read_layer(struct store_pins *pins, struct archive *a, struct archive_member *m,
+		      struct source *s, struct error *err)
 {
 	struct stream_reader in = {.read = source_read, .data = s};
 	autoerror struct error inner = {0};
@@ -235,7 +248,7 @@ static int read_layer(struct store_pins *pins, struct archive_member *m, struct 
 		memcpy(m->digest, l->blob_digest[0] ? l->blob_digest : l->diff_id,
 		       sizeof(m->digest));
 		memcpy(m->diff_id, l->diff_id, sizeof(m->diff_id));
-		return 0;
+		return check_total(a, l, err);
 	}
 	/* The disk's failures end the load; a bad layer matters only if an image wants it. */
 	if (inner.kind != ERROR_INVALID && inner.kind != ERROR_NOT_IMPLEMENTED)
@@ -284,7 +297,7 @@ static int read_file(const struct reading *rd, struct archive_member *m, const s
 	r = source_peek(&s, err);
 	if (r < 0)
 		return r;
-	return is_text(&s) ? read_text(rd->a, m, &s, err) : read_layer(rd->pins, m, &s, err);
+	return is_text(&s) ? read_text(rd->a, m, &s, err) : read_layer(rd->pins, rd->a, m, &s, err);
 }
 
 static int add_member(struct archive *a, const struct tar_entry *e, struct archive_member **ret,

@@ -13,6 +13,7 @@
 
 #define ARCHIVE_MAX_MEMBERS 65536
 #define ARCHIVE_MAX_TEXT    (64 << 20) /* bytes of all texts together */
+#define ARCHIVE_MAX_LAYERS  8192       /* unpacked, whether any image wants them or not */
 
 struct store_pins;
 
@@ -31,7 +32,8 @@ struct archive_member {
 struct archive {
 	struct archive_member *v; /* owned; by path after archive_read */
 	size_t n, cap;
-	size_t text_total;
+	size_t text_total, layers;
+	int64_t tar_total; /* bytes of all layers' tars */
 };
 
 /* Read a whole archive, plain or compressed.  Members that are named by the digest of a layer in the

@@ -40,6 +40,24 @@ for m in tarfile.open(fileobj=outer.extractfile(layer)): print(m.name + ("/" if 
 	docker rmi made:1
 }
 
+@test "vessel commit, diff, export and cp" {
+	docker run --name box busybox sh -c 'echo new >/etc/new; rm /etc/group'
+	run -0 vessel commit -a me -m why -c 'CMD ["cat", "/etc/new"]' box made:2
+	[ "$output" = "$(docker images -q --no-trunc made:2)" ]
+	[ "$(vessel run --rm made:2)" = new ]
+	[ "$(vessel diff box | xargs)" = "C /etc D /etc/group A /etc/new" ]
+	vessel export box -o "$BATS_TEST_TMPDIR/x.tar"
+	tar -tf "$BATS_TEST_TMPDIR/x.tar" | grep -qx etc/new
+	vessel cp box:/etc/new - | tar -xO | grep -qx new
+	vessel cp box:/etc/new - >"$BATS_TEST_TMPDIR/new.tar"
+	vessel cp - box:/root <"$BATS_TEST_TMPDIR/new.tar"
+	[ "$(vessel diff box | xargs)" = "C /etc D /etc/group A /etc/new C /root A /root/new" ]
+	run -1 vessel cp box:/etc/new /tmp/x
+	[[ $output == *"not implemented"* ]]
+	docker rm box
+	docker rmi made:2
+}
+
 @test "nothing changed: no layer" {
 	docker create --name box busybox true
 	docker commit box same
