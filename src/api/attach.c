@@ -2,15 +2,23 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "api/api_priv.h"
 #include "api/handlers.h"
+#include "api/log_format.h"
+#include "api/log_reader.h"
 #include "api/stream.h"
 #include "base/detach.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/logging.h"
 #include "http/websocket_pump.h"
+
+#define LOG_SEND_MAX   ((size_t)16 << 20) /* bytes; more than the longest line */
+#define LOG_PATIENCE_S 30                 /* with a client that does not read */
 
 #define FRAME_HEAD 8 /* bytes: stream, three zeros, length in big endian */
 
@@ -60,6 +68,51 @@ static int parse(struct api_call *c, struct engine_attach_args *ret, struct erro
 	return detach_init(&unused, keys, err);
 }
 
+struct find_log {
+	struct api_call *c;
+	char *path; /* owned; NULL: none that can be read */
+	bool is_local;
+};
+
+static int find_log(void *data, struct error *err)
+{
+	struct find_log *f = data;
+	struct container *c;
+	int r = engine_container_get(f->c->engine, f->c->params[0], &c, err);
+
+	if (r >= 0)
+		f->path = logging_path(c, &f->is_local);
+	return r;
+}
+
+/* Attached to a container that does not run, without `stream`: its log if that is asked for, and the end. */
+static void send_log(struct api_call *c, const struct engine_attach_args *args, bool tty, int fd)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(LOG_SEND_MAX);
+	const struct timeval patience = {.tv_sec = LOG_PATIENCE_S};
+	struct log_format format = {.frames = !tty};
+	struct find_log find = {.c = c};
+	autolog_reader struct log_reader *reader = NULL;
+	struct log_entry e;
+	int r = 0;
+
+	if (args->logs)
+		(void)api_on_loop(c, find_log, &find, NULL);
+	if (!find.path)
+		return;
+	reader = log_reader_new(find.path, find.is_local);
+	free(find.path);
+	(void)fd_set_nonblock(fd, false);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	while (r >= 0 && log_reader_next(reader, &e) > 0) {
+		if (!(e.stream == LOG_STDOUT ? args->out : args->errs))
+			continue;
+		log_format_add(&format, &e, &out);
+		r = fd_write_full(fd, out.s, out.len); /* a client that has gone has gone */
+		strbuf_reset(&out);
+	}
+}
+
 int containers_attach(struct api_call *c, struct error *err)
 {
 	struct engine_attach_args args;
@@ -77,6 +130,12 @@ int containers_attach(struct api_call *c, struct error *err)
 	if (http_hijack(c->req, stream_content_type(c, tty), &h, err) < 0) {
 		engine_turn_end(args.turn);
 		return 0; /* the client is gone: nobody to answer */
+	}
+	if (args.turn && !args.stream) {
+		engine_turn_end(args.turn);
+		send_log(c, &args, tty, h.fd);
+		http_hijacked_done(&h);
+		return 0;
 	}
 	client = (struct engine_client){.fd = h.fd, .early = h.data, .early_len = h.len};
 	if (engine_attach(c->engine, c->params[0], &args, &client, &why) < 0) {
@@ -199,8 +258,11 @@ int containers_attach_ws(struct api_call *c, struct error *err)
 	}
 	r = api_on_loop(c, make_pump, &m, &why);
 	http_hijacked_done(&h);
-	if (r < 0) {
+	if (r < 0 || (args.turn && !args.stream)) {
 		engine_turn_end(args.turn);
+		if (r >= 0)
+			send_log(c, &args, m.tty, m.fd);
+		fd_close(&m.fd);
 	} else {
 		client = (struct engine_client){.fd = m.fd};
 		r = engine_attach(c->engine, c->params[0], &args, &client, &why);

@@ -200,6 +200,23 @@ class Cases:
             check(vessel.read_frames(sock)[0], b"got early\nend\n" if once else b"got early\n", "what comes until the end")
             self.remove("half")
 
+    def stopped_attach(self):
+        """A container that does not run: its log if that is asked for, and the end."""
+        for tty in (False, True):
+            self.create("stopped", "echo out; echo err >&2", Tty=tty)
+            self.post("/containers/stopped/wait")
+            sock = self.engine.attach("/containers/stopped/attach?logs=1&stdout=1&stderr=1")
+            if tty:
+                data = b""
+                while data.count(b"\n") < 2:
+                    data += sock.recv(1000)
+                check((sorted(data.split()), sock.recv(1)), ([b"err", b"out"], b""), "of a terminal")
+            else:
+                check(vessel.read_frames(sock), (b"out\n", b"err\n"), "both streams")
+                check(vessel.read_frames(self.engine.attach("/containers/stopped/attach?logs=1&stderr=1")), (b"", b"err\n"), "one")
+            check(self.engine.attach("/containers/stopped/attach?stdout=1").recv(1), b"", "nothing")
+            self.remove("stopped")
+
     # 6 ----------------------------------------------------------------------------------------------
 
     def run(self):
@@ -438,7 +455,7 @@ class Cases:
         check(info["Swarm"]["LocalNodeState"], "inactive", "swarm")
 
 
-NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_close", "run", "exit_codes", "execs", "resize",
+NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_close", "stopped_attach", "run", "exit_codes", "execs", "resize",
          "images", "names", "events", "logs", "inspect", "status", "conflicts", "untyped_inspect", "connections", "info")
 
 

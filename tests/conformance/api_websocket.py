@@ -143,6 +143,10 @@ class Cases:
         vessel.wait_until("it was said", lambda: self.engine.api("GET", "/containers/%s/logs?stdout=1" % cid)[1])
         ws = self.attach(cid, "logs=1&stdout=1")
         check(ws.to_end(), (b"first\n", 1000), "its log")
+        check(self.engine.api("POST", "/containers/%s/kill" % cid)[0], 204, "kill")
+        check(self.engine.api("POST", "/containers/%s/wait" % cid)[0], 200, "wait")
+        ws = self.attach(cid, "logs=1&stdout=1")
+        check(ws.to_end(), (b"first\n", 1000), "its log when it does not run")
         self.remove(cid)
 
     def much(self):
