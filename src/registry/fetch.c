@@ -443,18 +443,23 @@ static void end_worker(struct fetch *f, bool cancel)
 	(void)pthread_mutex_unlock(&f->lock);
 }
 
-/* Bytes that turned out to be wrong are not worth keeping. */
-static void drop_bad(const struct fetch *f)
+/* Bytes that turned out to be wrong are not worth keeping.  True if some were here before. */
+static bool drop_bad(const struct fetch *f)
 {
+	bool stale = false;
+
 	for (size_t i = 0; i < f->n; i++) {
 		const struct layer *l = &f->layers[i];
 
-		if (l->is_unpacking)
+		if (l->is_unpacking) {
 			store_partial_drop(f->args->registry->store, l->digest);
+			stale |= l->was_resumed;
+		}
 	}
+	return stale;
 }
 
-int fetch_layers(const struct fetch_args *args, struct error *err)
+int fetch_layers(const struct fetch_args *args, bool *ret_stale, struct error *err)
 {
 	struct fetch f = {.args = args, .n = args->n_layers};
 	int r;
@@ -473,7 +478,7 @@ int fetch_layers(const struct fetch_args *args, struct error *err)
 	end_worker(&f, r < 0);
 	if (f.result < 0 && (r >= 0 || f.why.kind != ERROR_INTERNAL || !err || !err->msg)) {
 		if (f.why.kind == ERROR_INVALID)
-			drop_bad(&f);
+			*ret_stale = drop_bad(&f);
 		error_done(err);
 		*err = (struct error){0};
 		r = error_move(err, &f.why, f.result);
@@ -489,11 +494,4 @@ int fetch_layers(const struct fetch_args *args, struct error *err)
 	free(f.layers);
 	free(f.buf);
 	return r;
-}
-
-void fetch_forget(const struct fetch_args *args)
-{
-	for (size_t i = 0; i < args->n_layers; i++)
-		if (store_ingest_state(args->ingest, i) == STORE_INGEST_HERE)
-			store_partial_drop(args->registry->store, args->layers[i].digest);
 }

@@ -16,6 +16,6 @@ struct fetch_args {
 };
 
 /* Returns when every layer is staged, or nothing of it works any more.  Bytes that have come stay in
- * store/partial.h, until fetch_forget. */
-int fetch_layers(const struct fetch_args *args, struct error *err);
-void fetch_forget(const struct fetch_args *args);
+ * store/partial.h; those of a layer that turned out to be wrong do not.  If some of them were from an
+ * earlier pull another call may do better: *ret_stale (untouched on success). */
+int fetch_layers(const struct fetch_args *args, bool *ret_stale, struct error *err);

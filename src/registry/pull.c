@@ -231,6 +231,18 @@ static int record(const struct pull *p, const char *id, struct error *err)
 	return r;
 }
 
+/* What an earlier pull left may be what is wrong: once more without it. */
+static int fetch_all(const struct fetch_args *fetch, struct error *err)
+{
+	autoerror struct error why = {0};
+	bool is_stale = false;
+	int r = fetch_layers(fetch, &is_stale, &why);
+
+	if (r >= 0)
+		return r;
+	return is_stale ? fetch_layers(fetch, &is_stale, err) : error_move(err, &why, r);
+}
+
 static int fetch_image(struct pull *p, struct registry_pulled *ret, struct error *err)
 {
 	size_t n = p->manifest->layers.n;
@@ -251,7 +263,7 @@ static int fetch_image(struct pull *p, struct registry_pulled *ret, struct error
 		return r;
 	fetch.ingest = ingest;
 	if (ret->is_new)
-		r = fetch_layers(&fetch, err);
+		r = fetch_all(&fetch, err);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_PULL_STAGED);

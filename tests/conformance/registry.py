@@ -268,6 +268,33 @@ def from_skopeo(w):
         w.forget(w.image(w.name("skopeo") + ":" + tag)["Id"])
 
 
+def from_podman(w):
+    """What podman pushes."""
+    peer = os.path.join(vessel.TOP, "build/peers/podman")
+    root = w.root + "/podman"
+    os.makedirs(root)
+    environment = dict(os.environ, LD_LIBRARY_PATH=peer + "/usr/lib/x86_64-linux-gnu:" + peer + "/lib/x86_64-linux-gnu",
+                       CONTAINERS_CONF=root + "/containers.conf", HOME=root)
+    with open(root + "/containers.conf", "w") as f:
+        f.write('[engine]\nconmon_path = ["%s/usr/bin/conmon"]\nruntime = "vessel"\n[engine.runtimes]\nvessel = ["%s"]\n'
+                % (peer, vessel.BIN + "/vessel-runtime"))
+    os.makedirs("/etc/containers", exist_ok=True)  # of our own /etc
+    with open("/etc/containers/policy.json", "w") as f:
+        f.write('{"default": [{"type": "insecureAcceptAnything"}]}')
+
+    def podman(*args, **rest):
+        done = subprocess.run([peer + "/usr/bin/podman", "--root", root + "/storage", "--runroot", root + "/run", "--tmpdir",
+                               root + "/tmp", "--storage-driver", "vfs", "--events-backend", "none", *args], env=environment,
+                              capture_output=True, timeout=vessel.TIMEOUT_S, **rest)
+        assert done.returncode == 0, done.stderr.decode()[-500:]
+
+    podman("import", "-", "localhost/box", input=vessel.busybox_tar())
+    podman("push", "--tls-verify=false", "localhost/box", w.name("podman/box") + ":x")
+    w.engine.docker("pull", w.name("podman/box") + ":x")
+    check(w.engine.docker("run", "--rm", "--network", "none", w.name("podman/box") + ":x", "/bin/echo", "podman's").stdout, "podman's\n", "run")
+    w.forget(w.image(w.name("podman/box") + ":x")["Id"])
+
+
 # ---- refusals -------------------------------------------------------------------------------------
 
 
@@ -414,6 +441,20 @@ def resumed(w):
     assert 0 < offset <= 900000 and sent == size - offset, (begin, sent)
     check(w.image(name)["Id"], w.big.id, "image")
     check(w.partial(), [], "partial downloads")
+    w.forget(w.big.id)
+
+
+def spoilt(w):
+    """Bytes that an earlier pull has left are wrong: the layer is fetched from its beginning."""
+    w.forget(w.big.id)
+    w.proxy.heal()
+    digest = w.big.layers[1]["digest"]
+    os.makedirs(w.engine.root + "/data/partial", exist_ok=True)
+    with open(w.engine.root + "/data/partial/" + digest[7:], "wb") as f:
+        f.write(b"x" * 100000)
+    w.works(w.pull(w.name("big", w.proxy)))
+    check([r for r, _ in w.proxy.sent("blobs/" + digest)][-1], None, "the last request's range")
+    check((w.image(w.name("big", w.proxy))["Id"], w.partial()), (w.big.id, []), "image, partial downloads")
     w.forget(w.big.id)
 
 
@@ -799,7 +840,7 @@ def proxied(w):
     w.forget(w.busybox.id)
 
 
-CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, refusals, strange_images, flaky, resumed,
+CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
          cancelled, sandboxed, killed, pushes, pushes_made, push_all, push_fails, basic_over_tls, tokens, questions, mirrors,
          proxied, own_client]
 
