@@ -240,6 +240,16 @@ struct logfile *logfile_free(struct logfile *l)
 	return NULL;
 }
 
+void logfile_close(struct logfile *l)
+{
+	if (!l)
+		return;
+	if (l->pipe)
+		logpipe_close(l->pipe);
+	free(TAKE_PTR(l->helper));
+	l->compressor = 0; /* what it makes has no name that counts */
+}
+
 static void report_failure(struct logfile *l, int errnum)
 {
 	char what[128];

@@ -22,6 +22,9 @@ struct logpipe;
 /* Appends to log->path, which is made if missing (mode 0640).  *ret is NULL for type "none", which
  * all functions below accept. */
 int logfile_open(const struct shim_log *log, struct logfile **ret, struct error *err);
+/* Nothing more will be written: the file belongs to the next shim from here on, and what the pipe holds
+ * is given a moment to go. */
+void logfile_close(struct logfile *l);
 struct logfile *logfile_free(struct logfile *l);
 DEFINE_CLEANUP(struct logfile, logfile_free);
 #define autologfile __attribute__((cleanup(logfile_freep_)))

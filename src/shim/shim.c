@@ -123,8 +123,7 @@ void shim_leave(struct shim *s)
 	conns_unlisten(s->conns);
 	shim_execs_end(s);
 	fd_close(&s->lock_fd);
-	if (logfile_pipe(s->log))
-		logpipe_close(logfile_pipe(s->log));
+	logfile_close(s->log);
 	shim_leave_if_idle(s);
 }
 
