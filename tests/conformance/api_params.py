@@ -21,7 +21,7 @@ import vessel  # noqa: E402
 
 TABLE = os.path.join(vessel.TOP, "docs", "api-table.md")
 GROUPS = ("containers", "exec", "events", "info", "version", "_ping", "system", "networks", "volumes", "swarm", "nodes",
-          "services", "tasks", "secrets", "configs", "plugins", "session")
+          "services", "tasks", "secrets", "configs", "plugins", "session", "images", "build", "commit", "distribution", "auth")
 SWARM = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 
 # Fields of bodies that are refused, each with the body that is sent and what the answer names.
@@ -142,10 +142,25 @@ UPDATE = {"CpuShares": 256, "Memory": 32 << 20, "MemorySwap": 64 << 20, "MemoryR
           "CpuPeriod": 50000, "CpuQuota": 20000, "CpusetCpus": "0", "CpusetMems": "0", "CpuRealtimePeriod": 1000000,
           "CpuRealtimeRuntime": 800000, "PidsLimit": 50, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 1}}
 # Parameters that came with versions after 1.51.
-NEWER = {"GET /system/df": ["verbose"]}
+NEWER = {"GET /system/df": ["verbose"], "GET /images/json": ["identity"]}
 # What other files test: by route, or by route and parameter.
 ELSEWHERE = {
     "GET /containers/{id}/attach/ws": "api_websocket.py",
+    "GET /images/json": "images-lists.bats",
+    "POST /images/create": "registry.py, images.bats",
+    "GET /images/{name}/json": "images-lists.bats",
+    "GET /images/{name}/history": "images-lists.bats",
+    "POST /images/{name}/push": "registry.py",
+    "POST /images/{name}/tag": "images.bats",
+    "DELETE /images/{name}": "images-lists.bats",
+    "GET /images/search": "registry.py",
+    "POST /images/prune": "images-lists.bats",
+    "GET /images/{name}/get": "images-archives.py",
+    "GET /images/get": "images-archives.py",
+    "POST /images/load": "images-archives.py",
+    "POST /auth": "registry.py",
+    "GET /distribution/{name}/json": "registry.py",
+    "POST /commit": "commit.bats",
     "POST /networks/create": "networks.bats",
     "GET /networks": "networks.bats",
     "GET /networks/{id}": "networks.bats",
@@ -243,6 +258,9 @@ class Cases:
                 got, answer = self.engine.api("POST", route.split()[1].replace("{id}", "fixed"), whole)
                 assert got == status and text.lower() in answer["message"].lower(), (route, body, got, answer)
         self.remove("fixed")
+        for route in ("POST /build", "POST /build/prune"):
+            self.ask(route, status=501)
+        self.ask("GET /images/{name}/attestations", "busybox", status=404)
 
     def lists(self):
         self.ask("POST /networks/create", body={"Name": "listnet"}, status=201)
@@ -328,6 +346,21 @@ class Cases:
         self.ask("DELETE /containers/{id}", "lived", {"link": 1}, status=409)
         self.remove("lived")
         self.ask("DELETE /containers/{id}", "lived", {"force": 1}, status=404)
+
+    def images(self):
+        """What the tests of images leave out."""
+        for tag in ("one", "two"):
+            self.ask("POST /images/{name}/tag", "busybox", {"repo": "params", "tag": tag}, status=201)
+            self.ask("DELETE /images/{name}", "params:" + tag, {"noprune": 1, "force": 0}, status=200)
+        archive = self.ask("GET /images/get", query={"names": ["busybox"]}, status=200)
+        for quiet in (0, 1):
+            connection = self.engine.connection()
+            connection.request("POST", "/images/load?quiet=%d" % quiet, archive, {"Content-Type": "application/x-tar"})
+            answer = connection.getresponse()
+            check(answer.status, 200, "load")
+            assert b"Loaded image: busybox:latest" in answer.read()
+        self.note("POST /images/load", "quiet")
+        self.note("POST /images/load", "")
 
     def links(self):
         self.create("target")
@@ -583,7 +616,7 @@ class Cases:
             if group not in GROUPS:
                 continue
             names = dict(facts["parameters"])
-            if group not in SWARM + ("plugins",) and not route.startswith("PUT /volumes"):
+            if group not in SWARM + ("plugins", "commit") and not route.startswith("PUT /volumes"):
                 for source in (old.routes.get(route, {}), facts):
                     for leaf in (new if source is facts else old).leaves(source["body"]) if "body" in source else ():
                         if leaf:
@@ -627,22 +660,26 @@ class Cases:
             return "501" if path in ("/swarm/init", "/swarm/join") else "503, tested by no swarm"
         if path.startswith("/plugins") and path != "/plugins":
             return "404, tested by no swarm" if "{name}" in path else "501, tested by no swarm"
-        return {"PUT /volumes/{name}": "501, tested by no swarm", "POST /session": "404, tested by no swarm"}.get(route)
+        return {"PUT /volumes/{name}": "501, tested by no swarm", "POST /session": "404, tested by no swarm",
+                "POST /build": "501, tested by refused", "POST /build/prune": "501, tested by refused",
+                "GET /images/{name}/attestations": "newer; 404, tested by refused"}.get(route)
 
 
 HEAD = """# Routes and parameters, and who tests them
 
-Made by `tools/api-table` and compared with the API's file and the engine by `tests/conformance/api_params.py`, whose cases are the names below. Routes of images and
-builds are in [api.md](api.md).
+Made by `tools/api-table` and compared with the API's file and the engine by `tests/conformance/api_params.py`, whose cases are the
+names below; else a file is named.
 
 | route | tested by: parameters | not there: the answer |
 |---|---|---|"""
 
-NAMES = ("create_and_update", "refused", "lists", "life", "links", "logs", "attach", "execs", "files", "stats", "system", "events",
+NAMES = ("create_and_update", "refused", "lists", "life", "images", "links", "logs", "attach", "execs", "files", "stats", "system", "events",
          "no_swarm")
 
 
 def is_current(cases, write):
+    for name in {name for names in ELSEWHERE.values() for name in names.split(", ")}:
+        assert os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)), name
     text, missing = cases.table()
     assert not missing, "neither tested nor accounted for:\n" + "\n".join(missing)
     if write:

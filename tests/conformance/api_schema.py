@@ -38,7 +38,7 @@ ALSO = {
                   "RegistryConfig.AllowNondistributableArtifactsHostnames"],  # until 1.48
     "GET /networks": ["[].Containers", "[].IPAM.Config", "[].IPAM.Options"],
     "GET /networks/{id}": ["IPAM.Config", "IPAM.Options"],
-    "GET /system/df": ["BuildCache", "Containers", "Images", "LayersSize", "Volumes", "Images[].Labels", "Volumes[].Options"] +
+    "GET /system/df": ["BuilderSize", "BuildCache", "Containers", "Images", "LayersSize", "Volumes", "Images[].Labels", "Volumes[].Options"] +
                       ["Containers[].NetworkSettings.Networks.*." + name for name in ENDPOINT],
     "GET /volumes": ["Volumes[].Options", "Warnings"],
     "GET /volumes/{name}": ["Options"],
