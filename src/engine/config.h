@@ -47,6 +47,13 @@ struct config_ulimit {
 struct config_device {
 	const char *path_on_host, *path_in_container, *permissions;
 };
+struct config_device_request { /* --gpus, and --device of the Container Device Interface */
+	const char *driver;
+	int64_t count; /* -1: all */
+	struct json_strings device_ids;
+	const struct json *capabilities; /* array of arrays of strings, or NULL */
+	struct json_string_map options;
+};
 struct config_mount { /* a Mounts entry */
 	const char *type, *source, *target, *consistency;
 	bool read_only;
@@ -84,8 +91,9 @@ struct host_config {
 	const bool *init, *oom_kill_disable;
 	struct config_restart restart;
 	struct config_log log;
-	struct json_objects ulimits; /* struct config_ulimit */
-	struct json_objects devices; /* struct config_device */
+	struct json_objects ulimits;         /* struct config_ulimit */
+	struct json_objects devices;         /* struct config_device */
+	struct json_objects device_requests; /* struct config_device_request */
 	int oom_score_adj;
 	int64_t shm_size;
 	unsigned console_rows, console_cols; /* ConsoleSize [h, w] */

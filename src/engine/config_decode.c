@@ -137,6 +137,33 @@ static const struct json_field device_fields[] = {
 	JSON_FIELD(struct config_device, "CgroupPermissions", JSON_DECODE_STRING, permissions, 0),
 	{0},
 };
+static int decode_capabilities(struct json_decoder *d, const struct json *v, void *field,
+			       struct error *err)
+{
+	for (size_t i = 0; i < json_count(v); i++) {
+		const struct json *set = json_at(v, i);
+
+		if (json_type(set) != JSON_ARRAY)
+			return json_decoder_error(d, err, "expected arrays of strings");
+		for (size_t k = 0; k < json_count(set); k++)
+			if (!json_string(json_at(set, k)))
+				return json_decoder_error(d, err, "expected arrays of strings");
+	}
+	if (json_type(v) != JSON_ARRAY)
+		return json_decoder_error(d, err, "expected an array");
+	*(const struct json **)field = v;
+	return 0;
+}
+
+static const struct json_field request_fields[] = {
+	JSON_FIELD(struct config_device_request, "Driver", JSON_DECODE_STRING, driver, 0),
+	JSON_FIELD(struct config_device_request, "Count", JSON_DECODE_I64, count, 0),
+	JSON_FIELD(struct config_device_request, "DeviceIDs", JSON_DECODE_STRINGS, device_ids, 0),
+	JSON_FIELD_FN(struct config_device_request, "Capabilities", capabilities,
+		      decode_capabilities, 0),
+	JSON_FIELD(struct config_device_request, "Options", JSON_DECODE_STRING_MAP, options, 0),
+	{0},
+};
 static const struct json_field throttle_fields[] = {
 	JSON_FIELD(struct config_throttle, "Path", JSON_DECODE_STRING, path, 0),
 	JSON_FIELD(struct config_throttle, "Rate", JSON_DECODE_U64, rate, 0),
@@ -221,6 +248,7 @@ static const struct json_field host_fields[] = {
 	HOST("CpusetCpus", JSON_DECODE_STRING, cpuset_cpus),
 	HOST("CpusetMems", JSON_DECODE_STRING, cpuset_mems),
 	HOST_LIST("Devices", devices, device_fields, struct config_device),
+	HOST_LIST("DeviceRequests", device_requests, request_fields, struct config_device_request),
 	HOST("DeviceCgroupRules", JSON_DECODE_STRINGS, device_cgroup_rules),
 	HOST("KernelMemory", JSON_DECODE_I64, kernel_memory),
 	HOST("MemoryReservation", JSON_DECODE_I64, memory_reservation),

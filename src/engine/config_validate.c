@@ -25,15 +25,10 @@ static int invalid(struct error *err, const char *what)
 static const struct {
 	const char *object, *name; /* object NULL: the top */
 } not_there_yet[] = {
-	{"HostConfig", "StorageOpt"},
-	{"HostConfig", "DeviceRequests"},
-	{"HostConfig", "Cgroup"},
-	{"HostConfig", "KernelMemory"},
-	{"HostConfig", "KernelMemoryTCP"},
-	{"HostConfig", "CpuCount"},
-	{"HostConfig", "CpuPercent"},
-	{"HostConfig", "IOMaximumIOps"},
-	{"HostConfig", "IOMaximumBandwidth"},
+	{"HostConfig", "StorageOpt"},    {"HostConfig", "Cgroup"},
+	{"HostConfig", "KernelMemory"},  {"HostConfig", "KernelMemoryTCP"},
+	{"HostConfig", "CpuCount"},      {"HostConfig", "CpuPercent"},
+	{"HostConfig", "IOMaximumIOps"}, {"HostConfig", "IOMaximumBandwidth"},
 };
 
 bool config_is_zero(const struct json *v)
@@ -471,8 +466,13 @@ static bool sysctl_allowed(const char *name)
 static int validate_devices(const struct host_config *h, struct error *err)
 {
 	const struct config_device *d = h->devices.v;
+	const struct config_device_request *q = h->device_requests.v;
 	struct time_offsets offsets;
 
+	for (size_t i = 0; i < h->device_requests.n; i++)
+		if (q[i].count != 0 && q[i].device_ids.n > 0)
+			return invalid(err,
+				       "cannot set both Count and DeviceIDs on device request");
 	for (size_t i = 0; i < h->devices.n; i++) {
 		if (*d[i].path_on_host != '/')
 			return error_set(err, ERROR_INVALID, 0,

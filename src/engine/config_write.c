@@ -175,6 +175,35 @@ static void write_devices(struct json_writer *w, const struct json_objects *list
 	jw_array_end(w);
 }
 
+static void write_device_requests(struct json_writer *w, const struct json_objects *list)
+{
+	const struct config_device_request *q = list->v;
+
+	jw_key(w, "DeviceRequests");
+	if (!q) {
+		jw_null(w);
+		return;
+	}
+	jw_array(w);
+	for (size_t i = 0; i < list->n; i++) {
+		jw_object(w);
+		jw_kstring(w, "Driver", q[i].driver ?: "");
+		jw_kint(w, "Count", q[i].count);
+		write_strings(w, "DeviceIDs", &q[i].device_ids);
+		jw_key(w, "Capabilities");
+		if (q[i].capabilities)
+			jw_value(w, q[i].capabilities);
+		else
+			jw_null(w);
+		if (q[i].options.keys)
+			write_map(w, "Options", &q[i].options);
+		else
+			jw_knull(w, "Options");
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
 static void write_ulimits(struct json_writer *w, const struct json_objects *list)
 {
 	const struct config_ulimit *u = list->v;
@@ -261,7 +290,7 @@ static void write_resources(struct json_writer *w, const struct host_config *h)
 	jw_kstring(w, "CpusetMems", h->cpuset_mems);
 	write_devices(w, &h->devices);
 	write_strings(w, "DeviceCgroupRules", &h->device_cgroup_rules);
-	jw_knull(w, "DeviceRequests");
+	write_device_requests(w, &h->device_requests);
 	write_int_some(w, "KernelMemory", h->kernel_memory);
 	jw_kint(w, "MemoryReservation", h->memory_reservation);
 	jw_kint(w, "MemorySwap", h->memory_swap);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/config_discard.h"
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
@@ -23,6 +24,7 @@
 #include "engine/rows.h"
 #include "engine/security.h"
 #include "engine/volume.h"
+#include "oci/image_spec.h"
 
 struct name_call {
 	struct engine *engine;
@@ -130,6 +132,24 @@ static int check_platform(const char *wanted, const char *image, const struct js
 			 image, wanted, os, arch, *variant ? "/" : "", variant);
 }
 
+/* An image for another machine than this one, which nobody asked for by name. */
+static void warn_platform(const struct json *config, struct strv *warnings)
+{
+	const char *os = json_get_string(config, "os") ?: "linux";
+	const char *arch = json_get_string(config, "architecture");
+	const char *variant = json_get_string(config, "variant") ?: "";
+	const char *ours = image_native_architecture();
+
+	if (str_empty(arch))
+		return;
+	if (str_eq(arch, ours) && str_eq(os, "linux"))
+		return;
+	strv_addf(warnings,
+		  "The requested image's platform (%s/%s%s%s) does not match the detected host "
+		  "platform (linux/%s) and no specific platform was requested",
+		  os, arch, *variant ? "/" : "", variant, ours);
+}
+
 static int make_spec(struct engine *e, const struct engine_create_args *args, struct container *c,
 		     struct engine_created *ret, struct error *err)
 {
@@ -142,6 +162,9 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
 	r = r < 0 ? r : json_parse(a, image.config, image.config_len, &config, err);
 	r = r < 0 ? r : check_platform(args->platform, c->spec->config.image, config, err);
+	r = r < 0 ? r : config_discard(&c->spec->host, &ret->warnings, err);
+	if (r >= 0 && str_empty(args->platform))
+		warn_platform(config, &ret->warnings);
 	if (r >= 0)
 		container_spec_apply(c->spec, engine_settings(e));
 	r = r < 0 ? r : logging_resolve(engine_settings(e), c->spec, err);

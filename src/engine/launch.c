@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "engine/cdi.h"
 #include "engine/engine_priv.h"
 #include "engine/logging.h"
 #include "engine/oci_spec.h"
@@ -88,6 +89,8 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 	static const char *const targets[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/hostname"};
 	const struct container *c = l->container;
 	const struct remap *remap = remap_of(l);
+	autoarena struct arena *arena = arena_new();
+	struct cdi_result cdi;
 	autostrv struct strv dirs = {0};
 	struct volume_binds *binds = &l->binds;
 	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
@@ -115,6 +118,11 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 		paths[i] = xasprintf("%s/%s", l->files_dir, names[i]);
 		volume_binds_add(binds, paths[i], targets[i], c->spec->host.readonly_rootfs);
 	}
+	r = cdi_collect(arena, &engine_settings(l->engine)->cdi_spec_dirs, &c->spec->host, &cdi,
+			err);
+	if (r < 0)
+		return r;
+	args.cdi = &cdi;
 	args.link_env = &l->links.env;
 	args.binds = binds->v;
 	args.bind_count = binds->n;

@@ -125,8 +125,38 @@ static int add_one(struct oci_device_list *l, const struct config_device *d, str
 	return 0;
 }
 
-int oci_devices_collect(const struct host_config *h, struct oci_device_list **ret,
-			struct error *err)
+static int add_node(struct oci_device_list *l, const struct cdi_node *n, struct error *err)
+{
+	const char *from = n->host_path ?: n->path;
+	struct stat st;
+	struct device *d;
+	size_t before = l->n;
+
+	/* One that all the world has already, of --privileged, is not made twice. */
+	for (size_t i = 0; i < l->n; i++)
+		if (str_eq(l->v[i].path, n->path))
+			return 0;
+	if (stat(from, &st) < 0 ||
+	    !add_device(l, &st, n->path, str_empty(n->permissions) ? "rwm" : n->permissions))
+		return error_set(
+			err, ERROR_INVALID, 0,
+			"CDI device injection failed: failed to stat CDI host device \"%s\": "
+			"no such device",
+			from);
+	d = &l->v[before];
+	if (n->major)
+		d->major = (unsigned)*n->major;
+	if (n->minor)
+		d->minor = (unsigned)*n->minor;
+	if (n->file_mode)
+		d->mode = *n->file_mode & 0777;
+	d->uid = n->uid ? *n->uid : d->uid;
+	d->gid = n->gid ? *n->gid : d->gid;
+	return 0;
+}
+
+int oci_devices_collect(const struct host_config *h, const struct cdi_result *cdi,
+			struct oci_device_list **ret, struct error *err)
 {
 	struct oci_device_list *l = xnew0(struct oci_device_list);
 	const struct config_device *v = h->devices.v;
@@ -141,6 +171,12 @@ int oci_devices_collect(const struct host_config *h, struct oci_device_list **re
 	}
 	for (size_t i = 0; r >= 0 && i < h->devices.n; i++)
 		r = add_one(l, &v[i], err);
+	for (size_t i = 0; cdi && i < cdi->n; i++) {
+		const struct cdi_node *nodes = cdi->v[i]->nodes.v;
+
+		for (size_t k = 0; r >= 0 && k < cdi->v[i]->nodes.n; k++)
+			r = add_node(l, &nodes[k], err);
+	}
 	if (r < 0) {
 		(void)oci_devices_free(l);
 		return r;

@@ -265,6 +265,24 @@ static void write_list(const struct mounts *list, struct json_writer *w)
 	jw_array_end(w);
 }
 
+static void add_cdi(const struct cdi_result *cdi, struct mounts *list)
+{
+	for (size_t i = 0; cdi && i < cdi->n; i++) {
+		const struct cdi_mount *v = cdi->v[i]->mounts.v;
+
+		for (size_t k = 0; k < cdi->v[i]->mounts.n; k++) {
+			autostrbuf struct strbuf options = STRBUF_INIT(65536);
+
+			for (size_t n = 0; n < v[k].options.n; n++)
+				strbuf_addf(&options, "%s%s", n ? "," : "", v[k].options.v[n]);
+			if (options.len == 0)
+				strbuf_adds(&options, "rbind,rprivate");
+			add(list, v[k].container_path, str_empty(v[k].type) ? NULL : v[k].type,
+			    v[k].host_path, options.s);
+		}
+	}
+}
+
 int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 		     const char **ret_propagation, struct error *err)
 {
@@ -284,6 +302,7 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 			    args->remap ? "idmap" : "");
 	if (s->host.init && *s->host.init && args->init_path)
 		add(&list, "/sbin/docker-init", NULL, args->init_path, "bind,ro,rprivate");
+	add_cdi(args->cdi, &list);
 	r = add_binds(s, &list, writable, err);
 	r = r < 0 ? r : add_mounts(&s->host, &list, writable, err);
 	if (r >= 0) {

@@ -141,6 +141,9 @@ static void write_env(const struct oci_process_args *args, const char *home, str
 		env_set(&env, args->spec->link_env->v[i]);
 	for (size_t i = 0; i < c->env.n; i++)
 		env_set(&env, c->env.v[i]);
+	for (size_t i = 0; args->spec->cdi && i < args->spec->cdi->n; i++)
+		for (size_t k = 0; k < args->spec->cdi->v[i]->env.n; k++)
+			env_set(&env, args->spec->cdi->v[i]->env.v[k]);
 	for (size_t i = 0; args->exec && i < args->exec->env.n; i++)
 		env_set(&env, args->exec->env.v[i]);
 	if (!env_has(&env, "HOME"))
@@ -175,7 +178,7 @@ static void write_args(const struct oci_process_args *args, struct json_writer *
 	jw_array_end(w);
 }
 
-static void write_user(const struct user *u, struct json_writer *w)
+static void write_user(const struct user *u, const struct cdi_result *cdi, struct json_writer *w)
 {
 	jw_kobject(w, "user");
 	jw_kuint(w, "uid", u->uid);
@@ -185,6 +188,9 @@ static void write_user(const struct user *u, struct json_writer *w)
 	for (size_t i = 0; i < u->group_count; i++)
 		if (u->groups[i] != u->gid)
 			jw_uint(w, u->groups[i]);
+	for (size_t i = 0; cdi && i < cdi->n; i++)
+		for (size_t k = 0; k < json_count(cdi->v[i]->gids); k++)
+			jw_uint(w, json_uint(json_at(cdi->v[i]->gids, k)));
 	jw_array_end(w);
 	jw_object_end(w);
 }
@@ -242,7 +248,7 @@ int oci_process_write(const struct oci_process_args *args, struct json_writer *w
 	jw_object(w);
 	jw_kbool(w, "terminal", x ? x->tty : s->config.tty);
 	write_console(args, w);
-	write_user(&u, w);
+	write_user(&u, args->spec->cdi, w);
 	write_args(args, w);
 	write_env(args, u.home, w);
 	jw_kstring(w, "cwd", str_empty(cwd) ? "/" : cwd);

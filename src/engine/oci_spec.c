@@ -141,7 +141,7 @@ static int write_linux(const struct oci_spec_args *args, const char *propagation
 {
 	const struct host_config *h = &args->container->spec->host;
 	struct oci_device_list *devices = NULL;
-	int r = oci_devices_collect(h, &devices, err);
+	int r = oci_devices_collect(h, args->cdi, &devices, err);
 
 	if (r < 0)
 		return r;
@@ -169,6 +169,47 @@ static int write_linux(const struct oci_spec_args *args, const char *propagation
 		jw_object_end(w);
 	(void)oci_devices_free(devices);
 	return r;
+}
+
+static void write_hook(const struct cdi_hook *h, struct json_writer *w)
+{
+	jw_object(w);
+	jw_kstring(w, "path", h->path);
+	if (h->args.n > 0) {
+		jw_karray(w, "args");
+		for (size_t i = 0; i < h->args.n; i++)
+			jw_string(w, h->args.v[i]);
+		jw_array_end(w);
+	}
+	if (h->env.n > 0) {
+		jw_karray(w, "env");
+		for (size_t i = 0; i < h->env.n; i++)
+			jw_string(w, h->env.v[i]);
+		jw_array_end(w);
+	}
+	if (h->timeout)
+		jw_kint(w, "timeout", *h->timeout);
+	jw_object_end(w);
+}
+
+static void write_hooks(const struct cdi_result *cdi, struct json_writer *w)
+{
+	static const char *const names[] = {"prestart",       "createRuntime", "createContainer",
+					    "startContainer", "poststart",     "poststop"};
+
+	jw_kobject(w, "hooks");
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+		jw_karray(w, names[n]);
+		for (size_t i = 0; i < cdi->n; i++) {
+			const struct cdi_hook *hooks = cdi->v[i]->hooks.v;
+
+			for (size_t k = 0; k < cdi->v[i]->hooks.n; k++)
+				if (str_eq(hooks[k].hook_name, names[n]))
+					write_hook(&hooks[k], w);
+		}
+		jw_array_end(w);
+	}
+	jw_object_end(w);
 }
 
 static void write_annotations(const struct oci_spec_args *args, struct json_writer *w)
@@ -213,6 +254,8 @@ int oci_spec_generate(const struct oci_spec_args *args, struct strbuf *out, stru
 	if (r < 0)
 		return r;
 	write_annotations(args, &w);
+	if (args->cdi && args->cdi->n > 0)
+		write_hooks(args->cdi, &w);
 	jw_object_end(&w);
 	return strbuf_error(out) < 0
 		       ? error_set(err, ERROR_INVALID, E2BIG, "container's configuration")

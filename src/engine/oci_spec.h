@@ -29,11 +29,12 @@ struct oci_spec_args {
 	const char *seccomp;    /* the daemon's: a profile's text, "unconfined"; NULL: built in */
 	const char *netns_path; /* network namespace to join; NULL: a new one, or the host's */
 	const char *pidns_path; /* the same for --pid container: */
-	const struct remap *remap;   /* of a container in a user namespace, else NULL */
-	const char *userns_path;     /* with remap: the one to join; NULL: a new one */
-	const char *apparmor;        /* profile of the process, or NULL */
-	const struct labels *labels; /* SELinux' or NULL */
-	const struct strv *link_env; /* of legacy links; NULL: none */
+	const struct remap *remap;    /* of a container in a user namespace, else NULL */
+	const char *userns_path;      /* with remap: the one to join; NULL: a new one */
+	const char *apparmor;         /* profile of the process, or NULL */
+	const struct labels *labels;  /* SELinux' or NULL */
+	const struct strv *link_env;  /* of legacy links; NULL: none */
+	const struct cdi_result *cdi; /* edits of devices; NULL: none */
 	const struct oci_bind *binds;
 	size_t bind_count;
 };

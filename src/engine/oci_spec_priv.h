@@ -1,6 +1,7 @@
 /* engine/oci_spec_priv.h - the parts that oci_spec.c puts together. */
 #pragma once
 
+#include "engine/cdi.h"
 #include "engine/oci_spec.h"
 
 /* engine/oci_process.c: "process":{...} without its key. */
@@ -20,8 +21,8 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 
 /* engine/oci_devices.c: "devices":[...] of linux, and the device rules of resources. */
 struct oci_device_list;
-int oci_devices_collect(const struct host_config *h, struct oci_device_list **ret,
-			struct error *err);
+int oci_devices_collect(const struct host_config *h, const struct cdi_result *cdi,
+			struct oci_device_list **ret, struct error *err);
 void oci_devices_write(const struct oci_device_list *l, struct json_writer *w);
 void oci_device_rules_write(const struct oci_device_list *l, const struct host_config *h,
 			    struct json_writer *w);

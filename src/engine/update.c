@@ -10,6 +10,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/config_discard.h"
 #include "engine/config_priv.h"
 #include "engine/control.h"
 #include "engine/engine_priv.h"
@@ -179,6 +180,7 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 				 "container is marked for removal and cannot be \"update\"");
 	engine_call(u->e, begin_on_loop, u);
 	r = config_update(&u->before, body, u->arena, &u->after, warnings, err);
+	r = r < 0 ? r : config_discard(&u->after, warnings, err);
 	if (r < 0)
 		return r;
 	if (u->active) {
