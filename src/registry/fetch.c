@@ -4,6 +4,9 @@
  * partial file, and counts; a worker reads these files from the bottom layer up, never past what has been
  * counted, and unpacks.  So a layer is unpacked while it comes, those above it gather on disk meanwhile,
  * and every byte that is hashed is one that we have written ourselves.
+ *
+ * Two pulls never bring the same blob: who finds its partial file held waits until the holder has it all,
+ * and then reads it too, or has failed, and then goes on with it.
  */
 #include "registry/fetch.h"
 
@@ -63,7 +66,8 @@ struct fetch {
 	/* With `lock`: */
 	bool is_cancelled, is_over; /* over: the worker has ended */
 	int result;
-	struct error why; /* the worker's */
+	struct error why;   /* the worker's */
+	struct fetch *next; /* in the list of all that run */
 };
 
 /* ---- progress ---- */
@@ -99,6 +103,41 @@ static void poke(const struct fetch *f)
 	const uint64_t one = 1;
 
 	(void)!write(f->event, &one, sizeof(one)); /* only a full counter fails: it is awake then */
+}
+
+/* ---- other pulls ---- */
+
+/* All that are under way: one may wait for a blob that another brings. */
+static struct {
+	pthread_mutex_t lock;
+	struct fetch *first; /* borrowed, linked by `next` */
+} running = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void wake_others(void)
+{
+	(void)pthread_mutex_lock(&running.lock);
+	for (const struct fetch *f = running.first; f; f = f->next)
+		poke(f);
+	(void)pthread_mutex_unlock(&running.lock);
+}
+
+static void enter(struct fetch *f)
+{
+	(void)pthread_mutex_lock(&running.lock);
+	f->next = running.first;
+	running.first = f;
+	(void)pthread_mutex_unlock(&running.lock);
+}
+
+static void leave(struct fetch *f)
+{
+	struct fetch **p = &running.first;
+
+	(void)pthread_mutex_lock(&running.lock);
+	while (*p != f)
+		p = &(*p)->next;
+	*p = f->next;
+	(void)pthread_mutex_unlock(&running.lock);
 }
 
 struct tail {
@@ -214,8 +253,8 @@ static int start_download(struct fetch *f, struct layer *l, struct error *err)
 	int ends[2], file = -EBADF, r;
 
 	r = store_partial_open(f->args->registry->store, l->digest, l->size, &file, &l->begin, err);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0; /* another pull is at it: its end wakes us */
 	(void)pthread_mutex_lock(&f->lock);
 	l->file = file;
 	l->have = l->begin;
@@ -287,6 +326,8 @@ static void finish_download(struct fetch *f, struct layer *l)
 	l->stage = STAGE_ARRIVED;
 	l->reported_ms = 0;
 	f->coming--;
+	store_partial_release(l->file);
+	wake_others();
 	say(f, l, "Verifying Checksum");
 	say(f, l, "Download complete");
 }
@@ -472,6 +513,7 @@ int fetch_layers(const struct fetch_args *args, bool *ret_stale, struct error *e
 	(void)pthread_mutex_init(&f.lock, NULL);
 	(void)pthread_cond_init(&f.changed, NULL);
 	prepare(&f);
+	enter(&f);
 	/* We wait for it, so it may not wait for a free worker. */
 	pool_submit_urgent(args->registry->pool, unpack_all, &f);
 	r = run(&f, err);
@@ -488,6 +530,8 @@ int fetch_layers(const struct fetch_args *args, bool *ret_stale, struct error *e
 		fd_close(&f.layers[i].file);
 		fd_close(&f.layers[i].pipe);
 	}
+	leave(&f);
+	wake_others();
 	fd_close(&f.event);
 	(void)pthread_cond_destroy(&f.changed);
 	(void)pthread_mutex_destroy(&f.lock);

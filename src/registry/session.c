@@ -11,6 +11,7 @@
 #define RETRY_MAX_MS      10000
 #define RETRY_AFTER_MAX_S 60
 #define DEFAULT_ATTEMPTS  6
+#define STALL_VARIABLE    "VESSEL_REGISTRY_STALL_S" /* of vesseld's environment */
 #define DEFAULT_STALL_S   60
 #define PING_MAX          65536
 
@@ -44,8 +45,7 @@ int session_open(const struct json *open, const char *system_ca, struct session 
 	struct session *s = xnew0(struct session);
 	const struct json *auth = json_get(open, "auth");
 	struct transfers_args args = {.user_agent = json_get_string(open, "user_agent"),
-				      .system_ca = system_ca,
-				      .stall_s = json_get_int(open, "stall_s")};
+				      .system_ca = system_ca};
 
 	(void)err;
 	s->arena = arena_new();
@@ -58,6 +58,8 @@ int session_open(const struct json *open, const char *system_ca, struct session 
 	copy_endpoints(s, json_get(open, "endpoints"));
 	s->attempts = (int)json_get_int(open, "attempts");
 	s->attempts = s->attempts > 0 ? s->attempts : DEFAULT_ATTEMPTS;
+	if (getenv(STALL_VARIABLE) && str_parse_i64(getenv(STALL_VARIABLE), &args.stall_s) < 0)
+		args.stall_s = 0;
 	args.stall_s = args.stall_s > 0 ? args.stall_s : DEFAULT_STALL_S;
 	args.user_agent = args.user_agent ? args.user_agent : "vessel";
 	s->transfers = transfers_new(&args);

@@ -5,7 +5,7 @@
  *     actions          "pull", "pull,push"
  *     endpoints        [{url, mirror, skip_verify, ca, cert, key}], in the order to be tried
  *     auth             {username, password, identitytoken, registrytoken}
- *     user_agent, stall_s, attempts
+ *     user_agent, attempts
  */
 #pragma once
 

@@ -87,6 +87,10 @@ struct run {
 	struct transfer_response *ret;
 	CURL *handle;
 	bool has_begun, is_stopped; /* stopped: by our own side */
+	int64_t stall_s;
+	curl_off_t moved; /* bytes both ways, when last looked at */
+	int64_t moved_ms; /* and when that was more than before */
+	bool is_stalled;
 };
 
 static size_t on_header(char *p, size_t size, size_t n, void *data)
@@ -159,6 +163,23 @@ static size_t on_read(char *p, size_t size, size_t n, void *data)
 		return CURL_READFUNC_ABORT;
 	}
 	return (size_t)got;
+}
+
+/* libcurl's own limit averages over seconds; this one is exact, and the connection's set-up has its own. */
+static int on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+		       curl_off_t up)
+{
+	int64_t now = clock_monotonic_ns() / 1000000;
+	struct run *run = data;
+
+	(void)down_total;
+	(void)up_total;
+	if (down + up != run->moved || run->moved_ms == 0) {
+		run->moved = down + up;
+		run->moved_ms = now;
+	}
+	run->is_stalled = now - run->moved_ms >= run->stall_s * 1000;
+	return run->is_stalled;
 }
 
 /* ---- options ---- */
@@ -235,8 +256,9 @@ static void set_options(struct transfers *t, struct run *run, char *message)
 	(void)curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(h, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	(void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)t->stall_s);
+	(void)curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+	(void)curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)curl_easy_setopt(h, CURLOPT_XFERINFODATA, run);
 	(void)curl_easy_setopt(h, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
 	(void)curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
 	(void)curl_easy_setopt(h, CURLOPT_ERRORBUFFER, message);
@@ -302,6 +324,10 @@ static int describe(const struct run *run, CURLcode code, const char *message, s
 			return error_set(err, ERROR_UNAVAILABLE, 0,
 					 "%s \"%s\": dial tcp %s: connect: %s", method,
 					 run->req->url, host, known[i].text);
+	if (run->is_stalled)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "%s \"%s\": the server has been silent for %lld seconds", method,
+				 run->req->url, (long long)run->stall_s);
 	if (code == CURLE_WRITE_ERROR && strbuf_error(&run->ret->body) < 0)
 		message = "the answer is too long";
 	return error_set(err, ERROR_UNAVAILABLE, 0, "%s \"%s\": %s", method, run->req->url,
@@ -311,7 +337,7 @@ static int describe(const struct run *run, CURLcode code, const char *message, s
 int transfer_run(struct transfers *t, const struct transfer_request *req,
 		 struct transfer_response *ret, struct error *err)
 {
-	struct run run = {.req = req, .ret = ret, .handle = take_handle(t)};
+	struct run run = {.req = req, .ret = ret, .handle = take_handle(t), .stall_s = t->stall_s};
 	char message[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers;
 	curl_off_t connected = 0;
@@ -333,7 +359,7 @@ int transfer_run(struct transfers *t, const struct transfer_request *req,
 	ret->url = xstrdup(url ? url : req->url);
 	ret->was_connected = connected > 0;
 	if (code != CURLE_OK) {
-		ret->is_retryable = is_retryable(code) && !run.is_stopped;
+		ret->is_retryable = (is_retryable(code) && !run.is_stopped) || run.is_stalled;
 		r = describe(&run, code, message, err);
 	}
 	curl_slist_free_all(headers);

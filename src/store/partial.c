@@ -25,25 +25,12 @@ static int open_folder(struct store *s, struct error *err)
 	return fd;
 }
 
-/* Of this descriptor, not of the process: a second one waits for nobody, but gets a file of its own. */
+/* Of this descriptor, not of the process. */
 static bool lock(int fd)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	return fcntl(fd, F_OFD_SETLK, &l) == 0;
-}
-
-static int open_nameless(struct store *s, struct error *err)
-{
-	char name[STORE_NAME_SIZE];
-	int fd;
-
-	store_tmp_name(s, name);
-	fd = openat(s->tmp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "make 'tmp/%s'", name);
-	(void)unlinkat(s->tmp_fd, name, 0); /* else emptied at the next start */
-	return fd;
 }
 
 int store_partial_open(struct store *s, const char *digest, int64_t size, int *ret_fd,
@@ -55,19 +42,21 @@ int store_partial_open(struct store *s, const char *digest, int64_t size, int *r
 	if (folder < 0)
 		return folder;
 	fd = openat(folder, digest_hex(digest), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open '" FOLDER "/%s'",
 				 digest_hex(digest));
-	if (!lock(fd)) {
+	if (!lock(fd))
+		return 1;
+	if (fstat(fd, &st) < 0) /* what its last holder has left */
+		return error_set(err, ERROR_INTERNAL, errno, "look at '" FOLDER "/%s'",
+				 digest_hex(digest));
+	if (st.st_size > size) { /* not emptied: somebody may be reading it */
+		store_partial_drop(s, digest);
 		fd_close(&fd);
-		fd = open_nameless(s, err);
-		if (fd < 0)
-			return fd;
-		st.st_size = 0;
-	}
-	if (st.st_size > size) {
-		if (ftruncate(fd, 0) < 0)
-			return error_set(err, ERROR_INTERNAL, errno, "empty '" FOLDER "/%s'",
+		fd = openat(folder, digest_hex(digest),
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0 || !lock(fd))
+			return error_set(err, ERROR_INTERNAL, errno, "make '" FOLDER "/%s'",
 					 digest_hex(digest));
 		st.st_size = 0;
 	}
@@ -77,6 +66,13 @@ int store_partial_open(struct store *s, const char *digest, int64_t size, int *r
 	*ret_have = st.st_size;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+void store_partial_release(int fd)
+{
+	struct flock l = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	(void)fcntl(fd, F_OFD_SETLK, &l);
 }
 
 void store_partial_drop(struct store *s, const char *digest)

@@ -11,11 +11,13 @@
 
 struct store;
 
-/* Opens what there is of the blob, for reading and writing, positioned at its end.  While somebody else
- * has it open, *ret_fd is a new file without a name, and *ret_have 0.  A file that is longer than `size`
- * is emptied. */
+/* Opens what there is of the blob, for reading and writing, positioned at its end, and keeps others from
+ * doing the same until store_partial_release(), or until it is closed.  1: somebody has it already, and
+ * nothing was opened.  A file that is longer than `size` is replaced. */
 int store_partial_open(struct store *s, const char *digest, int64_t size, int *ret_fd,
 		       int64_t *ret_have, struct error *err);
+/* It will not be written to any more. */
+void store_partial_release(int fd);
 /* The blob is in the store, or its bytes were wrong. */
 void store_partial_drop(struct store *s, const char *digest);
 /* Used by store_open(). */

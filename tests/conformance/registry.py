@@ -477,6 +477,51 @@ def cancelled(w):
     w.forget(w.big.id)
 
 
+def silent(w):
+    """A server that says no more is given up, and asked for the rest."""
+    os.environ["VESSEL_REGISTRY_STALL_S"] = "1"
+    w.engine.kill()
+    w.engine.start()
+    del os.environ["VESSEL_REGISTRY_STALL_S"]
+    w.forget(w.big.id)
+    w.proxy.heal()
+    layer = "blobs/" + w.big.layers[1]["digest"]
+    w.proxy.break_(layer, stall=500000, times=1)
+    w.works(w.pull(w.name("big", w.proxy)))
+    check([r for r, _ in w.proxy.sent(layer)], [None, "bytes=500000-"], "ranges")
+    w.engine.kill()
+    w.engine.start()
+    w.forget(w.big.id)
+
+
+def shared(w):
+    """Two pulls at a time: every blob comes once; the second goes on when the first is killed."""
+    name = w.name("big", w.proxy)
+    layers = [layer["digest"] for layer in w.big.layers]
+    for kill in (False, True):
+        w.forget(w.big.id)
+        w.proxy.heal()
+        fault = w.proxy.break_("blobs/" + layers[0], stall=300000, times=1)
+        first = w.engine.docker_start("pull", name)
+        assert fault.stalled.wait(vessel.TIMEOUT_S), "nobody came"
+        vessel.wait_until("the others have come", lambda: all(
+            sum(n for _, n in w.proxy.sent("blobs/" + d)) == layer["size"] for d, layer in list(zip(layers, w.big.layers))[1:]))
+        second = w.engine.docker_start("pull", name)
+        vessel.wait_until("the second has begun", lambda: w.proxy.count("GET", "blobs/" + w.big.id) == 2)
+        if kill:
+            first.kill()
+        else:
+            fault.let_go.set()
+        first.communicate()
+        out, errors = second.communicate(timeout=vessel.TIMEOUT_S)
+        check((first.returncode == 0, second.returncode), (not kill, 0), "exit codes: %s" % errors)
+        check([len(w.proxy.sent("blobs/" + d)) for d in layers], [2, 1, 1], "requests of each blob")
+        assert w.proxy.sent("blobs/" + layers[0])[1][0] == "bytes=300000-", w.proxy.sent("blobs/" + layers[0])
+        check(w.image(name)["Id"], w.big.id, "image")
+    check(w.partial(), [], "partial downloads")
+    w.forget(w.big.id)
+
+
 def helpers():
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -841,7 +886,7 @@ def proxied(w):
 
 
 CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
-         cancelled, sandboxed, killed, pushes, pushes_made, push_all, push_fails, basic_over_tls, tokens, questions, mirrors,
+         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, push_fails, basic_over_tls, tokens, questions, mirrors,
          proxied, own_client]
 
 
