@@ -135,15 +135,15 @@ def many_layers():
         yield layer.done()
 
 
-def archive(layers, name):
-    """As `docker save` writes it."""
+def archive(layers, name, packed=None):
+    """As `docker save` writes it; `packed`: the same layers, compressed."""
     digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
                          "rootfs": {"type": "layers", "diff_ids": ["sha256:" + d for d in digests]}}).encode()
     manifest = json.dumps([{"Config": hashlib.sha256(config).hexdigest() + ".json", "RepoTags": [name],
                             "Layers": [d + "/layer.tar" for d in digests]}]).encode()
     files = [(hashlib.sha256(config).hexdigest() + ".json", config), ("manifest.json", manifest)]
-    files += [(d + "/layer.tar", layer) for d, layer in zip(digests, layers)]
+    files += [(d + "/layer.tar", layer) for d, layer in zip(digests, packed or layers)]
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for path, data in files:
