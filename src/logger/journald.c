@@ -31,6 +31,7 @@ struct journald {
 	struct strbuf common; /* fields of every entry */
 	struct strbuf out;
 	uint64_t ordinal;
+	bool away; /* it has been waited for in vain */
 };
 
 void journald_field(struct strbuf *out, const char *name, const char *value, size_t len)
@@ -225,7 +226,7 @@ static int journald_write(void *data, const struct logentry *e, struct error *er
 	strbuf_reset(&j->out);
 	strbuf_add(&j->out, j->common.s, j->common.len);
 	journald_entry(e, ++j->ordinal, &j->out);
-	for (int i = 0; i < RETRIES; i++) {
+	for (int i = 0; i < RETRIES && !j->away; i++) {
 		int r;
 
 		if (send_entry(j, NULL) >= 0)
@@ -234,7 +235,8 @@ static int journald_write(void *data, const struct logentry *e, struct error *er
 		if (r < 0)
 			break;
 	}
-	return send_entry(j, err);
+	j->away = send_entry(j, err) < 0;
+	return j->away ? -EPIPE : 0;
 }
 
 const struct log_driver journald_driver = {

@@ -216,6 +216,8 @@ static int failed(struct peer *p, int r, const char *what, struct error *err)
 
 static int write_datagram(struct peer *p, const void *data, size_t len, int timeout_ms)
 {
+	bool refused = false;
+
 	for (;;) {
 		ssize_t n = send(p->stream.fd, data, len, MSG_NOSIGNAL);
 		int r;
@@ -224,6 +226,11 @@ static int write_datagram(struct peer *p, const void *data, size_t len, int time
 			return 0;
 		if (errno == EINTR)
 			continue;
+		/* The answer to an earlier datagram: this one has not been sent. */
+		if (errno == ECONNREFUSED && p->kind == PEER_UDP && !refused) {
+			refused = true;
+			continue;
+		}
 		if (errno != EAGAIN)
 			return -errno;
 		r = logger_wait(p->logger, p->stream.fd, POLLOUT, timeout_ms);

@@ -3,34 +3,36 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "logger/logger.h"
 
-#define BATCH_MAX ((size_t)1 << 20) /* bytes; a shim's batches have some 80 KiB */
+#define SAY_EVERY_NS INT64_C(60000000000)
+#define BATCH_MAX    ((size_t)1 << 20) /* bytes; a shim's batches have some 80 KiB */
 
 struct run {
 	const struct log_driver *driver;
 	void *d;           /* owned by the driver */
-	bool failing;      /* it has been said */
+	int64_t said_ns;   /* monotonic; 0: never */
 	uint64_t failures; /* since then */
 };
 
+/* Now and then: a peer that is away would fill our own log otherwise. */
 static void note(struct run *run, int r, const struct error *err)
 {
-	if (r < 0) {
-		if (!run->failing)
-			log_warn("log driver %s: %s; lines are lost", run->driver->name,
-				 error_msg(err));
-		run->failing = true;
-		run->failures++;
-	} else if (run->failing) {
-		log_warn("log driver %s works again; %llu writes failed", run->driver->name,
-			 (unsigned long long)run->failures);
-		run->failing = false;
-		run->failures = 0;
-	}
+	int64_t now = clock_monotonic_ns();
+
+	if (r >= 0)
+		return;
+	run->failures++;
+	if (run->said_ns && now - run->said_ns < SAY_EVERY_NS)
+		return;
+	log_warn("log driver %s: %s; writes that failed, and whose lines are lost: %llu",
+		 run->driver->name, error_msg(err), (unsigned long long)run->failures);
+	run->said_ns = now;
+	run->failures = 0;
 }
 
 static void feed(struct run *run, const char *p, size_t len)
@@ -97,8 +99,8 @@ int logger_run(const struct logger_config *config, int input_fd, int status_fd)
 		feed(&run, buf, (size_t)n);
 	}
 	if (run.failures > 0)
-		log_warn("log driver %s: %llu writes failed", run.driver->name,
-			 (unsigned long long)run.failures);
+		log_warn("log driver %s: writes that failed, and whose lines are lost: %llu",
+			 run.driver->name, (unsigned long long)run.failures);
 	run.driver->free(run.d);
 	return 0;
 }

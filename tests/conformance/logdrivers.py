@@ -387,6 +387,12 @@ class Cases:
             assert "Connection refused" in failed.stderr, failed.stderr
             self.done()
 
+        # Datagrams go out whether somebody listens or not.
+        for driver in ("syslog", "gelf"):
+            self.run(driver, ["%s-address=udp://127.0.0.1:%d" % (driver, port)], "seq", "5")
+            assert self.docker("logs", "cc").split() == ["1", "2", "3", "4", "5"]
+            self.done()
+
     def copy(self):
         """No copy, no reading; limits of the copy."""
         udp = Datagrams(socket.AF_INET, ("127.0.0.1", 0))
