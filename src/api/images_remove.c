@@ -93,13 +93,13 @@ int images_remove(struct api_call *c, struct error *err)
 	if (r == 0)
 		r = store_image_remove(engine_store(c->engine), &args, &removed, err);
 	strv_done(&run.ids);
-	if (r < 0)
+	if (r < 0 && removed.n == 0)
 		return r;
 	api_json_init(&j);
 	jw_array(&j.w);
 	write_removed(c, id, &removed, &j.w);
 	jw_array_end(&j.w);
-	return api_answer_json(c, 200, &j.out, err);
+	return r < 0 ? r : api_answer_json(c, 200, &j.out, err);
 }
 
 /* Layers that went with the image. */

@@ -427,9 +427,10 @@ int store_image_remove(struct store *s, const struct store_remove_args *args,
 		crash_point(CRASH_RMI_DONE);
 	}
 	strv_done(&rm.doomed.paths);
-	if (r >= 0 && rm.stays.msg)
-		r = error_move(err, &rm.stays, -EBUSY);
-	error_done(&rm.stays);
+	if (r >= 0 && rm.stays.msg) {
+		*ret = rm.list;
+		return error_move(err, &rm.stays, -EBUSY);
+	}
 	if (r < 0) {
 		store_removed_list_done(&rm.list);
 		return r;

@@ -251,6 +251,7 @@ static int plan_index(struct plan *p, const struct archive_member *member,
 {
 	const struct image_index *index;
 	const struct image_descriptor *v;
+	size_t chosen;
 	int r;
 
 	if (depth > MAX_INDEX_DEPTH)
@@ -259,12 +260,13 @@ static int plan_index(struct plan *p, const struct archive_member *member,
 	if (r < 0)
 		return r;
 	v = index->manifests.v;
+	chosen = choose(p, index);
 	for (size_t i = 0; i < index->manifests.n && r >= 0; i++) {
 		const struct image_descriptor *name = named ? named : &v[i];
 		const struct archive_member *inner;
 		const char *path;
 
-		if (fitness(p, &v[i]) == 0 || (named && i != choose(p, index)))
+		if (fitness(p, &v[i]) == 0 || (named && i != chosen))
 			continue;
 		if (!image_type_is_index(v[i].media_type)) {
 			r = plan_manifest(p, &v[i], name, err);

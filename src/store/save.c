@@ -240,6 +240,25 @@ static void make_index(const struct save *sv, struct strbuf *out)
 	jw_object_end(&w);
 }
 
+/* What Docker 25 and newer says of each layer besides; one that occurs twice is one. */
+static void write_sources(struct json_writer *w, const struct saved *one)
+{
+	autostrv struct strv done = {0};
+
+	jw_kobject(w, "LayerSources");
+	for (size_t i = 0; i < one->img.n_layers; i++) {
+		const struct store_layer_row *row = &one->rows[i];
+
+		if (strv_has(&done, row->diff_id))
+			continue;
+		strv_add(&done, row->diff_id);
+		jw_kobject(w, row->diff_id);
+		descriptor(w, IMAGE_TYPE_OCI_LAYER, row->diff_id, row->tar_size);
+		jw_object_end(w);
+	}
+	jw_object_end(w);
+}
+
 static void make_docker_manifest(const struct save *sv, struct strbuf *out)
 {
 	struct json_writer w;
@@ -267,6 +286,7 @@ static void make_docker_manifest(const struct save *sv, struct strbuf *out)
 		for (size_t k = 0; k < one->img.n_layers; k++)
 			jw_stringf(&w, "blobs/sha256/%s", digest_hex(one->rows[k].diff_id));
 		jw_array_end(&w);
+		write_sources(&w, one);
 		jw_object_end(&w);
 	}
 	jw_array_end(&w);

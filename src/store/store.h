@@ -114,7 +114,7 @@ struct store_removed_list {
 	size_t n, cap;
 };
 /* ERROR_CONFLICT with Docker's texts when containers or child images need it; a name that others were
- * made under is gone then nevertheless. */
+ * made under is gone then nevertheless, and *ret says so. */
 int store_image_remove(struct store *s, const struct store_remove_args *args,
 		       struct store_removed_list *ret, struct error *err);
 void store_removed_list_done(struct store_removed_list *l);

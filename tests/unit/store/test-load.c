@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "base/sha256.h"
+#include "oci/image_spec.h"
 #include "store/store.h"
 
 struct memory {
@@ -116,11 +117,90 @@ static void test_index_bomb(void **state)
 	assert_int_equal(fixture_count(f, "tmp"), 0);
 }
 
+/* An image for three platforms in one index: one of them is taken, and under its name. */
+static void test_platforms(void **state)
+{
+	static const struct {
+		const char *os, *arch, *variant; /* arch "": this machine's */
+	} platforms[] = {{"linux", "s390x", ""},
+			 {"linux", "", "other"},
+			 {"linux", "", ""},
+			 {"unknown", "unknown", ""}};
+	autostrbuf struct strbuf archive = STRBUF_INIT(TEST_TAR_MAX), layer = STRBUF_INIT(1 << 20);
+	autostrbuf struct strbuf index = STRBUF_INIT(1 << 20), top = STRBUF_INIT(1 << 20);
+	char layer_digest[DIGEST_STRING_SIZE], digest[DIGEST_STRING_SIZE];
+	const struct image_platform far = {.os = "linux", .architecture = "s390x"},
+				    none = {.os = "linux", .architecture = "riscv64"};
+	struct store_load_args args = {.platform = NULL};
+	struct store_loaded_list loaded = {0};
+	struct fixture *f = *state;
+	struct store_image img = {0};
+	struct error err = {0};
+	struct stream_memory m;
+	struct stream_reader in;
+
+	tar_add_file(&layer, "file", "content");
+	tar_add_end(&layer);
+	add_blob(&archive, &layer, layer_digest);
+	strbuf_adds(&index, "{\"manifests\":[");
+	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++) {
+		autostrbuf struct strbuf config = STRBUF_INIT(4096), manifest = STRBUF_INIT(4096);
+		const char *arch =
+			platforms[i].arch[0] ? platforms[i].arch : image_native_architecture();
+
+		strbuf_addf(&config,
+			    "{\"os\":\"linux\",\"architecture\":\"%s\",\"variant\":\"%s\","
+			    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]}}",
+			    arch, platforms[i].variant, layer_digest);
+		add_blob(&archive, &config, digest);
+		strbuf_addf(&manifest,
+			    "{\"config\":{\"digest\":\"%s\"},\"layers\":[{\"digest\":\"%s\"}]}",
+			    digest, layer_digest);
+		add_blob(&archive, &manifest, digest);
+		strbuf_addf(&index,
+			    "%s{\"digest\":\"%s\",\"platform\":{\"os\":\"%s\","
+			    "\"architecture\":\"%s\",\"variant\":\"%s\"}}",
+			    i ? "," : "", digest, platforms[i].os, arch, platforms[i].variant);
+	}
+	strbuf_adds(&index, "]}");
+	add_blob(&archive, &index, digest);
+	strbuf_addf(&top,
+		    "{\"manifests\":[{\"mediaType\":\"%s\",\"digest\":\"%s\",\"annotations\":"
+		    "{\"io.containerd.image.name\":\"docker.io/library/many:1\"}}]}",
+		    IMAGE_TYPE_OCI_INDEX, digest);
+	tar_add_file(&archive, "index.json", top.s);
+	tar_add_end(&archive);
+
+	for (int i = 0; i < 2; i++) {
+		m = (struct stream_memory){archive.s, archive.len};
+		in = stream_reader_memory(&m);
+		args = (struct store_load_args){.in = &in, .platform = i ? &far : NULL};
+		assert_ok(store_load_with(f->store, &args, &loaded, &err), &err);
+		assert_int_equal(loaded.n, 1);
+		assert_string_equal(loaded.v[0].name, "many:1");
+		assert_ok(store_image_get(f->store, "many:1", &img, &err), &err);
+		assert_string_equal(img.id, loaded.v[0].id);
+		assert_non_null(strstr(img.config, i ? "s390x" : image_native_architecture()));
+		assert_null(strstr(img.config, "other"));
+		store_image_done(&img);
+		store_loaded_list_done(&loaded);
+	}
+	m = (struct stream_memory){archive.s, archive.len};
+	args = (struct store_load_args){.in = &in, .platform = &none};
+	assert_true(store_load_with(f->store, &args, &loaded, &err) < 0);
+	assert_int_equal(err.kind, ERROR_NOT_FOUND);
+	assert_string_equal(error_msg(&err),
+			    "the archive has no image for the platform linux/riscv64");
+	error_done(&err);
+	assert_int_equal(fixture_count(f, "tmp"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_layer_twice, fixture_setup,
 						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_platforms, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_index_bomb, fixture_setup, fixture_teardown),
 	};
 
