@@ -19,7 +19,7 @@ from harness import LIMIT_S, equal, expect, test
 
 SOAK = os.environ.get("VESSEL_SOAK") == "1"
 ROUNDS = 2000 if SOAK else 60
-ENOUGH_S, FEWEST_ROUNDS = 4, 8  # on a slow (emulated) machine a race ends earlier
+ENOUGH_S, FEWEST_ROUNDS = 2, 8  # on a slow (emulated, busy) machine a race ends earlier
 SECRET = "a secret of the host"
 UP = "/".join([".."] * 24)
 
