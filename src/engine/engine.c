@@ -204,6 +204,14 @@ static int open_dirs(struct engine *e, struct error *err)
 	static const char *const data_dirs[] = {"containers", "volumes", "seccomp", "tmp"};
 	int r = open_root(e->data_root, DATA_ROOT_MODE, &e->data_fd, err);
 
+	/* Two engines in one place would clean up each other's files. */
+	if (r >= 0 && faccessat(e->data_fd, "vessel.db", F_OK, 0) < 0 &&
+	    faccessat(e->data_fd, "image", F_OK, 0) == 0)
+		r = error_set(
+			err, ERROR_INVALID, 0,
+			"data root '%s' is dockerd's: choose another one, and bring images and "
+			"volumes over with 'vessel system import-docker'",
+			e->data_root);
 	if (r >= 0 && fchmod(e->data_fd, DATA_ROOT_MODE) < 0)
 		r = error_set(err, ERROR_INTERNAL, errno, "close '%s' to others", e->data_root);
 	r = r < 0 ? r : open_root(e->exec_root, 0711, &e->exec_fd, err);

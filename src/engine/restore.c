@@ -30,6 +30,7 @@
 #include "engine/rows.h"
 #include "engine/shim_client.h"
 #include "engine/volume_priv.h"
+#include "shim/protocol.h"
 
 #define RESTORE_ANSWER_MS 5000 /* for a shim to tell its state */
 #define RESTORE_GONE_S    10   /* for a shim without a listening socket to end */
@@ -94,6 +95,7 @@ struct found { /* what was found out of a container, or of a directory without o
 	struct shim_client *shim; /* owned reference, unless PROBE_NO_SHIM */
 	pid_t pid;                /* of that shim */
 	struct shim_reply state;
+	bool foreign; /* it speaks a newer protocol */
 };
 
 static int ask(struct shim_client *shim, const char *op, struct shim_reply *ret, struct error *err)
@@ -124,6 +126,14 @@ static void ask_state(struct found *f, const char *id)
 			return;
 		}
 		drop_shim(f); /* it is ending */
+		return;
+	}
+	if (json_get_int(f->state.msg.body, "protocol") > SHIM_PROTOCOL) {
+		log_error("container '%s': its supervisor is of a newer version, which this one "
+			  "does not understand: it is left alone",
+			  id);
+		f->foreign = true;
+		f->probe = PROBE_SILENT;
 		return;
 	}
 	status = json_get_string(f->state.msg.body, "status");
@@ -414,6 +424,8 @@ static void adopt(struct container *c, struct found *f)
 		}
 		execs_adopt(c, json_get(state, "execs"));
 	}
+	if (f->foreign)
+		container_set_error(c, "its supervisor is of a newer version than this engine");
 	rt->shim = TAKE_PTR(f->shim);
 	rt->shim_pid = f->pid;
 	rows_post_state(rt->engine->db, c);

@@ -47,7 +47,8 @@
  *   launch     {"Id":"..."} + fd 0: the configuration, + fd 1: the lock, as SHIM_CONFIG_FD and SHIM_LOCK_FD
  *
  * Requests (reply {} unless said):
- *   state      -> {"status":"created|running|paused|exited","pid":N,"started_at":ns,"exit":{as ev exit} if exited,
+ *   state      -> {"protocol":SHIM_PROTOCOL,"status":"created|running|paused|exited","pid":N,"started_at":ns,
+ *                  "exit":{as ev exit} if exited,
  *                  "execs":[{"id","pid","running":bool,"code":N}],"ports":[...]}
  *   start      -> {"started_at":ns}; an error carries errnum ENOENT (127) or EACCES (126), and the shim then exits
  *   abort      only before start: undo everything and exit
@@ -99,6 +100,10 @@
 #include <stdint.h>
 
 #include "base/json_decode.h"
+
+/* A shim outlives upgrades: what is here is only added to, and an operation that a shim does not know is
+ * answered by an error.  What an older daemon could not understand raises the number; without one it is 1. */
+#define SHIM_PROTOCOL 1
 
 /* Bytes: some 1,400 published ports (both families), or 3,500 running execs.  Above the default of a
  * socket's buffer, which is why a shim raises that of its connections. */

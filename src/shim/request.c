@@ -66,6 +66,7 @@ static int op_state(struct request *rq, struct error *err)
 	struct shim *s = rq->s;
 
 	(void)err;
+	jw_kint(rq->w, "protocol", SHIM_PROTOCOL);
 	jw_kstring(rq->w, "status", lifecycle_status(s->state));
 	jw_kint(rq->w, "pid", s->pid);
 	jw_kint(rq->w, "started_at", s->started_at);

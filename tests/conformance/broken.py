@@ -2,8 +2,10 @@
 """What must not take the engine down: full disks, full process tables, dead and stuck shims, corrupt rows."""
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +30,7 @@ def state_of(pid):
 
 class Cases:
     def __init__(self, engine):
-        self.engine = engine
+        self.engine, self.ids = engine, {}
 
     def create(self, name, *command, **host):
         return self.engine.api("POST", "/containers/create?name=" + name,
@@ -40,6 +42,7 @@ class Cases:
     def run(self, name, *command, **host):
         status, answer = self.create(name, *command, **host)
         assert status == 201, (status, answer)
+        self.ids[name] = answer["Id"]
         status, answer = self.start(name)
         assert status == 204, (status, answer)
 
@@ -69,6 +72,7 @@ class Cases:
         engine = self.engine
         self.run("up")
         self.run("speaker", "sh", "-c", "while :; do echo word; usleep 1000; done")
+        vessel.wait_until("output", lambda: engine.docker("logs", "--tail", "1", "speaker").stdout)
         assert self.create("ready")[0] == 201
         self.fill()
         status, answer = self.create("late")
@@ -80,12 +84,13 @@ class Cases:
         assert status == 200 and {c["Names"][0] for c in answer} >= {"/up", "/speaker", "/ready"}, answer
         assert engine.inspect("up")["State"]["Running"]
         assert engine.api("GET", "/info")[0] == 200
-        assert engine.docker("logs", "--tail", "1", "speaker").stdout == "word\n"
+        done = engine.docker("logs", "--tail", "1", "speaker")
+        assert done.stdout == "word\n", done
         done = engine.docker("exec", "up", "echo", "in", check=False)
         assert done.stdout == "in\n" or "space" in done.stderr or "full" in done.stderr, done
         done = engine.docker("run", "--rm", "busybox", "true", check=False)
         assert done.returncode == 125 and ("space" in done.stderr or "full" in done.stderr), done
-        assert engine.docker("stop", "-t", "0", "up", check=False).returncode == 0
+        engine.docker("stop", "-t", "0", "up")
         assert not engine.inspect("up")["State"]["Running"]
         self.remove("ready", "speaker")  # that needs space itself
         os.unlink(engine.root + "/data/filler")
@@ -106,16 +111,6 @@ class Cases:
         self.remove("up")
 
     # Processes --------------------------------------------------------------------------------------
-
-    @staticmethod
-    def move_out(group):
-        """The daemon and the shim that it keeps ready; containers have gone."""
-        with open(group + "/cgroup.procs") as f:
-            pids = f.read().split()
-        for pid in pids:
-            with contextlib.suppress(OSError), open(os.path.dirname(group) + "/cgroup.procs", "w") as f:
-                f.write(pid)
-        return True
 
     def full_process_table(self):
         """No process can be made: starts say so, everything else goes on; then all is well again."""
@@ -143,10 +138,15 @@ class Cases:
             self.works()
             self.remove("ready", "more")
         finally:
-            vessel.wait_until("the cgroup is empty", lambda: self.move_out(group) and self.rmdir(group))
+            vessel.wait_until("the cgroup is empty", lambda: self.empty(group))
 
     @staticmethod
-    def rmdir(path):
+    def empty(path):
+        """Also of a shim that stands by, made from there."""
+        with open(path + "/cgroup.procs") as f:
+            for pid in f.read().split():
+                with contextlib.suppress(OSError), open(os.path.dirname(path) + "/cgroup.procs", "w") as top:
+                    top.write(pid)
         try:
             os.rmdir(path)
             return True
@@ -194,6 +194,38 @@ class Cases:
             thread.join(vessel.TIMEOUT_S)
             assert not thread.is_alive()
         self.remove("stuck")
+
+    def newer_shim(self):
+        """After a downgrade: what cannot be understood is left alone, said so, and found again."""
+        self.run("up")
+        self.engine.kill()
+        path = self.engine.root + "/run/containers/%s/shim.sock" % self.ids["up"]
+        os.rename(path, path + ".real")
+        fake = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        directory = os.open(os.path.dirname(path), os.O_PATH)
+        fake.bind("/proc/self/fd/%d/shim.sock" % directory)  # the path itself is too long
+        os.close(directory)
+        fake.listen()
+
+        def answer():
+            with contextlib.suppress(OSError):
+                connection = fake.accept()[0]
+                while message := connection.recv(1 << 16):
+                    request = json.loads(message)
+                    connection.send(json.dumps({"re": request["seq"], "protocol": 99, "status": "running"}).encode())
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        self.engine.start()
+        state = self.engine.inspect("up")["State"]
+        assert state["Running"] and "newer version" in state["Error"], state
+        self.works()
+        self.engine.kill()
+        fake.close()
+        os.unlink(path)
+        os.rename(path + ".real", path)
+        self.engine.start()
+        assert self.engine.docker("exec", "up", "echo", "in").stdout == "in\n"
+        self.remove("up")
 
     # Records ----------------------------------------------------------------------------------------
 
@@ -255,6 +287,7 @@ def main():
         tap.case("a full process table", cases.full_process_table)
         tap.case("dead shims", cases.dead_shim)
         tap.case("a stuck shim", cases.stuck_shim)
+        tap.case("a shim of a newer version", cases.newer_shim)
         tap.case("corrupt rows", cases.corrupt_rows)
 
         def clean():

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -54,6 +55,12 @@ class Cases:
         ours = subprocess.run([VESSELD, "--help"], capture_output=True, text=True, check=True).stdout
         known = {word[2:] for word in ours.split() if word.startswith("--")} | {"help"}
         assert not set(FLAGS) - known, set(FLAGS) - known
+
+    def documented(self):
+        """docs/daemon-json.md has the table as it is."""
+        table = subprocess.run([VESSELD, "--list-settings"], capture_output=True, text=True, check=True).stdout
+        with open(vessel.TOP + "/docs/daemon-json.md") as f:
+            assert table in f.read(), table
 
     def refusals(self):
         for args, config, expected in (
@@ -230,6 +237,66 @@ class Cases:
         assert any(re.match(r'time="\d{4}-[^"]+Z" level=(info|warning|error|debug) msg="', line) for line in texts), texts
         assert 'msg="configuration is not reloaded: ' in "\n".join(texts)
 
+    def upgraded(self):
+        """The tables of the first version become today's, with what is in them."""
+        root = self.engine.root + "/old"
+        os.mkdir(root)
+        db = sqlite3.connect(root + "/vessel.db")
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema-1.sql")) as f:
+            db.executescript(f.read())
+        db.close()
+        self.engine.stop()
+        self.engine.start(args=("--data-root", root))  # the last one counts
+        container = self.engine.inspect("old")
+        assert container["State"]["Status"] == "exited" and container["State"]["ExitCode"] == 3, container
+        assert container["Config"]["Cmd"] == ["sh"], container
+        assert self.engine.api("GET", "/images/old:1/json")[1]["Config"]["Cmd"] == ["sh"]
+        self.engine.docker("rm", "old")
+        self.engine.stop()
+        db = sqlite3.connect(root + "/vessel.db")
+        with db:
+            db.execute("UPDATE migrations SET version = 99 WHERE module = 'engine'")
+        before = list(db.execute("SELECT * FROM migrations ORDER BY module"))
+        db.close()
+        code, said = self.fails_on(root)
+        assert code == 1 and "version 99, this program knows versions up to" in said, (code, said)
+        db = sqlite3.connect(root + "/vessel.db")
+        assert list(db.execute("SELECT * FROM migrations ORDER BY module")) == before
+        db.close()
+
+    def fails_on(self, root, *args):
+        done = subprocess.run([VESSELD, "-H", "unix://" + self.engine.root + "/other.sock", "--data-root", root, "--exec-root",
+                               self.engine.root + "/other-run", "--pidfile", self.engine.root + "/other.pid", *args],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=vessel.TIMEOUT_S)
+        return done.returncode, done.stdout + done.stderr
+
+    def dockers_root(self):
+        root = self.engine.root + "/docker"
+        os.makedirs(root + "/image/overlay2")
+        code, said = self.fails_on(root)
+        assert code == 1 and "is dockerd's" in said and os.listdir(root) == ["image"], (code, said)
+
+    def in_dockers_place(self):
+        """Only when told so: its socket."""
+        self.engine.stop()
+        daemon = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run; exec \"$@\"", "sh", VESSELD, "--replace-docker",
+             "--config-file", self.file, "--data-root", self.engine.root + "/data", "--exec-root",
+             self.engine.root + "/run", "--cgroup-parent", self.engine.cgroup_parent],
+            stdin=subprocess.DEVNULL, stdout=self.engine.log, stderr=self.engine.log)
+        try:
+            for name in ("docker.sock", "vessel.sock"):
+                path = "/proc/%d/root/run/%s" % (daemon.pid, name)
+                vessel.wait_until(name, lambda: os.path.exists(path))
+                assert os.stat(path).st_mode & 0o777 == 0o660
+                connection = vessel.Unix(path)
+                connection.request("GET", "/_ping")
+                assert connection.getresponse().read() == b"OK"
+                connection.close()
+        finally:
+            daemon.terminate()
+            daemon.wait(vessel.TIMEOUT_S)
+
 
 def main():
     vessel.enter_private_namespace()
@@ -238,6 +305,7 @@ def main():
     try:
         cases = Cases(engine)
         tap.case("every flag of dockerd 28 is known", cases.every_flag)
+        tap.case("every key is documented", cases.documented)
         tap.case("wrong configurations are refused, with Docker's words", cases.refusals)
         tap.case("right ones are accepted", cases.accepted)
         write(cases.file, {"labels": ["first=1"]})
@@ -248,6 +316,9 @@ def main():
         tap.case("defaults of containers and networks", cases.defaults)
         tap.case("a changed default bridge", cases.kept_bridge)
         tap.case("/info tells the configuration", cases.info)
+        tap.case("a database of the first version, and of a later one", cases.upgraded)
+        tap.case("dockerd's data root is refused", cases.dockers_root)
+        tap.case("in dockerd's place", cases.in_dockers_place)
         tap.case("metrics for Prometheus", cases.metrics)
         tap.case("a dump on SIGUSR1", cases.dump)
         tap.case("the log's formats", cases.logged)
