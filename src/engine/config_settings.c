@@ -61,6 +61,8 @@ void container_spec_apply(struct container_spec *s, const struct settings *d)
 		add_no_new_privileges(s);
 	if (d->init && !h->init)
 		h->init = &yes;
+	if (str_empty(h->runtime))
+		h->runtime = arena_strdup(s->arena, d->default_runtime);
 	if (h->shm_size == 0)
 		h->shm_size = d->shm_size;
 	if (str_empty(h->ipc_mode))

@@ -127,7 +127,7 @@ class Cases:
         write(self.file, {
             "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 777, "Hard": 888}}, "default-shm-size": "32m",
             "dns": ["192.0.2.53"], "dns-search": ["example.test"], "dns-opts": ["ndots:3"], "init": True,
-            "no-new-privileges": True, "seccomp-profile": "unconfined", "bip": "10.77.0.1/16",
+            "no-new-privileges": True, "seccomp-profile": "unconfined", "default-runtime": "runc", "bip": "10.77.0.1/16",
             "fixed-cidr": "10.77.5.0/24", "mtu": 1400, "ip": "127.0.0.1", "ipv6": False,
             "host-gateway-ips": ["192.0.2.1"], "default-address-pools": [{"base": "10.99.0.0/16", "size": 28}],
             "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1300"}}})
@@ -147,6 +147,7 @@ class Cases:
         for expected in ("50\n", "nameserver 192.0.2.9", "Seccomp:\t2", "Name:\tcat"):
             assert expected in own, (expected, own)
         self.engine.docker("run", "-d", "--name", "published", "-p", "8099:80", "busybox", "sleep", "1000")
+        assert self.engine.inspect("published")["HostConfig"]["Runtime"] == "runc"
         ports = self.engine.inspect("published")["NetworkSettings"]["Ports"]["80/tcp"]
         assert ports == [{"HostIp": "127.0.0.1", "HostPort": "8099"}], ports
         self.engine.docker("network", "create", "pool")
