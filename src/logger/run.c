@@ -84,6 +84,8 @@ int logger_run(const struct logger_config *config, int input_fd, int status_fd)
 		log_error("%s", error_msg(&err));
 		if (status_fd >= 0)
 			(void)fd_write_full(status_fd, error_msg(&err), strlen(error_msg(&err)));
+		if (run.d)
+			run.driver->free(run.d);
 		return 1;
 	}
 	if (status_fd >= 0) {

@@ -480,11 +480,13 @@ class Cases:
             assert self.docker("logs", "cc").split() == [str(i) for i in range(1, 5001)]
             assert self.docker("logs", "--details", "--tail", "1", "cc") == "a=b 5000\n"
             self.done()
-        cid = self.run("json-file", ["max-size=100k", "max-file=20", "compress=true"], "sh", "-c",
-                       "seq 10000; sleep 0.5")
+        self.docker("run", "-d", "--name", "cc", "--log-opt", "max-size=100k", "--log-opt", "max-file=20",
+                    "--log-opt", "compress=true", "busybox", "sh", "-c", "seq 10000; sleep 1000")
+        cid = self.engine.inspect("cc")["Id"]
         directory = "%s/data/containers/%s" % (self.engine.root, cid)
         vessel.wait_until("files are compressed",
                           lambda: any(f.endswith(".gz") for f in os.listdir(directory)))
+        vessel.wait_until("all is written", lambda: self.docker("logs", "--tail", "1", "cc") == "10000\n")
         assert self.docker("logs", "cc").split() == [str(i) for i in range(1, 10001)]
         assert self.docker("logs", "--tail", "9000", "cc").split()[0] == "1001"
         self.done()
