@@ -103,7 +103,7 @@ teardown_file() { engine_down; }
 	# busybox's nc has no UDP: the host's socat does it
 	docker run -d --name web -p "$tcp:80" -p "127.0.0.1:$udp:5000/udp" -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \
 		busybox sh -c 'socat -u UDP-RECV:5000 CREATE:/tmp/udp & httpd -f -p 80 -h /www'
-	[ "$(curl -s "http://127.0.0.1:$tcp/")" = hello ]
+	[ "$(curl -s --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$tcp/")" = hello ]
 	[ "$(curl -s -g "http://[::1]:$tcp/")" = hello ]
 	[[ $(docker port web 80/tcp) == *"0.0.0.0:$tcp"* ]]
 	for i in $(seq 50); do # datagrams sent before socat listens are lost
