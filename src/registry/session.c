@@ -11,7 +11,7 @@
 #define RETRY_MAX_MS      10000
 #define RETRY_AFTER_MAX_S 60
 #define DEFAULT_ATTEMPTS  6
-#define STALL_VARIABLE    "VESSEL_REGISTRY_STALL_S" /* of vesseld's environment */
+#define DEFAULT_PIECE     ((int64_t)64 << 20)
 #define DEFAULT_STALL_S   60
 #define PING_MAX          65536
 
@@ -39,6 +39,15 @@ static void copy_endpoints(struct session *s, const struct json *list)
 	}
 }
 
+/* A positive number of vesseld's environment. */
+static int64_t tunable(const char *name, int64_t fallback)
+{
+	const char *value = getenv(name);
+	int64_t n;
+
+	return value && str_parse_i64(value, &n) == 0 && n > 0 ? n : fallback;
+}
+
 int session_open(const struct json *open, const char *system_ca, struct session **ret,
 		 struct error *err)
 {
@@ -58,9 +67,8 @@ int session_open(const struct json *open, const char *system_ca, struct session 
 	copy_endpoints(s, json_get(open, "endpoints"));
 	s->attempts = (int)json_get_int(open, "attempts");
 	s->attempts = s->attempts > 0 ? s->attempts : DEFAULT_ATTEMPTS;
-	if (getenv(STALL_VARIABLE) && str_parse_i64(getenv(STALL_VARIABLE), &args.stall_s) < 0)
-		args.stall_s = 0;
-	args.stall_s = args.stall_s > 0 ? args.stall_s : DEFAULT_STALL_S;
+	args.stall_s = tunable("VESSEL_REGISTRY_STALL_S", DEFAULT_STALL_S);
+	s->piece = tunable("VESSEL_REGISTRY_PIECE", DEFAULT_PIECE);
 	args.user_agent = args.user_agent ? args.user_agent : "vessel";
 	s->transfers = transfers_new(&args);
 	(void)pthread_mutex_init(&s->lock, NULL);
@@ -93,6 +101,11 @@ const char *session_repository(const struct session *s)
 const char *session_url(const struct session *s)
 {
 	return s->endpoint->url;
+}
+
+int64_t session_piece(const struct session *s)
+{
+	return s->piece;
 }
 
 int session_attempts(const struct session *s)

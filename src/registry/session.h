@@ -28,6 +28,7 @@ const char *session_repository(const struct session *s);
 const char *session_url(
 	const struct session *s); /* of the endpoint in use, without a slash behind */
 int session_attempts(const struct session *s);
+int64_t session_piece(const struct session *s); /* bytes: blobs above this go up in pieces */
 
 /* What a failed request was about, beside the text. */
 struct session_failure {

@@ -28,6 +28,7 @@ struct session {
 		const char *username, *password, *identity_token, *registry_token;
 	} auth;
 	int attempts;
+	int64_t piece;                /* bytes */
 	struct transfers *transfers;  /* owned */
 	pthread_mutex_t lock;         /* arena and tokens */
 	struct session_token *tokens; /* owned */

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define PIECE_SIZE      ((int64_t)64 << 20)
 #define ANSWER_MAX      65536
 #define PROGRESS_MS     100
 #define MOUNT_TRIES_MAX 4
@@ -127,6 +126,7 @@ static char *with_digest(const struct upload *u)
 static int send_piece(struct upload *u, bool is_whole, struct error *err)
 {
 	autofree char *url = is_whole ? with_digest(u) : xstrdup(u->place);
+	int64_t piece = session_piece(u->s);
 	static const long put[] = {201, 0}, patch[] = {202, 204, 0};
 	autosession_request struct session_request req = {
 		.http = {.method = is_whole ? "PUT" : "PATCH",
@@ -139,7 +139,7 @@ static int send_piece(struct upload *u, bool is_whole, struct error *err)
 	int r;
 
 	u->pos = u->sent;
-	u->end = u->args->size - u->pos < PIECE_SIZE ? u->args->size : u->pos + PIECE_SIZE;
+	u->end = u->args->size - u->pos < piece ? u->args->size : u->pos + piece;
 	req.http.read_size = u->end - u->pos;
 	strv_add(&req.headers, "Content-Type: application/octet-stream");
 	if (!is_whole)
@@ -187,7 +187,7 @@ static bool find_position(struct upload *u)
 
 static int send_all(struct upload *u, struct error *err)
 {
-	bool is_whole = u->sent == 0 && u->args->size <= PIECE_SIZE;
+	bool is_whole = u->sent == 0 && u->args->size <= session_piece(u->s);
 	int r = 0;
 
 	if (is_whole && u->args->size > 0)
@@ -195,6 +195,13 @@ static int send_all(struct upload *u, struct error *err)
 	while (u->sent < u->args->size && r >= 0)
 		r = send_piece(u, false, err);
 	return r < 0 ? r : finish(u, err);
+}
+
+/* The server knows nothing of the upload any more, or of another beginning of it. */
+static bool is_lost(const struct session_failure *f)
+{
+	return f->status == 404 || f->status == 416 || str_eq(f->code, "BLOB_UPLOAD_UNKNOWN") ||
+	       str_eq(f->code, "RANGE_INVALID");
 }
 
 static int send_blob(struct upload *u, struct error *err)
@@ -209,8 +216,12 @@ static int send_blob(struct upload *u, struct error *err)
 		if (r >= 0)
 			return r;
 		n = u->sent > before ? 1 : n;
-		if (!u->failure->is_retryable)
+		if (u->place && is_lost(u->failure)) {
+			free(u->place);
+			u->place = NULL;
+		} else if (!u->failure->is_retryable) {
 			return error_move(err, &why, r);
+		}
 		if (n < session_attempts(u->s))
 			u->args->retry(u->args->data, u->failure->retry_after_s > 0
 							      ? u->failure->retry_after_s

@@ -642,6 +642,30 @@ def push_all(w):
     w.forget(one.id, two.id)
 
 
+def pieces(w):
+    """A blob in pieces; what has arrived of one that broke off is not sent again."""
+    os.environ["VESSEL_REGISTRY_PIECE"] = "400000"
+    w.engine.kill()
+    w.engine.start()
+    del os.environ["VESSEL_REGISTRY_PIECE"]
+    w.works(w.pull(w.name("big")))
+    target = "localhost:%d/pieces" % w.proxy.server_address[1]
+    w.engine.docker("tag", w.name("big"), target)
+    w.proxy.heal()
+    w.proxy.break_("pieces/blobs/uploads", method="PATCH", upload_cut=150000, times=1)
+    w.works(w.push(target))
+    check(w.registry.manifest("pieces", "latest")[1], w.big.manifest, "the manifest")
+    sent = sorted(r["headers"]["Content-Range"] for r in w.proxy.requests if r["method"] == "PATCH")
+    # 700 kB in two pieces and 1.5 MB in four; the rest of the broken one begins in its middle.
+    assert len(sent) >= 7 and any(s.split("-")[0] in ("150000", "550000", "950000", "1350000") for s in sent), sent
+    w.engine.kill()
+    w.engine.start()
+    for layer in w.big.layers:
+        status, data, _ = w.registry.request("GET", "/v2/pieces/blobs/" + layer["digest"])
+        check((status, registries.digest_of(data)), (200, layer["digest"]), "blob")
+    w.forget(w.big.id)
+
+
 def push_fails(w):
     w.works(w.pull(w.name("big")))
     w.engine.docker("tag", w.name("big"), w.name("flaky", w.proxy))
@@ -886,7 +910,7 @@ def proxied(w):
 
 
 CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
-         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, push_fails, basic_over_tls, tokens, questions, mirrors,
+         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, tokens, questions, mirrors,
          proxied, own_client]
 
 
