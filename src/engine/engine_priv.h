@@ -133,6 +133,7 @@ struct engine {
 	struct boot_wait *boot_waits;            /* owned list; engine/boot.c */
 	bool boot_begun;                         /* their order is known */
 	uint64_t health_checks, health_failures; /* counted by engine/probe.c */
+	bool restore_hurries;                    /* engine/restore.c: a shim has not answered */
 	bool opened;                             /* the loop's thread is at work (or about to be) */
 	bool closing;
 	struct container **containers; /* newest first */

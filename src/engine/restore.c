@@ -33,6 +33,7 @@
 #include "shim/protocol.h"
 
 #define RESTORE_ANSWER_MS 5000 /* for a shim to tell its state */
+#define RESTORE_HURRY_MS  250  /* the same, once one has not: the others' clients wait */
 #define RESTORE_GONE_S    10   /* for a shim without a listening socket to end */
 #define EXIT_UNKNOWN      255  /* the machine went down under it */
 
@@ -114,13 +115,17 @@ static void drop_shim(struct found *f)
 }
 
 /* Connected: what does it say? */
-static void ask_state(struct found *f, const char *id)
+static void ask_state(struct engine *e, struct found *f, const char *id)
 {
 	autoerror struct error err = {0};
 	const char *status;
+	struct shim_request q;
 
-	if (ask(f->shim, "state", &f->state, &err) < 0) {
+	shim_request_init(&q, f->shim, "state");
+	if (shim_request_send_direct(&q, e->restore_hurries ? RESTORE_HURRY_MS : RESTORE_ANSWER_MS,
+				     &f->state, &err) < 0) {
 		if (err.errnum == ETIMEDOUT) {
+			e->restore_hurries = true;
 			log_error("container '%s': its shim does not answer", id);
 			f->probe = PROBE_SILENT;
 			return;
@@ -168,7 +173,7 @@ static void probe(struct engine *e, const char *id, struct container *c, struct 
 		if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
 			f->pid = peer.pid;
 		f->shim = shim_client_new(sock, &exit_shim_events, c);
-		ask_state(f, id);
+		ask_state(e, f, id);
 	}
 	if (f->probe == PROBE_NO_SHIM)
 		wait_gone(e, dir, id);
