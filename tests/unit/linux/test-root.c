@@ -109,9 +109,13 @@ static void the_walk_is_as_the_system_call(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(flags); j++) {
 			autoclose int ours = root_walk(root, paths[i], flags[j], 0);
-			autoclose int kernels =
-				sys_openat2(root, paths[i], (uint64_t)flags[j] | O_CLOEXEC, 0,
-					    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+			autoclose int kernels = -EBADF;
+
+			do /* EAGAIN: something was renamed or mounted meanwhile, anywhere */
+				kernels =
+					sys_openat2(root, paths[i], (uint64_t)flags[j] | O_CLOEXEC,
+						    0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+			while (kernels < 0 && errno == EAGAIN);
 
 			if (kernels < 0 && errno == ENOSYS)
 				return; /* nothing to compare with */
