@@ -424,6 +424,34 @@ static int turn_late(struct engine_turn *t, const char *name, struct held_client
 	return call.done;
 }
 
+struct same_call {
+	const struct engine_turn *turn;
+	bool same;
+};
+
+static void same_on_loop(void *data)
+{
+	struct same_call *call = data;
+
+	call->same = call->turn->seen->rt->ends == call->turn->ends;
+}
+
+/* A container that ran at the check: to its shim at once, behind no operation, as long as it is the same
+ * run.  1: it has the client. */
+static int try_seen(const struct engine_turn *t, const struct held_client *h)
+{
+	struct same_call call = {.turn = t};
+	struct shim_client *shim = NULL;
+	int r;
+
+	if (!t->seen || !belongs_to_shim(t->seen, h) || signal_shim(t->e, t->seen, &shim, NULL) < 0)
+		return 0;
+	engine_call(t->e, same_on_loop, &call); /* then the shim is that run's */
+	r = call.same ? send_client(shim, h, NULL) : -ESRCH;
+	(void)shim_client_unref(shim);
+	return r >= 0;
+}
+
 int engine_attach(struct engine *e, const char *ref, const struct engine_attach_args *args,
 		  struct engine_client *client_take, struct error *err)
 {
@@ -438,6 +466,13 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_attach_
 	h->attach = *args;
 	h->attach.turn = NULL;
 	h->attach.detach_keys = args->detach_keys ? xstrdup(args->detach_keys) : NULL;
+	if (try_seen(turn, h)) {
+		client_take->fd = -EBADF;
+		engine_call(e, hold_attach_on_loop, &(struct hold_call){.c = turn->seen});
+		(void)held_client_free(h);
+		engine_turn_end(turn);
+		return 0;
+	}
 	if (turn_late(turn, "attach", h)) {
 		client_take->fd = -EBADF;
 		engine_turn_end(turn);
@@ -523,7 +558,10 @@ int engine_wait_client(struct engine *e, const char *ref, const struct engine_wa
 	h = held_client_new(client_take);
 	h->is_wait = true;
 	h->condition = wait->condition;
-	if (turn_late(turn, "wait", h)) {
+	r = try_seen(turn, h);
+	if (r > 0)
+		(void)held_client_free(h);
+	if (r > 0 || turn_late(turn, "wait", h)) {
 		client_take->fd = -EBADF;
 		engine_turn_end(turn);
 		return 0;
