@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "store/fsck_priv.h"
+#include "store/mounts.h"
 
 static void later(struct fsck *f, struct store_doomed *doomed)
 {
@@ -140,6 +141,8 @@ static int replace(struct fsck *f, const struct fsck_layer *l, struct layer_stag
 	if (fchmodat(stage->tmp_fd, stage->name, 0711, 0) < 0 || syncfs(stage->tmp_fd) < 0 ||
 	    renameat(stage->tmp_fd, stage->name, f->s->layers_fd, hex) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "replace layer '%s'", hex);
+	if (f->s->mounts)
+		mounts_drop(f->s->mounts, hex); /* of the files before */
 	free(stage->name);
 	stage->name = NULL;
 	return stage->format == LAYER_DIRECTORY

@@ -140,7 +140,8 @@ class Audit:
             "links": links - {self.engine.bridge},
             "nft elements": {line for line in lines("nft", "list", "ruleset") if "elements" in line},
             "cgroups": cgroups,
-            "processes": self.engine.processes(),
+            # the holder of layers is the engine's as the daemon is; conformance/layers.py looks for its end
+            "processes": {line for line in self.engine.processes() if "vessel-layers" not in line},
             "container directories": self.engine.container_directories(),
         }
 
