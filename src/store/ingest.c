@@ -105,18 +105,16 @@ static int stage(struct store_ingest *g, size_t i, const struct stream_reader *i
 		 struct error *err)
 {
 	autolayer_stage struct layer_stage *l = NULL;
-	const char *digest;
 	int r;
 
 	r = store_stage_layer(g->pins.s, in, &l, err);
 	if (r < 0)
 		return r;
-	digest = l->blob_digest[0] ? l->blob_digest : l->diff_id;
-	if (!str_eq(digest, g->pieces[i].digest))
+	if (!str_eq(l->arrived, g->pieces[i].digest))
 		return error_set(err, ERROR_INVALID, 0,
 				 "filesystem layer verification failed for digest %s: its bytes "
 				 "have the digest '%s'",
-				 g->pieces[i].digest, digest);
+				 g->pieces[i].digest, l->arrived);
 	if (!str_eq(l->diff_id, g->diff_ids[i]))
 		return error_set(err, ERROR_INVALID, 0,
 				 "layer %s has diff ID '%s', the image config says '%s'",

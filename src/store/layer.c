@@ -238,8 +238,9 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	if (r < 0)
 		return r;
 
+	hasher_digest(blob_hash, l->arrived);
 	if (kept || !compressed)
-		hasher_digest(blob_hash, kept ? l->blob_digest : l->diff_id);
+		memcpy(kept ? l->blob_digest : l->diff_id, l->arrived, sizeof(l->arrived));
 	if (compressed)
 		hasher_digest(diff_hash, l->diff_id);
 	if (kept)

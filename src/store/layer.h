@@ -35,6 +35,7 @@ struct layer_stage {
 	struct unpack *unpack;    /* owned; NULL once finished, and in an EROFS image */
 	struct erofs *erofs;      /* owned; NULL once finished, and in a directory */
 	char diff_id[DIGEST_STRING_SIZE];
+	char arrived[DIGEST_STRING_SIZE];     /* of its bytes as they came */
 	char blob_digest[DIGEST_STRING_SIZE]; /* "" unless it arrived compressed */
 	int64_t blob_size;
 	int64_t size;     /* bytes of file content */

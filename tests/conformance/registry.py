@@ -9,6 +9,7 @@ import base64
 import contextlib
 import http.client
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -177,7 +178,7 @@ def progress(w):
 
 
 def formats(w):
-    """Schema 2 and OCI; gzip, zstd and plain layers; the same image in the end."""
+    """Schema 2 and OCI; gzip, zstd, xz and plain layers; the same image in the end."""
     tar = layer_tar({"file": b"content\n" * 1000})
 
     def zstd(data):
@@ -185,6 +186,7 @@ def formats(w):
 
     cases = {"docker": Image([tar]), "oci": Image([tar], "oci"),
              "zstd": Image([tar], "oci", zstd, "application/vnd.oci.image.layer.v1.tar+zstd"),
+             "xz": Image([tar], compress=lambda t: lzma.compress(t, preset=0)),
              "plain": Image([tar], "oci", lambda t: t, "application/vnd.oci.image.layer.v1.tar")}
     for tag, image in cases.items():
         w.registry.put("formats", tag, image)
