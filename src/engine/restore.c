@@ -460,7 +460,9 @@ static void settle(struct container *c, const struct found *f)
 
 	if (exit_json_read(c, &info) < 0 ||
 	    info.started_at < (confirmed ? c->state.started_at : rt->starting_at)) {
-		if (!confirmed) { /* it was never told to start */
+		/* It was never told to start.  When the machine went down it may have been: then it has run,
+		 * for a client may have been told so. */
+		if (!confirmed && f->had_dir) {
 			c->state.status =
 				c->state.finished_at ? CONTAINER_EXITED : CONTAINER_CREATED;
 			c->state.pid = 0;
@@ -472,7 +474,7 @@ static void settle(struct container *c, const struct found *f)
 		}
 		info = (struct exit_info){
 			.code = f->had_dir ? EXIT_SHIM_KILLED : EXIT_UNKNOWN,
-			.started_at = c->state.started_at,
+			.started_at = confirmed ? c->state.started_at : rt->starting_at,
 			.finished_at = clock_realtime_ns(),
 		};
 		log_warn("container '%s' has lost its shim: exit code %d", c->id, info.code);

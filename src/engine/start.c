@@ -5,7 +5,8 @@
  *   lease        addresses in the database    dropped again: no shim, not recorded as running
  *   spawn        a shim, no "start" yet       it undoes itself when our end of its socket closes
  *   attach       link, addresses, nft         removed by network_restore: not of a running container
- *   record       row says running, starting   with no shim and no exit.json of this start: as before
+ *   record       row says running, starting   with no shim and no exit.json of this start: as before,
+ *                                             or as lost if the machine went down
  *   start        the word to the shim         from here on the shim holds the truth
  *
  * starting_at in the row says that the running state is not confirmed; exit.json's StartedAt is later

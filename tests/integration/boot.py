@@ -33,7 +33,7 @@ def create(engine, name, depends=None, policy="always", cmd="sleep 100000", **mo
 
 def reboot(engine):
     engine.kill()
-    for line in engine.processes():
+    for line in sorted(engine.processes(), key=lambda line: "vessel-shim" not in line):  # none sees another end
         try:
             os.kill(int(line.split()[0]), signal.SIGKILL)
         except ProcessLookupError:
