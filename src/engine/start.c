@@ -394,9 +394,13 @@ static int hand_over_and_start(struct start *s)
 {
 	autoshim_reply struct shim_reply created = {0};
 	struct held_posted clients = {0};
-	int r = held_clients_post(s->c, s->launch.shim, &clients, s->err);
+	autoerror struct error why = {0};
+	int posted = held_clients_post(s->c, s->launch.shim, &clients, &why);
+	int r = shim_client_await(s->launch.shim, "created", &created, s->err);
 
-	r = r < 0 ? r : shim_client_await(s->launch.shim, "created", &created, s->err);
+	/* A shim that is gone has mostly said why. */
+	if (r >= 0 && posted < 0)
+		r = error_move(s->err, &why, posted);
 	r = r < 0 ? r : tell_start(s);
 	held_clients_confirm(s->c, s->launch.shim, &clients);
 	return r;

@@ -132,6 +132,13 @@ limits() {
 		/sys/fs/cgroup/cpu.stat; do :; done; echo throttled')" throttled
 }
 
+# The daemon, and at most the shim that it keeps ready.
+alone_in() {
+	for member in $(cat "$1/cgroup.procs"); do
+		[ "$member" = "$(cat /tmp/daemon)" ] || grep -q standby "/proc/$member/cmdline" || return 1
+	done
+}
+
 # As a service manager has it: the daemon in a cgroup of its own, which ends with all that is in it.
 service_restart() {
 	mkdir -p /sys/fs/cgroup/system.slice/vessel.service
@@ -141,7 +148,7 @@ service_restart() {
 	pid=$(vessel inspect -f '{{.State.Pid}}' outlives)
 	is "$(cat /proc/$pid/cgroup)" "0::/machine.slice/$id"
 	# The shim leaves a little later than it starts, when that holds nobody up.
-	until_true cmp /tmp/daemon /sys/fs/cgroup/system.slice/vessel.service/cgroup.procs
+	until_true alone_in /sys/fs/cgroup/system.slice/vessel.service
 	echo 1 >/sys/fs/cgroup/system.slice/vessel.service/cgroup.kill
 	until_true rmdir /sys/fs/cgroup/system.slice/vessel.service
 	daemon_start
@@ -366,10 +373,10 @@ nothing_left() {
 	is "$(find /sys/fs/cgroup/docker -mindepth 1 -type d ! -name 'shim*' ! -name leaf)" ""
 	fails grep overlay /proc/mounts
 	is "$(ip -o link | cut -d: -f2 | tr -d ' ' | cut -d@ -f1 | sort | tr '\n' ' ')" "lo vessel0 "
-	until_true fails pidof vessel-shim
 	is "$(ls /var/lib/vessel/containers /run/vessel/containers | grep -v :)" ""
 	kill -TERM "$(cat /tmp/daemon)"
 	until_true fails pidof vesseld
+	until_true fails pidof vessel-shim
 }
 
 check "vessel-runtime run: output, exit code, nothing left" runtime_run
