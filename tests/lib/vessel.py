@@ -224,6 +224,8 @@ class Engine:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid.split()[0]), signal.SIGKILL)
+        with contextlib.suppress(AssertionError):  # a cgroup goes when the last of it is gone
+            wait_until("all processes end", lambda: not self.processes())
         for top in os.listdir("/sys/fs/cgroup"):
             path = "/sys/fs/cgroup/%s%s" % (top, self.cgroup_parent)
             for directory, _, _ in os.walk(path, topdown=False):
