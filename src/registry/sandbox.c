@@ -28,6 +28,7 @@
 #define NOBODY          65534
 #define MEMORY_MAX      ((rlim_t)2 << 30) /* address space; threads' stacks count */
 #define DESCRIPTORS_MAX 256
+#define X32_CALLS       0x40000000u
 #define NEW_ROOT        "/tmp" /* covered in our own namespace only */
 
 /* ---- what is seen ---- */
@@ -186,13 +187,15 @@ static const int refused_new[] = {425, 426, 427, 428, 429, 430, 431, 432, 433, 4
 static int filter_calls(struct error *err)
 {
 #ifdef ARCHITECTURE
-	enum { HEAD = 4, TAIL = 2 };
+	enum { HEAD = 5, TAIL = 2 };
 	const size_t n = ARRAY_SIZE(refused) + ARRAY_SIZE(refused_new);
 	struct sock_filter code[HEAD + ARRAY_SIZE(refused) + ARRAY_SIZE(refused_new) + TAIL] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		/* x32's calls have the same architecture, and other numbers. */
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, (unsigned char)(n + 1), 0),
 	};
 	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
 
