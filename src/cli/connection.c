@@ -66,8 +66,8 @@ static void assume_version(struct cli *cli)
 		       str_empty(wanted) ? CLI_API_VERSION : wanted);
 }
 
-/* An engine names its newest version with every answer.  Whether that is older than what was spoken. */
-static bool is_older(struct cli *cli, const struct http_response *response)
+/* An engine names its newest version with every answer: speak that from now on, if it is older. */
+static bool step_back(struct cli *cli, const struct http_response *response)
 {
 	const char *theirs = http_response_header(response, "Api-Version");
 
@@ -100,7 +100,7 @@ static int negotiate(struct cli *cli, struct error *err)
 	assume_version(cli);
 	r = send_request(cli, &req, &response, err);
 	if (r >= 0)
-		(void)is_older(cli, response);
+		(void)step_back(cli, response);
 	return r;
 }
 
@@ -203,7 +203,7 @@ int cli_send(struct cli *cli, struct http_client_request *req, const char *path,
 	if (r >= 0)
 		r = send_versioned(cli, req, path, &response, err);
 	if (r >= 0 && is_first && http_response_status(response) == 400 &&
-	    is_older(cli, response)) {
+	    step_back(cli, response)) {
 		response = http_response_free(response);
 		r = send_versioned(cli, req, path, &response, err);
 	}

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "http/url.h"
 #include "registry/connect.h"
 
 #define HUB_DOMAIN "docker.io"
@@ -57,18 +58,6 @@ static char *split_term(const char *term, const char **ret_rest)
 	return str_eq(domain, "index.docker.io") ? xstrdup(HUB_DOMAIN) : TAKE_PTR(domain);
 }
 
-static void encode(struct strbuf *b, const char *s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				    "-._~";
-
-	for (; *s; s++)
-		if (strchr(plain, *s))
-			strbuf_addc(b, *s);
-		else
-			strbuf_addf(b, "%%%02X", (unsigned char)*s);
-}
-
 int registry_search(const struct registry_args *args, const char *term, int limit, struct arena *a,
 		    const struct json **ret, struct error *err)
 {
@@ -85,7 +74,7 @@ int registry_search(const struct registry_args *args, const char *term, int limi
 	if (r < 0)
 		return r;
 	strbuf_adds(&query, "q=");
-	encode(&query, rest);
+	url_encode(&query, rest);
 	strbuf_addf(&query, "&n=%d", limit);
 	remote_request_init(remote, "search", &req);
 	jw_kstring(&req.w, "query", query.s);

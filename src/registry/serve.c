@@ -143,18 +143,28 @@ static int op_tags(struct task *t, struct json_writer *w, struct error *err)
 	return 0;
 }
 
-static void say_retry(void *data, int64_t seconds)
+/* While the request goes on. */
+static void say(const struct task *t, const char *key, int64_t value)
 {
 	autostrbuf struct strbuf b = STRBUF_INIT(256);
-	struct task *t = data;
 	struct json_writer w;
 
 	json_writer_init(&w, &b);
 	jw_object(&w);
 	jw_kint(&w, "id", t->id);
-	jw_kint(&w, "retry", seconds > 0 ? seconds : 1);
+	jw_kint(&w, key, value);
 	jw_object_end(&w);
 	send_frame(t->server, &b);
+}
+
+static void say_retry(void *data, int64_t seconds)
+{
+	say(data, "retry", seconds > 0 ? seconds : 1);
+}
+
+static void say_progress(void *data, int64_t sent)
+{
+	say(data, "progress", sent);
 }
 
 static int op_blob(struct task *t, struct json_writer *w, struct error *err)
@@ -172,20 +182,6 @@ static int op_blob(struct task *t, struct json_writer *w, struct error *err)
 	(void)w;
 	fd_close(&t->fd); /* the end of the pipe before the end of the request */
 	return r;
-}
-
-static void say_progress(void *data, int64_t sent)
-{
-	autostrbuf struct strbuf b = STRBUF_INIT(256);
-	struct task *t = data;
-	struct json_writer w;
-
-	json_writer_init(&w, &b);
-	jw_object(&w);
-	jw_kint(&w, "id", t->id);
-	jw_kint(&w, "progress", sent);
-	jw_object_end(&w);
-	send_frame(t->server, &b);
 }
 
 /* With a file it is sent if it has to be; without one it is only looked for. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "http/url.h"
 #include "registry/failure.h"
 #include "registry/session_priv.h"
 
@@ -87,18 +88,6 @@ static bool has_password(const struct session *s)
 	return s->auth.username && s->auth.password;
 }
 
-static void encode(struct strbuf *b, const char *s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				    "-._~";
-
-	for (; *s; s++)
-		if (strchr(plain, *s))
-			strbuf_addc(b, *s);
-		else
-			strbuf_addf(b, "%%%02X", (unsigned char)*s);
-}
-
 static void add_param(struct strbuf *b, const char *name, const char *value)
 {
 	if (!value)
@@ -106,7 +95,7 @@ static void add_param(struct strbuf *b, const char *name, const char *value)
 	if (b->len > 0 && !strchr("?&", b->s[b->len - 1]))
 		strbuf_addc(b, '&');
 	strbuf_addf(b, "%s=", name);
-	encode(b, value);
+	url_encode(b, value);
 }
 
 struct token_request {

@@ -226,6 +226,11 @@ class Cases:
         for name in names:
             self.ask("DELETE /containers/{id}", name, {"force": 1, "v": 1}, status=204)
 
+    def ready(self, name, times):
+        """Its shell has set its traps, and said so, this many times."""
+        vessel.wait_until("%s is ready" % name, lambda: self.engine.api("GET", "/containers/%s/logs?stdout=1" % name)[1].count(
+            b"ready") == times)
+
     def names(self, **query):
         return sorted(c["Names"][0][1:] for c in self.ask("GET /containers/json", query=query, status=200))
 
@@ -325,7 +330,7 @@ class Cases:
         self.ask("DELETE /networks/{id}", "listnet", status=204)
 
     def life(self):
-        self.create("life", "trap 'exit 7' USR1; trap '' HUP; while :; do sleep 0.1; done", start=False)
+        self.create("life", "trap 'exit 7' USR1; trap '' HUP; echo ready; while :; do sleep 0.1; done", start=False)
         self.ask("POST /containers/{id}/start", "life", {"detachKeys": "ctrl-x"}, status=204)
         self.ask("POST /containers/{id}/start", "life", status=304)
         top = self.ask("GET /containers/{id}/top", "life", {"ps_args": "-o pid,comm"}, status=200)
@@ -337,15 +342,18 @@ class Cases:
         self.ask("POST /containers/{id}/rename", "life", {"name": "lived"}, status=204)
         self.ask("POST /containers/{id}/rename", "lived", {"name": "lived"}, status=400)
         self.ask("POST /containers/{id}/rename", "lived", {"name": "!"}, status=400)
+        self.ready("lived", 1)
         self.ask("POST /containers/{id}/stop", "lived", {"signal": "USR1", "t": -1}, status=204)
         check(self.engine.inspect("lived")["State"]["ExitCode"], 7, "stopped by the signal given")
         self.ask("POST /containers/{id}/stop", "lived", status=304)
         self.ask("POST /containers/{id}/stop", "lived", {"signal": "NONSENSE"}, status=400)
         self.ask("POST /containers/{id}/stop", "lived", {"t": "x"}, status=400)
         self.ask("POST /containers/{id}/restart", "lived", {"t": 0, "signal": "KILL"}, status=204)
+        self.ready("lived", 2)
         before = self.engine.inspect("lived")["State"]["Pid"]
         self.ask("POST /containers/{id}/restart", "lived", {"t": 0, "signal": "KILL"}, status=204)
         assert before != self.engine.inspect("lived")["State"]["Pid"]
+        self.ready("lived", 3)
         self.ask("POST /containers/{id}/kill", "lived", {"signal": "SIGHUP"}, status=204)
         self.ask("POST /containers/{id}/kill", "lived", {"signal": "99"}, status=400)
         self.ask("POST /containers/{id}/kill", "lived", {"signal": "9"}, status=204)
