@@ -14,27 +14,6 @@
 
 #define OS_RELEASE_MAX 65536
 
-const char *platform_arch(void)
-{
-#if defined(__x86_64__)
-	return "amd64";
-#elif defined(__aarch64__)
-	return "arm64";
-#elif defined(__arm__)
-	return "arm";
-#elif defined(__i386__)
-	return "386";
-#elif defined(__riscv)
-	return "riscv64";
-#elif defined(__s390x__)
-	return "s390x";
-#elif defined(__powerpc64__)
-	return "ppc64le";
-#else
-#error "name this architecture as Go does"
-#endif
-}
-
 /* The value of KEY=value or KEY="value"; malloc'd, NULL if it is not there. */
 static char *os_release_get(const char *text, const char *key)
 {

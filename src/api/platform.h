@@ -4,7 +4,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-const char *platform_arch(void); /* GOARCH: "amd64", "arm64" */
 /* PRETTY_NAME of os-release, or "Linux"; malloc'd. */
 char *platform_os_name(char **ret_version);
 int64_t platform_memory(void); /* bytes */

@@ -7,6 +7,7 @@
 #include "api/handlers.h"
 #include "api/platform.h"
 #include "engine/settings.h"
+#include "oci/image_spec.h"
 
 int system_ping(struct api_call *c, struct error *err)
 {
@@ -30,7 +31,7 @@ static void write_engine_component(const struct api_call *c, const struct utsnam
 	jw_kstring(w, "Version", API_ENGINE_VERSION);
 	jw_kobject(w, "Details");
 	jw_kstring(w, "ApiVersion", "1.51");
-	jw_kstring(w, "Arch", platform_arch());
+	jw_kstring(w, "Arch", image_native_architecture());
 	jw_kstring(w, "BuildTime", "");
 	jw_kstring(w, "Experimental", engine_settings(c->engine)->experimental ? "true" : "false");
 	jw_kstring(w, "GitCommit", "");
@@ -67,7 +68,7 @@ int system_version(struct api_call *c, struct error *err)
 	jw_kstring(w, "GitCommit", "");
 	jw_kstring(w, "GoVersion", "");
 	jw_kstring(w, "Os", "linux");
-	jw_kstring(w, "Arch", platform_arch());
+	jw_kstring(w, "Arch", image_native_architecture());
 	jw_kstring(w, "KernelVersion", u.release);
 	if (engine_settings(c->engine)->experimental)
 		jw_kbool(w, "Experimental", true);

@@ -62,6 +62,7 @@ const char *str_basename(const char *path);
 bool utf8_valid(const char *s, size_t len);
 /* Length of the one valid UTF-8 sequence that begins at s (1 to 4), 0 if there is none. */
 size_t utf8_sequence(const char *s, size_t len);
+int hex_value(char c); /* of a digit of either case; -1 for what is none */
 void hex_encode(const void *data, size_t len, char *ret); /* ret: 2*len+1 bytes, lower case */
 int hex_decode(const char *s, size_t len, void *ret);     /* -EINVAL; ret: len/2 bytes */
 bool str_is_hex(const char *s, size_t len);               /* lower case only, as digests are */

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/str.h"
+
 #define LINE_MAX_BYTES    256  /* chunk size with extensions */
 #define TRAILER_MAX_BYTES 8192 /* all trailers */
 
@@ -52,17 +54,6 @@ void framing_advance(struct framing *f, size_t n)
 		f->state = CHUNK_DATA_CR;
 	else
 		f->is_done = true;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 static int expect_byte(struct framing *f, char c, char want, enum chunk_state next)

@@ -38,6 +38,34 @@ struct netlink_batch {
 	size_t n, requests_cap;
 };
 
+struct attrs {
+	const struct nlattr **v;
+	unsigned max;
+};
+
+static int collect_attr(const struct nlattr *attr, void *data)
+{
+	struct attrs *a = data;
+	unsigned type = mnl_attr_get_type(attr);
+
+	if (type <= a->max)
+		a->v[type] = attr;
+	return MNL_CB_OK;
+}
+
+void netlink_attrs(const struct nlmsghdr *nlh, size_t header, const struct nlattr **v, unsigned max)
+{
+	(void)mnl_attr_parse(nlh, (unsigned)header, collect_attr,
+			     &(struct attrs){.v = v, .max = max});
+}
+
+void netlink_attrs_nested(const struct nlattr *nest, const struct nlattr **v, unsigned max)
+{
+	if (nest)
+		(void)mnl_attr_parse_nested(nest, collect_attr,
+					    &(struct attrs){.v = v, .max = max});
+}
+
 int netlink_open(int protocol, struct netlink **ret, struct error *err)
 {
 	struct sockaddr_nl sa = {.nl_family = AF_NETLINK};

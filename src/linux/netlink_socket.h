@@ -38,6 +38,12 @@ void netlink_netns_leave(int back_take);
 /* netlink_open(NETLINK_ROUTE) inside netns_fd (borrowed). */
 int netlink_open_in(int netns_fd, struct netlink **ret, struct error *err);
 
+/* Attributes by their types, behind a payload of header bytes or within one of them (NULL: none);
+ * those that aren't there keep what v held.  v: max + 1 pointers into the message. */
+void netlink_attrs(const struct nlmsghdr *nlh, size_t header, const struct nlattr **v,
+		   unsigned max);
+void netlink_attrs_nested(const struct nlattr *nest, const struct nlattr **v, unsigned max);
+
 #define NETLINK_MESSAGE_MAX 16384 /* bytes that one request may take */
 
 struct netlink_batch;

@@ -10,28 +10,6 @@
 #include "base/error.h"
 #include "linux/netlink_socket.h"
 
-struct attrs {
-	const struct nlattr **v;
-	unsigned max;
-};
-
-static int collect_attr(const struct nlattr *attr, void *data)
-{
-	struct attrs *a = data;
-	unsigned type = mnl_attr_get_type(attr);
-
-	if (type <= a->max)
-		a->v[type] = attr;
-	return MNL_CB_OK;
-}
-
-static void parse_nested(const struct nlattr *nest, const struct nlattr **v, unsigned max)
-{
-	if (nest)
-		(void)mnl_attr_parse_nested(nest, collect_attr,
-					    &(struct attrs){.v = v, .max = max});
-}
-
 static const char *attr_str(const struct nlattr *attr)
 {
 	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(attr)
@@ -102,8 +80,7 @@ bool nft_event_deletes(const struct nlmsghdr *nlh, const struct nft_table *t)
 	if (nlh->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_DELTABLE) ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*nfg) || nfg->nfgen_family != t->family)
 		return false;
-	(void)mnl_attr_parse(nlh, sizeof(*nfg), collect_attr,
-			     &(struct attrs){.v = tb, .max = NFTA_TABLE_MAX});
+	netlink_attrs(nlh, sizeof(*nfg), tb, NFTA_TABLE_MAX);
 	return strcmp(attr_str(tb[NFTA_TABLE_NAME]), t->name) == 0;
 }
 
@@ -118,7 +95,7 @@ static void copy_value(const struct nlattr *nest, uint8_t dst[static NFT_KEY_MAX
 	size_t n;
 
 	*len = 0;
-	parse_nested(nest, tb, NFTA_DATA_MAX);
+	netlink_attrs_nested(nest, tb, NFTA_DATA_MAX);
 	if (!tb[NFTA_DATA_VALUE])
 		return;
 	n = mnl_attr_get_payload_len(tb[NFTA_DATA_VALUE]);
@@ -135,8 +112,7 @@ static int on_elements(const struct nlmsghdr *nlh, void *data, struct error *err
 
 	if (!nlh)
 		return c->fn(NULL, c->data, err);
-	(void)mnl_attr_parse(nlh, sizeof(struct nfgenmsg), collect_attr,
-			     &(struct attrs){.v = tb, .max = NFTA_SET_ELEM_LIST_MAX});
+	netlink_attrs(nlh, sizeof(struct nfgenmsg), tb, NFTA_SET_ELEM_LIST_MAX);
 	if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return 0;
 	mnl_attr_for_each_nested(attr, tb[NFTA_SET_ELEM_LIST_ELEMENTS])
@@ -145,7 +121,7 @@ static int on_elements(const struct nlmsghdr *nlh, void *data, struct error *err
 		struct nft_element e = {0};
 		int r;
 
-		parse_nested(attr, elem, NFTA_SET_ELEM_MAX);
+		netlink_attrs_nested(attr, elem, NFTA_SET_ELEM_MAX);
 		copy_value(elem[NFTA_SET_ELEM_KEY], e.key, &e.key_len);
 		copy_value(elem[NFTA_SET_ELEM_DATA], e.data, &e.data_len);
 		if (e.key_len == 0)
@@ -217,14 +193,13 @@ static int on_chain(const struct nlmsghdr *nlh, void *data, struct error *err)
 		return c->fn(NULL, c->data, err);
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*nfg))
 		return 0;
-	(void)mnl_attr_parse(nlh, sizeof(*nfg), collect_attr,
-			     &(struct attrs){.v = tb, .max = NFTA_CHAIN_MAX});
+	netlink_attrs(nlh, sizeof(*nfg), tb, NFTA_CHAIN_MAX);
 	chain.family = nfg->nfgen_family;
 	chain.table = attr_str(tb[NFTA_CHAIN_TABLE]);
 	chain.name = attr_str(tb[NFTA_CHAIN_NAME]);
 	chain.type = attr_str(tb[NFTA_CHAIN_TYPE]);
 	chain.is_base = tb[NFTA_CHAIN_HOOK] != NULL;
-	parse_nested(tb[NFTA_CHAIN_HOOK], hook, NFTA_HOOK_MAX);
+	netlink_attrs_nested(tb[NFTA_CHAIN_HOOK], hook, NFTA_HOOK_MAX);
 	chain.hook = attr_u32(hook[NFTA_HOOK_HOOKNUM]);
 	chain.policy = tb[NFTA_CHAIN_POLICY] ? attr_u32(tb[NFTA_CHAIN_POLICY]) : NF_ACCEPT;
 	return c->fn(&chain, c->data, err);
@@ -245,9 +220,9 @@ static bool is_drop(const struct nlattr *expr_data)
 	const struct nlattr *data[NFTA_DATA_MAX + 1] = {0};
 	const struct nlattr *verdict[NFTA_VERDICT_MAX + 1] = {0};
 
-	parse_nested(expr_data, imm, NFTA_IMMEDIATE_MAX);
-	parse_nested(imm[NFTA_IMMEDIATE_DATA], data, NFTA_DATA_MAX);
-	parse_nested(data[NFTA_DATA_VERDICT], verdict, NFTA_VERDICT_MAX);
+	netlink_attrs_nested(expr_data, imm, NFTA_IMMEDIATE_MAX);
+	netlink_attrs_nested(imm[NFTA_IMMEDIATE_DATA], data, NFTA_DATA_MAX);
+	netlink_attrs_nested(data[NFTA_DATA_VERDICT], verdict, NFTA_VERDICT_MAX);
 	return verdict[NFTA_VERDICT_CODE] && attr_u32(verdict[NFTA_VERDICT_CODE]) == NF_DROP;
 }
 
@@ -267,8 +242,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *data, struct error *err)
 		s->found = false;
 		return 0;
 	}
-	(void)mnl_attr_parse(nlh, sizeof(struct nfgenmsg), collect_attr,
-			     &(struct attrs){.v = tb, .max = NFTA_RULE_MAX});
+	netlink_attrs(nlh, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX);
 	/* The kernel filters by table and chain since 4.12; do not rely on it. */
 	if (strcmp(attr_str(tb[NFTA_RULE_TABLE]), s->table) != 0 ||
 	    strcmp(attr_str(tb[NFTA_RULE_CHAIN]), s->chain) != 0 || !tb[NFTA_RULE_EXPRESSIONS])
@@ -279,7 +253,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *data, struct error *err)
 		const char *name;
 		bool passive = false;
 
-		parse_nested(attr, expr, NFTA_EXPR_MAX);
+		netlink_attrs_nested(attr, expr, NFTA_EXPR_MAX);
 		name = attr_str(expr[NFTA_EXPR_NAME]);
 		if (strcmp(name, "reject") == 0 ||
 		    (strcmp(name, "immediate") == 0 && is_drop(expr[NFTA_EXPR_DATA]))) {

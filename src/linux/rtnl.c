@@ -17,21 +17,6 @@
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-struct attrs {
-	const struct nlattr **v;
-	unsigned max;
-};
-
-static int collect_attr(const struct nlattr *attr, void *data)
-{
-	struct attrs *a = data;
-	unsigned type = mnl_attr_get_type(attr);
-
-	if (type <= a->max)
-		a->v[type] = attr;
-	return MNL_CB_OK;
-}
-
 static uint32_t attr_u32(const struct nlattr *attr)
 {
 	return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr)
@@ -63,16 +48,14 @@ static bool parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
 
 	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
 		return false;
-	(void)mnl_attr_parse(nlh, sizeof(*ifi), collect_attr,
-			     &(struct attrs){.v = tb, .max = IFLA_MAX});
+	netlink_attrs(nlh, sizeof(*ifi), tb, IFLA_MAX);
 	*ret = (struct rtnl_link){.index = ifi->ifi_index,
 				  .flags = ifi->ifi_flags,
 				  .master = (int)attr_u32(tb[IFLA_MASTER]),
 				  .mtu = attr_u32(tb[IFLA_MTU])};
 	attr_name(tb[IFLA_IFNAME], ret->name, sizeof(ret->name));
 	if (tb[IFLA_LINKINFO]) {
-		(void)mnl_attr_parse_nested(tb[IFLA_LINKINFO], collect_attr,
-					    &(struct attrs){.v = info, .max = IFLA_INFO_MAX});
+		netlink_attrs_nested(tb[IFLA_LINKINFO], info, IFLA_INFO_MAX);
 		attr_name(info[IFLA_INFO_KIND], ret->kind, sizeof(ret->kind));
 	}
 	return true;
@@ -166,8 +149,7 @@ static int on_address(const struct nlmsghdr *nlh, void *data, struct error *err)
 		return c->fn(NULL, c->data, err);
 	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa))
 		return 0;
-	(void)mnl_attr_parse(nlh, sizeof(*ifa), collect_attr,
-			     &(struct attrs){.v = tb, .max = IFA_MAX});
+	netlink_attrs(nlh, sizeof(*ifa), tb, IFA_MAX);
 	a.link = (int)ifa->ifa_index;
 	a.addr.len = ifa->ifa_prefixlen;
 	/* IFA_LOCAL is ours; IFA_ADDRESS is the peer's on point-to-point links. */
@@ -203,8 +185,7 @@ static int on_route(const struct nlmsghdr *nlh, void *data, struct error *err)
 		return c->fn(NULL, c->data, err);
 	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm))
 		return 0;
-	(void)mnl_attr_parse(nlh, sizeof(*rtm), collect_attr,
-			     &(struct attrs){.v = tb, .max = RTA_MAX});
+	netlink_attrs(nlh, sizeof(*rtm), tb, RTA_MAX);
 	r.family = rtm->rtm_family;
 	r.type = rtm->rtm_type;
 	r.table = tb[RTA_TABLE] ? attr_u32(tb[RTA_TABLE]) : rtm->rtm_table;
