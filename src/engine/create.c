@@ -83,25 +83,34 @@ struct check_call {
 	int r;
 };
 
+/* Another container whose namespace is shared: by its id from here on, so that a new name of it changes
+ * nothing (Docker does so, too). */
+static void settle_joined(struct check_call *call, const char **mode)
+{
+	const char *ref = config_mode_container(*mode);
+	struct container *other;
+
+	if (call->r < 0 || !ref)
+		return;
+	/* To clients a 404 here would mean that the image is missing. */
+	if (roster_find(call->engine, ref, &other, NULL) < 0)
+		call->r = error_set(call->err, ERROR_INVALID, 0, "No such container: %s", ref);
+	else
+		*mode = arena_printf(call->spec->arena, "container:%s", other->id);
+}
+
 /* What the configuration refers to must be there. */
 static void check_references_on_loop(void *data)
 {
 	struct check_call *call = data;
-	const struct host_config *h = &call->spec->host;
-	const char *joined = config_mode_container(h->network_mode);
-	struct container *other;
+	struct host_config *h = &call->spec->host;
 
 	endpoints_normalize(call->engine, call->spec);
 	call->r = links_check(call->engine, call->spec, call->err);
 	/* A network that is missing is start's error: to clients a 404 here means "no such image". */
-	if (call->r >= 0 && joined)
-		call->r = roster_find(call->engine, joined, &other, call->err);
-	joined = config_mode_container(h->pid_mode);
-	if (call->r >= 0 && joined)
-		call->r = roster_find(call->engine, joined, &other, call->err);
-	if (call->r >= 0 && config_mode_container(h->ipc_mode))
-		call->r = error_set(call->err, ERROR_NOT_IMPLEMENTED, 0,
-				    "HostConfig.IpcMode: '%s' is not implemented", h->ipc_mode);
+	settle_joined(call, &h->network_mode);
+	settle_joined(call, &h->pid_mode);
+	settle_joined(call, &h->ipc_mode);
 }
 
 /* --platform: "os", "arch", "os/arch" or "os/arch/variant"; each part must be the image's. */

@@ -77,6 +77,7 @@ static const char *joined_path(const struct launch *l, enum shim_join which)
 		[SHIM_JOIN_NET] = "/proc/self/fd/7",
 		[SHIM_JOIN_PID] = "/proc/self/fd/8",
 		[SHIM_JOIN_USER] = "/proc/self/fd/9",
+		[SHIM_JOIN_IPC] = "/proc/self/fd/10",
 	};
 	static_assert(SHIM_JOIN_FD == 7 && ARRAY_SIZE(paths) == SHIM_JOIN_COUNT, "their numbers");
 
@@ -102,6 +103,7 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 		.seccomp = l->engine->security.seccomp,
 		.netns_path = joined_path(l, SHIM_JOIN_NET),
 		.pidns_path = joined_path(l, SHIM_JOIN_PID),
+		.ipcns_path = joined_path(l, SHIM_JOIN_IPC),
 		.remap = remap,
 		.userns_path = joined_path(l, SHIM_JOIN_USER),
 		.apparmor = security_apparmor_of(l->engine, c),
@@ -112,6 +114,8 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 	args.rootfs = rootfs_dirs_of(&l->snap, &dirs);
 	r = volumes_prepare(l->engine, c, &args.rootfs, binds, err);
 	r = r < 0 ? r : security_label_volumes(l->engine, c, binds, err);
+	if (r >= 0 && args.ipcns_path)
+		r = ipc_share_shm(l->engine, c, &l->ipc, binds, &args.shm_path, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -396,6 +400,7 @@ void launch_done(struct launch *l)
 	remap_done(&l->joined);
 	volume_binds_done(&l->binds);
 	links_done(&l->links);
+	ipc_donor_done(&l->ipc);
 	fd_close(&l->lock_fd);
 	fd_close(&l->pidfd);
 	for (int i = 0; i < SHIM_JOIN_COUNT; i++)

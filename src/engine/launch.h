@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/container.h"
+#include "engine/ipc.h"
 #include "engine/link.h"
 #include "engine/remap.h"
 #include "engine/volume.h"
@@ -24,6 +25,7 @@ struct launch {
 	int join_fds
 		[SHIM_JOIN_COUNT]; /* owned: namespaces of a container that is joined, or -EBADF */
 	struct remap joined;       /* owned: the mappings of the user namespace there */
+	struct ipc_donor ipc;      /* owned: whose /dev/shm is shared */
 	const char *files_dir; /* state directory whose hosts, hostname and resolv.conf are used */
 	struct store_snapshot snap;
 	struct links links;         /* owned; collected by the start */
@@ -36,13 +38,10 @@ struct launch {
 	int pidfd;                /* owned: the shim */
 	struct shim_client *shim; /* owned reference; also in the container's runtime */
 };
-#define LAUNCH_INIT(e, c)                                                                          \
-	{                                                                                          \
-		.engine = (e), .container = (c), .lock_fd = -EBADF, .pidfd = -EBADF, .join_fds = { \
-			-EBADF,                                                                    \
-			-EBADF,                                                                    \
-			-EBADF                                                                     \
-		}                                                                                  \
+#define LAUNCH_INIT(e, c)                                                            \
+	{                                                                            \
+		.engine = (e), .container = (c), .lock_fd = -EBADF, .pidfd = -EBADF, \
+		.join_fds = {-EBADF, -EBADF, -EBADF, -EBADF}, .ipc = IPC_DONOR_INIT, \
 	}
 
 /* Lock the runtime directory, build the configuration, spawn, connect, run. */

@@ -80,8 +80,9 @@ static const struct {
 	{"/dev/mqueue", "mqueue", "nosuid,noexec,nodev"},
 };
 
-static void add_defaults(const struct host_config *h, struct mounts *list)
+static void add_defaults(const struct oci_spec_args *args, struct mounts *list)
 {
+	const struct host_config *h = &args->container->spec->host;
 	bool host_ipc = str_eq(h->ipc_mode, "host");
 
 	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++) {
@@ -99,6 +100,8 @@ static void add_defaults(const struct host_config *h, struct mounts *list)
 	}
 	if (host_ipc) {
 		add(list, "/dev/shm", NULL, "/dev/shm", "rbind,nosuid,noexec,nodev");
+	} else if (args->shm_path) {
+		add(list, "/dev/shm", NULL, args->shm_path, "bind,nosuid,noexec,nodev,rprivate");
 	} else if (!str_eq(h->ipc_mode, "none")) {
 		struct mount *m =
 			add(list, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777");
@@ -293,7 +296,7 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 	size_t first;
 	int r;
 
-	add_defaults(&s->host, &list);
+	add_defaults(args, &list);
 	first = list.n;
 	for (size_t i = 0; i < args->bind_count; i++)
 		add_options(add(&list, args->binds[i].destination, NULL, args->binds[i].source,

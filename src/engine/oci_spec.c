@@ -54,8 +54,8 @@ static void write_namespaces(const struct oci_spec_args *args, struct json_write
 		write_namespace(w, "pid", args->pidns_path);
 	if (args->netns_path || !str_eq(h->network_mode, "host"))
 		write_namespace(w, "network", args->netns_path);
-	if (!str_eq(h->ipc_mode, "host"))
-		write_namespace(w, "ipc", NULL);
+	if (args->ipcns_path || !str_eq(h->ipc_mode, "host"))
+		write_namespace(w, "ipc", args->ipcns_path);
 	if (!str_eq(h->uts_mode, "host"))
 		write_namespace(w, "uts", NULL);
 	if (str_eq(h->cgroupns_mode, "private"))

@@ -29,6 +29,8 @@ struct oci_spec_args {
 	const char *seccomp;    /* the daemon's: a profile's text, "unconfined"; NULL: built in */
 	const char *netns_path; /* network namespace to join; NULL: a new one, or the host's */
 	const char *pidns_path; /* the same for --pid container: */
+	const char *ipcns_path; /* the same for --ipc container:, and what goes to /dev/shm then */
+	const char *shm_path;
 	const struct remap *remap;    /* of a container in a user namespace, else NULL */
 	const char *userns_path;      /* with remap: the one to join; NULL: a new one */
 	const char *apparmor;         /* profile of the process, or NULL */

@@ -58,19 +58,25 @@ struct start {
 
 /* ---- network --------------------------------------------------------------------------------- */
 
-/* A namespace of the process that is a container's process 1.  The directory's descriptor stays with
- * the process that has the pid now; that this is still the container's, its cgroup says. */
-static int open_namespace(const struct start *s, const struct container *c, const char *name)
+/* The directory in proc of the process that is a container's process 1.  Its descriptor stays with the
+ * process that has the pid now; that this is still the container's, its cgroup says. */
+static int open_process(const struct start *s, const struct container *c)
 {
 	autofree char *path = xasprintf("/proc/%d", (int)c->state.pid), *cgroups = NULL;
 	autoclose int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd;
 
 	if (dir < 0 || file_read(dir, "cgroup", PROC_CGROUP_MAX, &cgroups, NULL, NULL) < 0 ||
 	    (s->e->cgroups && !strstr(cgroups, c->id)))
 		return -ESRCH;
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 ? fd : -errno;
+	return TAKE_FD(dir);
+}
+
+static int open_namespace(const struct start *s, const struct container *c, const char *name)
+{
+	autoclose int dir = open_process(s, c);
+	int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC);
+
+	return dir < 0 ? dir : fd >= 0 ? fd : -errno;
 }
 
 static int keep_namespace(struct start *s, const struct container *other, enum shim_join which,
@@ -78,7 +84,8 @@ static int keep_namespace(struct start *s, const struct container *other, enum s
 {
 	static const char *const names[] = {[SHIM_JOIN_NET] = "ns/net",
 					    [SHIM_JOIN_PID] = "ns/pid",
-					    [SHIM_JOIN_USER] = "ns/user"};
+					    [SHIM_JOIN_USER] = "ns/user",
+					    [SHIM_JOIN_IPC] = "ns/ipc"};
 	int fd = container_is_active(other) ? open_namespace(s, other, names[which]) : -ESRCH;
 
 	if (fd < 0)
@@ -100,6 +107,32 @@ static int join(struct start *s, const char *ref, const char *what, enum shim_jo
 	if (r >= 0)
 		*ret_other = other;
 	return r;
+}
+
+/* --ipc container: its namespace, and what it has as /dev/shm, if it shares them. */
+static int join_ipc(struct start *s, const char *ref, struct container **ret_other)
+{
+	autoclose int process = -EBADF;
+	struct container *other;
+	int r = roster_find(s->e, ref, &other, s->err);
+
+	if (r >= 0 && !container_is_active(other))
+		r = error_set(s->err, ERROR_CONFLICT, 0, "container %s is not running", ref);
+	if (r >= 0 && !ipc_is_shareable(other->spec))
+		r = error_set(s->err, ERROR_INVALID, 0,
+			      "container %s: non-shareable IPC (hint: use IpcMode:shareable for "
+			      "the donor container)",
+			      ref);
+	if (r >= 0)
+		r = keep_namespace(s, other, SHIM_JOIN_IPC, "IPC namespace");
+	if (r >= 0) {
+		process = open_process(s, other);
+		r = ipc_donor_open(process, &s->launch.ipc, s->err);
+	}
+	if (r < 0)
+		return error_wrap(s->err, r, "failed to join IPC namespace");
+	*ret_other = other;
+	return 0;
 }
 
 /* What is joined belongs to a user namespace: in that one its rights count (Docker does so, too). */
@@ -151,7 +184,8 @@ static void begin_on_loop(void *data)
 	const struct host_config *h = &s->c->spec->host;
 	const char *netns_of = config_mode_container(h->network_mode);
 	const char *pidns_of = config_mode_container(h->pid_mode);
-	struct container *other = NULL, *other_pid = NULL;
+	const char *ipc_of = config_mode_container(h->ipc_mode);
+	struct container *other = NULL, *other_pid = NULL, *other_ipc = NULL;
 
 	restart_cancel(s->c);
 	rt->starting = true;
@@ -160,8 +194,10 @@ static void begin_on_loop(void *data)
 	s->r = netns_of ? join(s, netns_of, "network namespace", SHIM_JOIN_NET, &other) : lease(s);
 	if (s->r >= 0 && pidns_of)
 		s->r = join(s, pidns_of, "PID namespace", SHIM_JOIN_PID, &other_pid);
-	if (s->r >= 0 && (other || other_pid))
-		s->r = join_user(s, other ? other : other_pid);
+	if (s->r >= 0 && ipc_of)
+		s->r = join_ipc(s, ipc_of, &other_ipc);
+	if (s->r >= 0 && (other || other_pid || other_ipc))
+		s->r = join_user(s, other ? other : other_pid ? other_pid : other_ipc);
 	s->files_dir = xstrdup(other ? other->state_dir : s->c->state_dir);
 	s->launch.files_dir = s->files_dir;
 }

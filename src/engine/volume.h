@@ -44,6 +44,10 @@ struct volume_binds {
 };
 void volume_binds_add(struct volume_binds *b, const char *source, const char *destination,
 		      bool read_only);
+/* Give a detached mount a path until the container has it: at a place in its runtime directory.  The
+ * path is the list's. */
+int volume_binds_place(struct engine *e, const char *id, struct volume_binds *b, int mount_fd,
+		       const char **ret_path, struct error *err);
 void volume_binds_done(struct volume_binds *b);
 #define autovolumes __attribute__((cleanup(volume_binds_done)))
 

@@ -333,31 +333,43 @@ static int make_place(const char *path, bool is_dir, struct error *err)
 	return fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", path) : TAKE_FD(fd);
 }
 
+int volume_binds_place(struct engine *e, const char *id, struct volume_binds *b, int mount_fd,
+		       const char **ret_path, struct error *err)
+{
+	autofree char *path = xasprintf("%s/containers/%s/" VOLUME_SUBPATH_NAME "%zu", e->exec_root,
+					id, b->places.n);
+	autoclose int place = -EBADF;
+	struct stat st;
+	int r;
+
+	if (fstat(mount_fd, &st) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "stat what is to be mounted");
+	place = make_place(path, S_ISDIR(st.st_mode), err);
+	if (place < 0)
+		return place;
+	strv_add(&b->places, path);
+	r = mount_attach(mount_fd, place, path, err);
+	*ret_path = b->places.v[b->places.n - 1];
+	return r;
+}
+
 /* A part of a volume, where containers may have put links: resolved within it, now, and mounted at a
  * place of ours until the container has it, so that nobody can change what was found. */
 static int subpath_source(struct engine *e, const struct container *c, const struct config_point *p,
 			  struct volume_binds *b, struct error *err)
 {
-	autofree char *path = xasprintf("%s/containers/%s/" VOLUME_SUBPATH_NAME "%zu", e->exec_root,
-					c->id, b->places.n);
 	autoclose int root = volume_open_dir(e->data_fd, p->volume, err);
-	autoclose int fd = -EBADF, mount = -EBADF, place = -EBADF;
-	struct stat st;
+	autoclose int fd = -EBADF, mount = -EBADF;
+	const char *path;
 
 	if (root < 0)
 		return root;
 	fd = root_open(root, p->subpath, O_PATH, 0);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, ERROR_INVALID, fd < 0 ? -fd : errno,
-				 "subpath '%s' of volume '%s'", p->subpath, p->volume);
+	if (fd < 0)
+		return error_set(err, ERROR_INVALID, -fd, "subpath '%s' of volume '%s'", p->subpath,
+				 p->volume);
 	mount = mount_clone(fd, "", true, err);
-	if (mount < 0)
-		return mount;
-	place = make_place(path, S_ISDIR(st.st_mode), err);
-	if (place < 0)
-		return place;
-	strv_add(&b->places, path);
-	return mount_attach(mount, place, path, err);
+	return mount < 0 ? mount : volume_binds_place(e, c->id, b, mount, &path, err);
 }
 
 void volume_places_clean(struct engine *e, const char *id)

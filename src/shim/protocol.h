@@ -120,7 +120,7 @@
 
 /* Optional namespaces of another container, which the spec names by /proc/self/fd/N: a pid could be
  * another process's by then. */
-enum shim_join { SHIM_JOIN_NET, SHIM_JOIN_PID, SHIM_JOIN_USER, SHIM_JOIN_COUNT };
+enum shim_join { SHIM_JOIN_NET, SHIM_JOIN_PID, SHIM_JOIN_USER, SHIM_JOIN_IPC, SHIM_JOIN_COUNT };
 
 #define SHIM_SOCKET_NAME   "shim.sock" /* in RuntimeDir */
 #define SHIM_LOCK_NAME     "lock"      /* in RuntimeDir */

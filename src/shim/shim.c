@@ -837,7 +837,7 @@ int shim_run(char *id_arg)
 			 .state_dir_fd = -EBADF,
 			 .runtime_dir_fd = -EBADF,
 			 .lock_fd = -EBADF,
-			 .join_fds = {-EBADF, -EBADF, -EBADF},
+			 .join_fds = {-EBADF, -EBADF, -EBADF, -EBADF},
 			 .oom_fd = -EBADF};
 	autoerror struct error err = {0};
 	int r;

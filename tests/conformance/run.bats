@@ -195,10 +195,38 @@ teardown_file() { engine_down; }
 	pid=$(docker inspect -f '{{.State.Pid}}' joined)
 	[ "$(docker run --rm --pid container:joined busybox readlink /proc/self/ns/pid)" = "$(readlink "/proc/$pid/ns/pid")" ]
 	[ "$(docker run --rm --network container:joined busybox readlink /proc/self/ns/net)" = "$(readlink "/proc/$pid/ns/net")" ]
+	run -125 docker run --rm --ipc container:joined busybox true
+	[[ $output == *"failed to join IPC namespace: container "*": non-shareable IPC"* ]]
 	docker kill joined
 	run -125 docker run --rm --pid container:joined busybox true
 	[[ $output == *"non running container"* ]]
 	docker rm -f joined
+}
+
+@test "--ipc: private, shareable, container:ID, host and none" {
+	docker run -d --name donor --ipc shareable --shm-size 3m busybox sleep 1000
+	pid=$(docker inspect -f '{{.State.Pid}}' donor)
+	docker run -d --name taker --ipc container:donor busybox sh -c 'echo hello >/dev/shm/theirs; exec sleep 1000'
+	[ "$(docker exec taker readlink /proc/self/ns/ipc)" = "$(readlink "/proc/$pid/ns/ipc")" ]
+	[ "$(docker inspect -f '{{.HostConfig.IpcMode}}' taker)" = "container:$(docker inspect -f '{{.Id}}' donor)" ]
+	docker exec donor sh -c 'echo more >>/dev/shm/theirs'
+	run -0 docker run --rm --ipc container:taker busybox sh -c 'cat /dev/shm/theirs; df -k /dev/shm | tail -n 1'
+	[[ ${lines[*]} == "hello more shm "*" 3072 "* ]]
+	[ "$(docker exec taker sh -c 'grep /dev/shm /proc/self/mounts | grep -c nosuid,nodev,noexec')" -eq 1 ]
+	grep -q "subpath-" /proc/self/mountinfo && false
+	docker kill donor
+	run -125 docker run --name late --ipc container:donor busybox true
+	[[ $output == *"failed to join IPC namespace: container "*" is not running"* ]]
+	[ "$(docker exec taker cat /dev/shm/theirs)" = "$(printf 'hello\nmore')" ]
+	docker start donor
+	docker start late
+	[ "$(docker wait late)" -eq 0 ]
+	docker rm -f donor taker late
+	run -1 docker create --ipc container:nobody busybox true
+	[[ $output == *"No such container: nobody"* ]]
+	[ "$(docker run --rm --ipc host busybox readlink /proc/self/ns/ipc)" = "$(readlink /proc/self/ns/ipc)" ]
+	[ "$(docker run --rm --ipc none busybox ls -d /dev/shm)" = "" ]
+	[ "$(docker run --rm busybox readlink /proc/self/ns/ipc)" != "$(readlink /proc/self/ns/ipc)" ]
 }
 
 @test "the kernel kills containers before shims when memory runs out" {

@@ -196,6 +196,17 @@ class Cases:
                            "readlink /proc/1/ns/user; readlink /proc/self/ns/user; cat /proc/1/cmdline | tr '\\0' ' '").split()
             assert out[0] == out[1] and out[2] == "sleep", out
 
+    def ipc_namespace(self):
+        name = self.docker("run", "-d", "--ipc", "shareable", "busybox", "sh", "-c", "echo hi >/dev/shm/x; exec sleep 1000").strip()
+        try:
+            self.docker("exec", name, "sh", "-c", "until [ -s /dev/shm/x ]; do sleep 0.1; done")
+            out = self.run("--ipc", "container:" + name, "busybox", "sh", "-c",
+                           "cat /dev/shm/x; stat -c %u /dev/shm/x; echo >/dev/shm/y; readlink /proc/self/ns/user").split()
+            assert out == ["hi", "0", os.readlink("/proc/%d/ns/user" % self.pid(name))], out
+            assert self.docker("exec", name, "stat", "-c", "%u", "/dev/shm/y") == "0\n"
+        finally:
+            self.docker("rm", "-f", name)
+
     def execs(self):
         with self.running() as name:
             out = self.docker("exec", name, "sh", "-c", "id -u; cat /proc/self/uid_map; readlink /proc/self/ns/user").split()
@@ -313,6 +324,7 @@ def main():
         tap.case("what is masked stays masked", cases.protected)
         tap.case("network, ping, published port, --network container:", cases.network)
         tap.case("--pid container:", cases.pid_namespace)
+        tap.case("--ipc container:", cases.ipc_namespace)
         tap.case("exec, as root, as a user, privileged; top", cases.execs)
         tap.case("--userns host", cases.host)
         tap.case("conflicting options", cases.conflicts)
