@@ -84,7 +84,8 @@ for m in tarfile.open(fileobj=outer.extractfile(layer)): print(m.name + ("/" if 
 }
 
 @test "a running container is paused meanwhile, and both say so" {
-	docker run -d --name box busybox sh -c 'echo $$ >/pid; exec sleep 1000'
+	docker run -d --name box busybox sh -c 'echo $$ >/pid; echo ready; exec sleep 1000'
+	wait_log box
 	since=$(date +%s.%N)
 	docker commit box paused:1
 	[ "$(docker inspect -f '{{.State.Status}}' box)" = running ]

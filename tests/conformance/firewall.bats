@@ -7,13 +7,11 @@ teardown_file() { engine_down; }
 @test "a flushed ruleset does not cost published ports" {
 	docker run -d --name web -p 127.0.0.1::80 busybox httpd -f -p 80 -h /www
 	port=$(docker port web 80/tcp | sed 's/.*://')
+	wait_listening web
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
 	nft flush ruleset
-	for i in $(seq 200); do
-		nft list table inet vessel >/dev/null 2>&1 && break
-		sleep 0.01
-	done
-	[ "$(curl -s --max-time 20 "http://127.0.0.1:$port/")" = hello ]
+	eventually nft list table inet vessel
+	[ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]
 }
 
 @test "a foreign chain that drops forwarded packets is named in a warning" {

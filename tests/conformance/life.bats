@@ -5,20 +5,24 @@ setup_file() { engine_up; }
 teardown_file() { engine_down; }
 
 @test "stop: the signal, then after the timeout SIGKILL" {
-	docker run -d --name polite busybox sh -c 'trap "exit 5" TERM; while :; do usleep 10000; done'
+	docker run -d --name polite busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do usleep 10000; done'
+	wait_log polite
 	docker stop polite
 	[ "$(docker inspect -f '{{.State.ExitCode}}' polite)" = 5 ]
-	docker run -d --name deaf busybox sh -c 'trap "" TERM; while :; do usleep 10000; done'
+	docker run -d --name deaf busybox sh -c 'trap "" TERM; echo ready; while :; do usleep 10000; done'
+	wait_log deaf
 	docker stop -t 1 deaf
 	[ "$(docker inspect -f '{{.State.ExitCode}} {{.State.Status}}' deaf)" = "137 exited" ]
 	docker stop deaf # already stopped: no error
-	docker run -d --name usr --stop-signal USR1 busybox sh -c 'trap "exit 6" USR1; while :; do usleep 10000; done'
+	docker run -d --name usr --stop-signal USR1 busybox sh -c 'trap "exit 6" USR1; echo ready; while :; do usleep 10000; done'
+	wait_log usr
 	docker stop usr
 	[ "$(docker wait usr)" = 6 ]
 }
 
 @test "kill, wait and restart" {
-	docker run -d --name kk busybox sh -c 'trap "exit 9" HUP; while :; do usleep 10000; done'
+	docker run -d --name kk busybox sh -c 'trap "exit 9" HUP; echo ready; while :; do usleep 10000; done'
+	wait_log kk
 	docker kill -s HUP kk
 	[ "$(docker wait kk)" = 9 ]
 	run -1 docker kill kk
@@ -87,8 +91,7 @@ teardown_file() { engine_down; }
 	run -127 docker exec ee no-such-program
 	run -126 docker exec ee /etc/passwd
 	docker exec -d ee touch /tmp/detached
-	for i in $(seq 100); do docker exec ee test -e /tmp/detached && break; done
-	docker exec ee test -e /tmp/detached
+	eventually docker exec ee test -e /tmp/detached
 	[ "$(docker exec ee cat /proc/1/comm)" = sleep ]
 	[ "$(docker exec ee sed -n 's/^CapEff:\t//p' /proc/self/status)" = 00000000a80425fb ]
 	[ "$(docker exec --privileged ee sed -n 's/^CapEff:\t//p' /proc/self/status)" != 00000000a80425fb ]
@@ -129,6 +132,7 @@ teardown_file() { engine_down; }
 @test "the daemon killed and started again: running containers go on, under both clients" {
 	docker run -d --name on -p 127.0.0.1::80 busybox httpd -f -p 80 -h /www
 	port=$(docker port on 80/tcp | sed 's/.*://')
+	wait_listening on
 	daemon_stop KILL
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
 	daemon_start

@@ -61,6 +61,7 @@ address() { # container network
 @test "containers find each other by name, alias and id, and by nothing else" {
 	docker network create app
 	docker run -d --name web --network app --network-alias www --network-alias WWW.example -h host1 busybox httpd -f -p 80 -h /www
+	wait_listening web
 	id=$(docker ps -q)
 	docker run -d --name other busybox sleep 1000
 	for name in web www www.example host1 "$id" web.app WEB; do
@@ -109,10 +110,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	gw=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' app)
 	/usr/bin/python3 "$TOP/tests/lib/nameserver.py" "$gw" >"$ROOT/dns.log" 2>&1 </dev/null 3>&- &
 	pid=$!
-	for i in $(seq 500); do
-		grep -q ready "$ROOT/dns.log" && break
-		sleep 0.01
-	done
+	eventually grep -q ready "$ROOT/dns.log"
 	run docker run --rm --network app --dns "$gw" busybox nslookup outside.test
 	first=$output
 	# One that does not answer comes first.
@@ -130,6 +128,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 @test "a network without a way out has names, and no others" {
 	docker network create --internal inside
 	docker run -d --name db --network inside busybox httpd -f -p 80 -h /www
+	wait_listening db
 	[ "$(docker run --rm --network inside busybox wget -q -O - http://db/)" = hello ]
 	run ! bash -c "$DOCKER run --rm --network inside busybox ip route | grep default"
 	run docker run --rm --network inside --dns 203.0.113.1 busybox nslookup outside.test
@@ -142,6 +141,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	docker network create two
 	docker run -d --name web --network one busybox httpd -f -p 80 -h /www
 	ip=$(address web one)
+	wait_listening web
 	[ "$(docker run --rm --network one busybox wget -q -O - "http://$ip/")" = hello ]
 	run docker run --rm --network two busybox sh -c "timeout 1 wget -q -O - http://$ip/ || exit 1"
 	[[ $status -ne 0 && $output != *hello* ]]
@@ -152,6 +152,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 @test "enable_icc=false keeps neighbours apart" {
 	docker network create -o com.docker.network.bridge.enable_icc=false apart
 	docker run -d --name web --network apart busybox httpd -f -p 80 -h /www
+	wait_listening web
 	run docker run --rm --network apart busybox sh -c "timeout 1 wget -q -O - http://$(address web apart)/ || exit 1"
 	[[ $status -ne 0 && $output != *hello* ]]
 }
@@ -181,6 +182,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	docker network create b
 	docker network create --internal c
 	docker run -d --name web --network a busybox httpd -f -p 80 -h /www
+	wait_listening web
 	docker run -d --name many --network name=b,alias=onb --network name=a,alias=ona --network c -h many busybox sleep 1000
 	[ "$(docker exec many ls /sys/class/net | tr '\n' ' ')" = "eth0 eth1 eth2 lo " ]
 	[ "$(docker inspect -f '{{len .NetworkSettings.Networks}}' many)" = 3 ]
@@ -201,6 +203,8 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	docker network create b
 	docker run -d --name web --network a busybox httpd -f -p 80 -h /www
 	docker run -d --name cc -p 127.0.0.1::80 busybox httpd -f -p 80 -h /www
+	wait_listening web
+	wait_listening cc
 	run docker exec cc nslookup web
 	[ "$status" -ne 0 ]
 	docker network connect --alias c-on-a a cc
@@ -213,12 +217,12 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	run -1 docker network rm a
 	[[ $output == *"has active endpoints"* ]]
 	port=$(docker port cc 80/tcp | head -n 1 | sed 's/.*://')
-	[ "$(curl -s --max-time 10 "http://127.0.0.1:$port/")" = hello ]
+	[ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]
 	docker network disconnect bridge cc
 	[ "$(docker exec cc ls /sys/class/net | tr '\n' ' ')" = "eth1 lo " ]
 	docker exec cc ip route | grep default | grep eth1
 	# The published port has moved to the network that is left.
-	[ "$(curl -s --max-time 10 "http://127.0.0.1:$port/")" = hello ]
+	[ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]
 	docker network connect --ip "$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' b | sed 's/1$/50/')" b cc
 	[[ "$(address cc b)" == *.50 ]]
 	docker network disconnect a cc
@@ -252,10 +256,12 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 @test "links" {
 	docker network create a
 	docker run -d --name web-1 --network a busybox httpd -f -p 80 -h /www
+	wait_listening web-1
 	[ "$(docker run --rm --network a --link web-1:site busybox wget -q -O - http://site/)" = hello ]
 	run docker run --rm --network a busybox nslookup site
 	[ "$status" -ne 0 ]
 	docker run -d --name old -e COLOUR=red --expose 80 busybox httpd -f -p 80 -h /www
+	wait_listening old
 	[ "$(docker run --rm --link old:site busybox wget -q -O - http://site/)" = hello ]
 	run -0 docker run --rm --name user --link old:site busybox env
 	[[ $output == *"SITE_PORT_80_TCP_ADDR=$(address old bridge)"* && $output == *SITE_ENV_COLOUR=red* && $output == *SITE_NAME=/user/site* ]]
@@ -298,9 +304,10 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	docker run -d --name asker --network app --network deep busybox sleep 1000
 	port=$(docker port web 80/tcp | head -n 1 | sed 's/.*://')
 	pid=$(docker inspect -f '{{.State.Pid}}' asker)
+	wait_listening web
 	daemon_stop KILL
 	nsenter -t "$pid" -a /bin/wget -q -O - http://web/ | grep hello
-	[ "$(curl -s --max-time 10 "http://127.0.0.1:$port/")" = hello ]
+	[ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]
 	daemon_start
 	[ "$(docker network ls --format '{{.Name}}' --filter type=custom | sort | tr '\n' ' ')" = "app deep " ]
 	[ "$(docker inspect -f '{{len .NetworkSettings.Networks}}' asker)" = 2 ]

@@ -7,25 +7,13 @@ teardown_file() { engine_down; }
 count() { docker inspect -f '{{.RestartCount}}' "$1"; }
 status() { docker inspect -f '{{.State.Status}}' "$1"; }
 
-# Wait for event $2 of container $1, for the $3rd time.
-events() {
-	local n=$3 line pid
-	exec 4< <(exec timeout 30 "$DOCKER" events --since 2000-01-01T00:00:00Z --filter "container=$1" \
-		--filter "event=$2" --format '{{.Action}}')
-	pid=$!
-	for ((; n > 0; n--)); do read -r -u 4 line || break; done
-	kill "$pid" 2>/dev/null || true
-	exec 4<&-
-	[ "$n" -eq 0 ]
-}
-
 @test "on-failure:N: so many restarts; a start by a user counts anew" {
 	docker run -d --name failing --restart on-failure:2 busybox sh -c 'exit 7'
-	events failing die 3
+	wait_events 3 container=failing event=die
 	[ "$(docker wait failing)" = 7 ]
 	[ "$(count failing) $(status failing)" = "2 exited" ]
 	docker start failing
-	events failing die 6
+	wait_events 6 container=failing event=die
 	[ "$(docker wait failing)" = 7 ]
 	[ "$(count failing) $(status failing)" = "2 exited" ]
 	docker run --name fine --restart on-failure busybox true
@@ -40,7 +28,7 @@ events() {
 	[ "$(status al) $(status un) $(status of)" = "exited exited exited" ]
 	daemon_stop KILL
 	daemon_start
-	events al start 1
+	wait_events 1 container=al event=start
 	[ "$(status al) $(status un) $(status of)" = "running exited exited" ]
 }
 
@@ -48,7 +36,7 @@ events() {
 	for policy in always unless-stopped; do
 		docker run -d --name "self-$policy" --restart $policy busybox \
 			sh -c '[ ! -e /once ] || exec sleep 1000; touch /once'
-		events "self-$policy" start 2
+		wait_events 2 "container=self-$policy" event=start
 		[ "$(count "self-$policy")" = 1 ]
 	done
 }

@@ -89,6 +89,7 @@ teardown_file() { engine_down; }
 	[ "$(docker run --rm --network none busybox ip -o link | wc -l)" -eq 1 ]
 	[ "$(docker run --rm --network host busybox readlink /proc/self/ns/net)" = "$(readlink /proc/self/ns/net)" ]
 	docker run -d --name aa busybox httpd -f -p 80 -h /www
+	wait_listening aa
 	[ "$(docker run --rm --network container:aa busybox wget -qO- http://127.0.0.1/)" = hello ]
 	address=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' aa)
 	[ "$(docker run --rm busybox wget -qO- "http://$address/")" = hello ]
@@ -103,7 +104,8 @@ teardown_file() { engine_down; }
 	# busybox's nc has no UDP: the host's socat does it
 	docker run -d --name web -p "$tcp:80" -p "127.0.0.1:$udp:5000/udp" -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro \
 		busybox sh -c 'socat -u UDP-RECV:5000 CREATE:/tmp/udp & httpd -f -p 80 -h /www'
-	[ "$(curl -s --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$tcp/")" = hello ]
+	wait_listening web
+	[ "$(curl -s "http://127.0.0.1:$tcp/")" = hello ]
 	[ "$(curl -s -g "http://[::1]:$tcp/")" = hello ]
 	[[ $(docker port web 80/tcp) == *"0.0.0.0:$tcp"* ]]
 	for i in $(seq 50); do # datagrams sent before socat listens are lost
@@ -117,6 +119,7 @@ teardown_file() { engine_down; }
 	run curl -s --max-time 2 "http://127.0.0.1:$tcp/"
 	[ "$status" -ne 0 ]
 	docker run -d --name any -p 80 busybox httpd -f -p 80 -h /www
+	wait_listening any
 	port=$(docker port any 80/tcp | head -n 1 | sed 's/.*://')
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
 }

@@ -90,13 +90,7 @@ host() { docker inspect "$1" | jq -c ".[0].HostConfig | $2"; }
 	docker run -d --name policy busybox sh -c 'while [ ! -e /go ]; do usleep 10000; done; rm /go; exit 3'
 	docker update --restart on-failure:1 policy
 	docker exec policy touch /go
-	exec 4< <(exec timeout 30 "$DOCKER" events --since 2000-01-01T00:00:00Z --filter container=policy \
-		--filter event=start --format '{{.Action}}')
-	pid=$!
-	read -r -u 4 line
-	read -r -u 4 line
-	kill "$pid"
-	[ "$line" = start ]
+	wait_events 2 container=policy event=start
 	[ "$(docker inspect -f '{{.RestartCount}}' policy)" = 1 ]
 	docker exec policy touch /go
 	[ "$(docker wait policy)" = 3 ]
@@ -106,10 +100,8 @@ host() { docker inspect "$1" | jq -c ".[0].HostConfig | $2"; }
 @test "what the kernel refuses is put back" {
 	[ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ] || skip "no cgroup v1: v2 kills rather than refuses"
 	docker run -d --name full -m 64m --memory-swap 64m --pids-limit 50 busybox \
-		sh -c 'head -c 30000000 /dev/zero >/dev/shm/x; touch /ready; sleep 1000'
-	exec 4< <(docker exec full sh -c 'while [ ! -e /ready ]; do usleep 10000; done')
-	cat <&4
-	exec 4<&-
+		sh -c 'head -c 30000000 /dev/zero >/dev/shm/x; echo ready; sleep 1000'
+	wait_log full
 	before=$(host full .)
 	run -1 docker update -m 8m --memory-swap 8m --pids-limit 40 --cpu-quota 10000 full
 	[[ $output == *"Cannot update container"* ]]

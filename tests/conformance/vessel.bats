@@ -8,7 +8,7 @@ teardown_file() { engine_down; }
 # client's name aside.  All differences are shown before the test fails, by no_difference.
 compare() {
 	local client try
-	for try in 1 2 3; do # "1 second ago" may have become 2 in between
+	for try in {1..20}; do # "1 second ago" may have become 2 in between
 		for client in docker vessel; do
 			(
 				status=0
@@ -82,8 +82,9 @@ setup() { differences=0; }
 }
 
 @test "create, start, stop, kill, wait, restart, rename, pause, rm" {
-	vessel create --name cc busybox sh -c 'trap "exit 5" TERM; while :; do usleep 10000; done'
+	vessel create --name cc busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do usleep 10000; done'
 	[ "$(vessel start cc)" = cc ]
+	wait_log cc
 	[ "$(vessel rename cc dd; vessel stop dd)" = dd ]
 	[ "$(vessel wait dd)" = 5 ]
 	vessel start dd
@@ -208,9 +209,9 @@ Loaded image: made:2" ]
 	port=$(free_port)
 	for i in 1 2 3; do
 		vessel run -d --name again -p "$port:80" busybox httpd -f -p 80 -h /www
+		wait_listening again
 		for address in '[::1]' 127.0.0.1; do
-			for try in $(seq 100); do ! curl -sg "http://$address:$port/" >"$BATS_TEST_TMPDIR/page" || break; done
-			[ "$(cat "$BATS_TEST_TMPDIR/page")" = hello ]
+			[ "$(curl -sg "http://$address:$port/")" = hello ]
 		done
 		vessel rm -f again
 	done

@@ -136,7 +136,8 @@ teardown() {
 
 @test "volumes survive the daemon" {
 	docker volume create --label a=1 one
-	docker run -d --name cc -v two:/two busybox sh -c 'echo x >/two/x; exec sleep 1000'
+	docker run -d --name cc -v two:/two busybox sh -c 'echo x >/two/x; echo ready; exec sleep 1000'
+	wait_log cc
 	daemon_stop KILL
 	daemon_start
 	[ "$(docker volume ls -q | sort | tr '\n' ' ')" = "one two " ]

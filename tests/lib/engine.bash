@@ -9,9 +9,54 @@ BIN=${VESSEL_BIN:-$TOP/build/bin}
 PEERS=$TOP/build/peers
 DOCKER=${DOCKER:-$PEERS/docker-28/usr/bin/docker}
 DOCKER_OLD=$PEERS/docker-20.10/usr/bin/docker
+PATIENCE=60 # seconds: a bound on what must happen; nothing is measured by it
 
 docker() { "$DOCKER" "$@"; }
 vessel() { "$BIN/vessel" "$@"; }
+
+# For what no event tells: until COMMAND succeeds, within a generous bound.
+eventually() { # COMMAND...
+	local end=$((SECONDS + PATIENCE))
+	until "$@"; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "never happened: $*" >&2
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# Until a container has written a line with PATTERN: "ready" is what ours say once they have set their traps.
+wait_log() { # CONTAINER [PATTERN]
+	local pid status=0
+	exec 4< <(exec timeout "$PATIENCE" "$DOCKER" logs -f "$1" 2>&1)
+	pid=$!
+	grep -qm 1 -- "${2:-ready}" <&4 || status=$?
+	kill "$pid" 2>/dev/null || true
+	exec 4<&-
+	return "$status"
+}
+
+# Until as many events as COUNT have come, past ones too (the engine keeps the last 256).
+wait_events() { # COUNT FILTER...
+	local n=$1 filters=() f line pid
+	shift
+	for f; do filters+=(--filter "$f"); done
+	exec 4< <(exec timeout "$PATIENCE" "$DOCKER" events --since 2000-01-01T00:00:00Z "${filters[@]}" --format '{{.Action}}')
+	pid=$!
+	for ((; n > 0; n--)); do read -r -u 4 line || break; done
+	kill "$pid" 2>/dev/null || true
+	exec 4<&-
+	[ "$n" -eq 0 ]
+}
+
+# Until something in a container listens on a TCP port: its start is no promise of that.
+wait_listening() { # CONTAINER [PORT]
+	eventually listens "$(docker inspect -f '{{.State.Pid}}' "$1")" "${2:-80}"
+}
+listens() { # PID PORT
+	grep -qE " [0-9A-F]+:$(printf %04X "$2") [0-9A-F]+:0000 0A " "/proc/$1/net/tcp" "/proc/$1/net/tcp6"
+}
 
 # The busybox image's root file system as a tar on standard output.
 busybox_tar() {
@@ -24,8 +69,8 @@ daemon_start() {
 		--pidfile "$ROOT/vesseld.pid" --cgroup-parent "$CGROUP" --debug "$@" \
 		>>"$ROOT/vesseld.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$ROOT/daemon"
-	local i
-	for i in $(seq 1000); do
+	local end=$((SECONDS + PATIENCE))
+	while [ "$SECONDS" -lt "$end" ]; do
 		curl -s --unix-socket "$ROOT/vessel.sock" http://d/_ping >/dev/null && return 0
 		kill -0 "$(cat "$ROOT/daemon")" 2>/dev/null || break
 		sleep 0.01
@@ -63,8 +108,8 @@ engine_down() {
 
 # Fails, with the list, if this engine left something behind.
 residue() {
-	local left="" pid i
-	for i in $(seq 200); do
+	local left="" pid end=$((SECONDS + PATIENCE))
+	while [ "$SECONDS" -lt "$end" ]; do
 		left=$(
 			for pid in /proc/[0-9]*; do
 				{ tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -E "vessel-(shim|layers)" | grep -F "$ROOT" || true
@@ -76,7 +121,7 @@ residue() {
 			nft list ruleset 2>/dev/null | grep -E 'elements = .*tcp|elements = .*udp' || true
 		)
 		[ -n "$left" ] || return 0
-		sleep 0.01
+		sleep 0.05
 	done
 	echo "left behind: $left" >&2
 	return 1
