@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -88,7 +89,9 @@ static void add_defaults(const struct oci_spec_args *args, struct mounts *list)
 	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++) {
 		const char *options = defaults[i].options;
 
-		if (host_ipc && str_eq(defaults[i].type, "mqueue")) {
+		/* Hosts may have none; a mount of its own shows the host's queues then. */
+		if (host_ipc && str_eq(defaults[i].type, "mqueue") &&
+		    access("/dev/mqueue", F_OK) == 0) {
 			add(list, "/dev/mqueue", NULL, "/dev/mqueue", "rbind,nosuid,noexec,nodev");
 			continue;
 		}
