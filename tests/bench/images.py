@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""Loading an image, beside `tar x` of its layer and beside whichever dockerds are there, in both layer formats; what is
-written, what memory it takes, and what 50 containers on one image keep in the page cache.
+"""images.py [ROUNDS [PART]]: loading an image, beside `tar x` of its layer and beside whichever dockerds and podman are
+there, and pulling it from Debian's docker-registry, in both layer formats; what is written, what memory it takes, and what
+50 containers on one image keep in the page cache.
 
 Everything is on an ext4 in a loop image in memory, made anew for each load.  The image is Debian's root file system
-(tools/peers debian-rootfs) three times over: 22,000 files.  Called by tools/bench.
+(tools/peers debian-rootfs) three times over: 22,000 files.  A part is load, pull or cache.  Called by tools/bench.
 """
 
 import contextlib
 import copy
 import ctypes
+import hashlib
 import importlib.machinery
 import importlib.util
 import os
@@ -17,12 +19,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
 sys.path.insert(0, os.path.join(TOP, "tests", "conformance"))
 import layers  # noqa: E402
+import registries  # noqa: E402
 import vessel  # noqa: E402
 
 LOADER = importlib.machinery.SourceFileLoader("bench", os.path.join(TOP, "tools", "bench"))
@@ -32,6 +36,9 @@ LOADER.exec_module(bench)
 ROOTFS = os.path.join(TOP, "build/debian-rootfs.tar")
 COPIES = ("", "opt/a/", "opt/b/")
 CONTAINERS = 50
+SAMPLE_S = 0.01
+PODMAN = os.path.join(TOP, "build/peers/podman")
+PEAK = os.path.join(TOP, "build/native/tests/bench/peak")
 PYTHON = ("import time\nfor m in ('json', 'http.server', 'ssl', 'asyncio', 'email', 'xml.dom', 'unittest', 'decimal'):\n"
           "  try: __import__(m)\n  except ImportError: pass\nprint('up', flush=True)\ntime.sleep(100000)")
 
@@ -111,6 +118,50 @@ def load_theirs(name, peers, client, archive):
             subprocess.run("grep -o ' %s/[^ ]*' /proc/mounts | xargs -r umount -l" % place, shell=True)
 
 
+class Podman:
+    """podman from build/peers, with a storage of its own below a directory."""
+
+    def __init__(self, place):
+        self.env = dict(os.environ, HOME=place, CONTAINERS_CONF=place + "/containers.conf",
+                        LD_LIBRARY_PATH=":".join(PODMAN + lib for lib in ("/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu")),
+                        PATH=PODMAN + "/usr/bin:" + os.environ["PATH"])
+        with open(place + "/containers.conf", "w") as f:
+            f.write('[engine]\nevents_logger = "none"\n')
+        with open(place + "/policy.json", "w") as f:
+            f.write('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.command = [PODMAN + "/usr/bin/podman", "--root", place + "/storage", "--runroot", place + "/run", "--tmpdir",
+                        place + "/tmp", "--storage-driver", "overlay"]
+        self.policy = ["--signature-policy", place + "/policy.json"]
+        bench.timed([*self.command, "images"], self.env)  # makes its database
+
+    def run(self, name, *args):
+        """(milliseconds, MiB at most)"""
+        command = [*self.command, name, *self.policy, *args]
+        start = time.perf_counter()
+        done = subprocess.run([PEAK, *command], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        taken = (time.perf_counter() - start) * 1000
+        if done.returncode != 0:
+            raise RuntimeError("%s: exit %d" % (" ".join(command), done.returncode))
+        return taken, int(done.stdout) / 1024
+
+
+@contextlib.contextmanager
+def podman():
+    """(podman on a fresh file system, its disk)"""
+    with layers.file_system() as place:
+        try:
+            yield Podman(place), Disk(place)
+        finally:
+            subprocess.run("grep -o ' %s/[^ ]*' /proc/mounts | xargs -r umount -l" % place, shell=True)
+
+
+def load_podman(archive):
+    with podman() as (one, disk):
+        before = disk.written()
+        taken, memory = one.run("load", "-q", "-i", archive)
+        return taken, disk.written() - before, memory
+
+
 def unpack(layer):
     with layers.file_system() as place:
         disk = Disk(place)
@@ -128,21 +179,139 @@ def loads(paths, rounds):
         for name, peers, client in bench.Dockerd.PEERS:
             if os.path.exists(os.path.join(TOP, "build/peers", peers)):
                 contestants[name] = lambda n=name, p=peers, c=client: load_theirs(n, p, c, paths[kind])
+        if os.path.exists(PODMAN):
+            contestants["podman"] = lambda: load_podman(paths[kind])
         size = os.path.getsize(paths["layer"]) / 1e6
         print("load of %.0f MB in %d files, %s layer" % (size, len(COPIES) * 7335, kind))
-        results = {}
-        for _ in range(rounds):
-            for name in list(contestants):
-                try:
-                    result = contestants[name]()
-                    results.setdefault(name, []).append(result)
-                except (RuntimeError, OSError, AssertionError, subprocess.SubprocessError) as problem:
-                    print("  (%s is left out: %s)" % (name, str(problem).strip().splitlines()[-1][:160]))
-                    del contestants[name]
-        for name, values in results.items():
-            taken, written, memory = (statistics.median(column) for column in zip(*values))
+        for name, (taken, written, memory) in compete(contestants, rounds):
             print("  %-28s %9.0f ms %6.0f MB/s  %5.0f MiB written  %5.1f MiB peak" %
                   (name, taken, size / taken * 1000, written, memory))
+
+
+def compete(contestants, rounds):
+    """(name, medians of what it gives) of each that works."""
+    results = {}
+    for _ in range(rounds):
+        for name in list(contestants):
+            try:
+                result = contestants[name]()
+                results.setdefault(name, []).append(result)
+            except (RuntimeError, OSError, AssertionError, subprocess.SubprocessError) as problem:
+                print("  (%s is left out: %s)" % (name, str(problem).strip().splitlines()[-1][:160]))
+                del contestants[name]
+    for name, values in results.items():
+        yield name, [statistics.median(column) for column in zip(*values)]
+
+
+# Pulling -----------------------------------------------------------------------------------------
+
+
+def cpu_ms(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:13]) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid):
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with contextlib.suppress(OSError), open("/proc/%d/task/%s/children" % (pid, thread)) as f:
+            yield from map(int, f.read().split())
+
+
+class Watch(threading.Thread):
+    """The most memory (MiB) that a daemon and its children hold: helpers that come and go are looked at often."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.helpers, self.over = pid, {}, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.wait(SAMPLE_S):
+            for child in children(self.pid):
+                with contextlib.suppress(OSError, IndexError):
+                    self.helpers[child] = peak(child)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return peak(self.pid) + max(self.helpers.values(), default=0)
+
+
+class Source:
+    """The image in a registry; what a pull takes, and how much of that is the registry's work."""
+
+    def __init__(self, directory, paths):
+        self.registry = registries.Registry(directory, "registry")
+        with open(paths["layer"], "rb") as f:
+            self.image = registries.Image([f.read()], compress=lambda tar: subprocess.run(
+                ["gzip", "-6", "-n"], input=tar, stdout=subprocess.PIPE, check=True).stdout)
+        self.registry.put("big", "latest", self.image)
+        self.name, self.compressed = self.registry.address + "/big", len(self.image.blobs[0])
+        assert hashlib.sha256(self.image.blobs[0]).hexdigest() == self.image.layers[0]["digest"][7:]
+        self.image.blobs.clear()
+
+    @contextlib.contextmanager
+    def measured(self, disk, result):
+        before, busy = disk.written(), cpu_ms(self.registry.process.pid)
+        yield
+        result += [cpu_ms(self.registry.process.pid) - busy, disk.written() - before]
+
+    def pull_ours(self, layer_format):
+        with layers.file_system() as place:
+            disk, engine, result = Disk(place), layers.Engine(layer_format, place), []
+            try:
+                engine.start()
+                watch = Watch(engine.daemon.pid)
+                with self.measured(disk, result):
+                    taken = bench.timed([vessel.BIN + "/vessel", "pull", "-q", self.name],
+                                        dict(os.environ, VESSEL_HOST=engine.host()))
+                return taken, *result, watch.stop()
+            finally:
+                engine.destroy()
+
+    def pull_theirs(self, name, peers, client):
+        with layers.file_system() as place:
+            disk, result = Disk(place), []
+            os.mkdir(place + "/d")
+            one = bench.Dockerd(place + "/d", name, peers, client)
+            try:
+                one.start()
+                with self.measured(disk, result):
+                    taken = one.run("pull", "-q", self.name)
+                return taken, *result, sum(peak(p.pid) for p in one.processes)
+            finally:
+                one.stop()
+                subprocess.run("grep -o ' %s/[^ ]*' /proc/mounts | xargs -r umount -l" % place, shell=True)
+
+    def pull_podman(self):
+        result = []
+        with podman() as (one, disk):
+            with self.measured(disk, result):
+                taken, memory = one.run("pull", "-q", "--tls-verify=false", self.name)
+            return taken, *result, memory
+
+
+def pulls(directory, paths, rounds):
+    source = Source(directory, paths)
+    try:
+        contestants = {"vessel, " + f: lambda f=f: source.pull_ours(f) for f in ("directory", "erofs")}
+        for name, peers, client in bench.Dockerd.PEERS:
+            if os.path.exists(os.path.join(TOP, "build/peers", peers)):
+                contestants[name] = lambda n=name, p=peers, c=client: source.pull_theirs(n, p, c)
+        if os.path.exists(PODMAN):
+            contestants["podman"] = source.pull_podman
+        size = os.path.getsize(paths["layer"]) / 1e6
+        print("pull of %.0f MB in %d files, %.0f MB of gzip; less: without the registry's own work" %
+              (size, len(COPIES) * 7335, source.compressed / 1e6))
+        for name, (taken, theirs, written, memory) in compete(contestants, rounds):
+            print("  %-28s %9.0f ms %6.0f MB/s, less %4.0f ms: %6.0f MB/s  %5.0f MiB written  %5.1f MiB peak" %
+                  (name, taken, size / taken * 1000, theirs, size / (taken - theirs) * 1000, written, memory))
+    finally:
+        source.registry.stop()
+
+
+# The page cache ------------------------------------------------------------------------------------
 
 
 class Range(ctypes.Structure):
@@ -205,11 +374,21 @@ def page_cache(layer_format):
 def main():
     vessel.enter_private_namespace()
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    part = sys.argv[2] if len(sys.argv) > 2 else None
     if not os.path.exists(ROOTFS):
         print("images: left out without tools/peers debian-rootfs")
         return
     with tempfile.TemporaryDirectory(prefix="vessel-bench-", dir="/dev/shm") as directory:
-        loads(make_archives(directory), rounds)
+        paths = make_archives(directory)
+        if part in (None, "load"):
+            loads(paths, rounds)
+        if part in (None, "pull") and os.path.exists(registries.REGISTRY):
+            pulls(directory, paths, rounds)
+    if part in (None, "cache"):
+        page_caches()
+
+
+def page_caches():
     print("page cache of %d containers on one image, python3 in each" % CONTAINERS)
     for layer_format in ("directory", "erofs"):
         print("  %-28s %9.1f MiB" % (layer_format, page_cache(layer_format) / 2**20), flush=True)
