@@ -3,7 +3,8 @@
  * The helper writes each layer into a pipe.  The calling thread moves what comes into the blob's
  * partial file, and counts; a worker reads these files from the bottom layer up, never past what has been
  * counted, and unpacks.  So a layer is unpacked while it comes, those above it gather on disk meanwhile,
- * and every byte that is hashed is one that we have written ourselves.
+ * and every byte that is hashed is one that we have written ourselves.  A compressed layer's file becomes its
+ * blob, by a link: nothing is written twice.
  *
  * Two pulls never bring the same blob: who finds its partial file held waits until the holder has it all,
  * and then reads it too, or has failed, and then goes on with it.
@@ -26,6 +27,7 @@
 
 #define COPY_SIZE    (256 * 1024)
 #define PIPE_SIZE    (1 << 20)
+#define WRITE_STEP   (8 << 20) /* bytes after which the disk is told to begin */
 #define REPORT_MS    100
 #define SHORT_ID_LEN 12
 
@@ -48,6 +50,7 @@ struct layer {
 	bool is_answered; /* the helper is through with it */
 	bool was_resumed; /* some bytes are from an earlier pull */
 	int64_t begin;    /* bytes that were here before */
+	int64_t begun;    /* bytes that the disk has been told to write */
 	int64_t reported_ms;
 	/* With `lock`: */
 	int64_t have;     /* bytes in the file */
@@ -209,7 +212,8 @@ static int unpack_layer(struct fetch *f, size_t i, struct error *err)
 			return remote_client_gone(err);
 	}
 	set_unpacking(f, l, false);
-	r = store_ingest_layer(f->args->ingest, i, is_known ? NULL : &in, err);
+	r = store_ingest_layer(f->args->ingest, i, is_known ? NULL : &in,
+			       is_known ? -EBADF : l->file, err);
 	if (r >= 0)
 		set_unpacking(f, l, true);
 	return r;
@@ -311,6 +315,11 @@ static int take_bytes(struct fetch *f, struct layer *l, struct error *err)
 	if (r < 0)
 		return error_set(err, ERROR_INTERNAL, -r, "write layer '%s'", l->digest);
 	crash_point(CRASH_PULL_PARTIAL);
+	if (l->have + n - l->begun >= WRITE_STEP) { /* a hint: the commit's syncfs() waits */
+		(void)sync_file_range(l->file, l->begun, l->have + n - l->begun,
+				      SYNC_FILE_RANGE_WRITE);
+		l->begun = l->have + n;
+	}
 	(void)pthread_mutex_lock(&f->lock);
 	l->have += n;
 	(void)pthread_cond_broadcast(&f->changed);
@@ -326,7 +335,8 @@ static void finish_download(struct fetch *f, struct layer *l)
 	l->stage = STAGE_ARRIVED;
 	l->reported_ms = 0;
 	f->coming--;
-	store_partial_release(l->file);
+	store_partial_finish(f->args->registry->store, l->digest, l->file);
+	crash_point(CRASH_PULL_ARRIVED);
 	wake_others();
 	say(f, l, "Verifying Checksum");
 	say(f, l, "Download complete");

@@ -165,6 +165,9 @@ static int place_layer(struct commit *c, size_t i, struct error *err)
 	if (l->blob_digest[0] &&
 	    renameat(l->tmp_fd, blob, s->blobs_fd, digest_hex(l->blob_digest)) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "keep the blob '%s'", l->blob_digest);
+	/* rename(2) of two names of one file does nothing: the blob of another layer, again. */
+	if (l->blob_digest[0] && unlinkat(l->tmp_fd, blob, 0) < 0 && errno != ENOENT)
+		return error_set(err, ERROR_INTERNAL, errno, "remove 'tmp/%s'", blob);
 	if (fchmodat(l->tmp_fd, l->name, 0711, 0) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open layer '%s'", c->chain[i]);
 	r = renameat(s->tmp_fd, l->name, s->layers_fd, hex);

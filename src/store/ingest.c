@@ -101,13 +101,13 @@ enum store_ingest_state store_ingest_state(const struct store_ingest *g, size_t 
 	return g->pieces[i].is_known ? STORE_INGEST_KNOWN : STORE_INGEST_NEEDED;
 }
 
-static int stage(struct store_ingest *g, size_t i, const struct stream_reader *in,
+static int stage(struct store_ingest *g, size_t i, const struct stream_reader *in, int file,
 		 struct error *err)
 {
 	autolayer_stage struct layer_stage *l = NULL;
 	int r;
 
-	r = store_stage_layer(g->pins.s, in, &l, err);
+	r = store_stage_file(g->pins.s, in, file, &l, err);
 	if (r < 0)
 		return r;
 	if (!str_eq(l->arrived, g->pieces[i].digest))
@@ -145,13 +145,13 @@ static int stage_known(struct store_ingest *g, size_t i, struct error *err)
 			return r;
 		in = layer_tar_reader(t);
 	}
-	return stage(g, i, &in, err);
+	return stage(g, i, &in, blob, err);
 }
 
-int store_ingest_layer(struct store_ingest *g, size_t i, const struct stream_reader *in,
+int store_ingest_layer(struct store_ingest *g, size_t i, const struct stream_reader *in, int file,
 		       struct error *err)
 {
-	return in ? stage(g, i, in, err) : stage_known(g, i, err);
+	return in ? stage(g, i, in, file, err) : stage_known(g, i, err);
 }
 
 int store_ingest_commit(struct store_ingest *g, const char *const *names,

@@ -33,9 +33,10 @@ enum store_ingest_state {
 	STORE_INGEST_HERE,   /* nothing is left to do */
 };
 enum store_ingest_state store_ingest_state(const struct store_ingest *g, size_t i);
-/* The layer's bytes, plain or compressed, read to their end; NULL for a known one.  ERROR_INVALID if
- * their digest is not the manifest's, or their content not the config's. */
-int store_ingest_layer(struct store_ingest *g, size_t i, const struct stream_reader *in,
+/* The layer's bytes, plain or compressed, read to their end; NULL for a known one.  `file`: where they are
+ * read from, if that is a file of store/partial.h, which becomes the layer's blob as it is; else -EBADF.
+ * ERROR_INVALID if their digest is not the manifest's, or their content not the config's. */
+int store_ingest_layer(struct store_ingest *g, size_t i, const struct stream_reader *in, int file,
 		       struct error *err);
 /* Bring the image to light under `names` (normalised, with tag or digest; NULL-terminated).  All
  * layers must be there. */

@@ -3,8 +3,9 @@
  *     in -> tee (blob digest, blob file) -> decompress -> tee (diff ID) -> tar -> unpack, tar-split
  *     in -> tee (blob digest, blob file) -> decompress -> tee (diff ID, tar file) -> tar -> erofs
  *
- * The blob file is written only for compressed layers; those need no tar-split, since decompressing
+ * The blob file is there only for compressed layers; those need no tar-split, since decompressing
  * the blob gives the same tar.  An uncompressed one that becomes an EROFS image is itself the tar file.
+ * A download is a file already, which is linked instead of written again.
  */
 #include "store/layer.h"
 
@@ -155,6 +156,25 @@ static int make_folders(struct layer_stage *l, struct error *err)
 	return r < 0 ? r : open_folders(l, err);
 }
 
+/* What came as a file: the bytes that have gone through the tee already. */
+static int copy_begin(const struct layer_stage *l, const struct layer_tee *blob, int from,
+		      struct error *err)
+{
+	char buf[64];
+
+	for (int64_t pos = 0; pos < blob->size;) {
+		int64_t left = blob->size - pos;
+		ssize_t n = pread(from, buf,
+				  left < (int64_t)sizeof(buf) ? (size_t)left : sizeof(buf), pos);
+		int r = n > 0 ? fd_write_full(blob->fd, buf, (size_t)n) : n < 0 ? -errno : -EIO;
+
+		if (r < 0)
+			return error_set(err, ERROR_INTERNAL, -r, "write 'tmp/%s/blob'", l->name);
+		pos += n;
+	}
+	return 0;
+}
+
 /* The first bytes have gone through the blob tee before it is known whether to keep a blob. */
 static int open_blob(struct layer_stage *l, struct layer_tee *blob, int *ret_fd, struct error *err)
 {
@@ -163,6 +183,28 @@ static int open_blob(struct layer_stage *l, struct layer_tee *blob, int *ret_fd,
 		return error_set(err, ERROR_INTERNAL, errno, "make 'tmp/%s/blob'", l->name);
 	blob->fd = *ret_fd;
 	return 0;
+}
+
+/* Which has no name any more if another pull of the same blob has come to its end. */
+static bool link_blob(const struct layer_stage *l, int file)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return linkat(AT_FDCWD, path, l->fd, "blob", AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* A file becomes the blob as it is; a plain tar is written, as what follows it in an EROFS layer is
+ * no part of the download. */
+static int settle_file(struct layer_stage *l, struct layer_tee *blob, int file, bool kept,
+		       int *ret_fd, struct error *err)
+{
+	int r;
+
+	if (kept && link_blob(l, file))
+		return 0;
+	r = open_blob(l, blob, ret_fd, err);
+	return r < 0 ? r : copy_begin(l, blob, file, err);
 }
 
 /* It was no blob: there is none, or it is the tar. */
@@ -200,10 +242,10 @@ static int settle_foreign(struct layer_stage *l, struct layer_tee *blob, struct 
 					: tarsplit_writer_new(l->fd, ret_split, err);
 }
 
-static int run_pass(struct layer_stage *l, const struct stream_reader *in, struct error *err)
+static int run_pass(struct layer_stage *l, const struct layer_source *source, struct error *err)
 {
 	autohasher struct hasher *blob_hash = hasher_new(), *diff_hash = hasher_new();
-	struct layer_tee blob = {.in = in, .hash = blob_hash, .fd = -1};
+	struct layer_tee blob = {.in = source->in, .hash = blob_hash, .fd = -1};
 	struct stream_reader blob_in = layer_tee_reader(&blob), plain, diff_in;
 	autotarsplit_writer struct tarsplit_writer *split = NULL;
 	struct layer_tee diff = {.hash = diff_hash, .fd = -1};
@@ -215,13 +257,16 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	int r;
 
 	/* Written from the first byte, as what it is shows only while reading. */
-	r = open_blob(l, &blob, &blob_fd, err);
+	r = source->file >= 0 ? 0 : open_blob(l, &blob, &blob_fd, err);
 	if (r >= 0)
 		r = decompress_new(&blob_in, &d, err);
 	if (r < 0)
 		return r;
 	compressed = decompress_kind(d) != COMPRESS_NONE;
 	kept = compress_is_distributable(decompress_kind(d));
+	r = source->file >= 0 ? settle_file(l, &blob, source->file, kept, &blob_fd, err) : 0;
+	if (r < 0)
+		return r;
 	r = kept         ? settle_compressed(l, &diff, &tar_fd, err)
 	    : compressed ? settle_foreign(l, &blob, &diff, &tar_fd, &split, err)
 			 : settle_plain(l, &blob, &split, err);
@@ -250,25 +295,25 @@ static int run_pass(struct layer_stage *l, const struct stream_reader *in, struc
 	return 0;
 }
 
-static int stage(enum layer_format format, int tmp_fd, const char *name,
-		 const struct stream_reader *in, struct layer_stage **ret, struct error *err)
+int layer_stage_new_from(int tmp_fd, const char *name, const struct layer_source *source,
+			 struct layer_stage **ret, struct error *err)
 {
 	autolayer_stage struct layer_stage *l = xnew0(struct layer_stage);
 	int r;
 
-	*l = (struct layer_stage){.format = format,
+	*l = (struct layer_stage){.format = source->format,
 				  .name = xstrdup(name),
 				  .tmp_fd = tmp_fd,
 				  .fd = -EBADF,
 				  .diff_fd = -EBADF,
 				  .keep_fd = -EBADF};
 	r = make_folders(l, err);
-	if (format == LAYER_EROFS)
+	if (l->format == LAYER_EROFS)
 		l->erofs = erofs_new();
 	else if (r >= 0)
 		r = unpack_new(l->diff_fd, l->keep_fd, &l->unpack, err);
 	if (r >= 0)
-		r = run_pass(l, in, err);
+		r = run_pass(l, source, err);
 	if (r < 0)
 		return r;
 	if (l->unpack)
@@ -281,13 +326,17 @@ static int stage(enum layer_format format, int tmp_fd, const char *name,
 int layer_stage_new(int tmp_fd, const char *name, const struct stream_reader *in,
 		    struct layer_stage **ret, struct error *err)
 {
-	return stage(LAYER_DIRECTORY, tmp_fd, name, in, ret, err);
+	const struct layer_source source = {.format = LAYER_DIRECTORY, .in = in, .file = -EBADF};
+
+	return layer_stage_new_from(tmp_fd, name, &source, ret, err);
 }
 
 int layer_stage_new_erofs(int tmp_fd, const char *name, const struct stream_reader *in,
 			  struct layer_stage **ret, struct error *err)
 {
-	return stage(LAYER_EROFS, tmp_fd, name, in, ret, err);
+	const struct layer_source source = {.format = LAYER_EROFS, .in = in, .file = -EBADF};
+
+	return layer_stage_new_from(tmp_fd, name, &source, ret, err);
 }
 
 /* ---- the end ---- */

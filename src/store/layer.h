@@ -49,6 +49,17 @@ int layer_stage_new(int tmp_fd, const char *name, const struct stream_reader *in
 /* The same as an EROFS image; as a directory if it holds what that format cannot. */
 int layer_stage_new_erofs(int tmp_fd, const char *name, const struct stream_reader *in,
 			  struct layer_stage **ret, struct error *err);
+/* Either. */
+struct layer_source {
+	enum layer_format format; /* that is wanted */
+	const struct stream_reader *in;
+	/* A file on the file system of tmp/ whose bytes, from the first to the last, are what `in` gives,
+	 * and which nobody changes once it has given them: it becomes the blob, by a link.  -EBADF: the
+	 * blob is written. */
+	int file;
+};
+int layer_stage_new_from(int tmp_fd, const char *name, const struct layer_source *source,
+			 struct layer_stage **ret, struct error *err);
 /* Complete the tree with what depends on the layers below. */
 int layer_stage_finish(struct layer_stage *l, const struct unpack_lower *lower, struct error *err);
 /* What a finished layer shows, by the folder it is in ("name" in tmp/, a chain ID's hex digits in layers/):

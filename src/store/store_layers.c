@@ -50,11 +50,17 @@ int store_layer_link(struct store *s, int64_t row_id, const char *chain_id, stru
 int store_stage_layer(struct store *s, const struct stream_reader *in, struct layer_stage **ret,
 		      struct error *err)
 {
+	return store_stage_file(s, in, -EBADF, ret, err);
+}
+
+int store_stage_file(struct store *s, const struct stream_reader *in, int file,
+		     struct layer_stage **ret, struct error *err)
+{
+	const struct layer_source source = {.format = s->format, .in = in, .file = file};
 	char name[STORE_NAME_SIZE];
 
 	store_tmp_name(s, name);
-	return s->format == LAYER_EROFS ? layer_stage_new_erofs(s->tmp_fd, name, in, ret, err)
-					: layer_stage_new(s->tmp_fd, name, in, ret, err);
+	return layer_stage_new_from(s->tmp_fd, name, &source, ret, err);
 }
 
 /* ---- pins ---- */

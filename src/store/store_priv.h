@@ -82,6 +82,9 @@ int store_pin_content(struct store_pins *p, const char *digest, struct store_lay
 /* Stage a layer in the store's format, below tmp/. */
 int store_stage_layer(struct store *s, const struct stream_reader *in, struct layer_stage **ret,
 		      struct error *err);
+/* The same of a file that is the layer (struct layer_source). */
+int store_stage_file(struct store *s, const struct stream_reader *in, int file,
+		     struct layer_stage **ret, struct error *err);
 /* Make layers/l/<row id in hex>; existing is fine. */
 int store_layer_link(struct store *s, int64_t row_id, const char *chain_id, struct error *err);
 

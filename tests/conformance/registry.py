@@ -114,6 +114,12 @@ class World:
     def partial(self):
         return self.left().get("partial", [])
 
+    def consistent(self):
+        """fsck agrees, every layer's bytes included."""
+        done = subprocess.run([vessel.BIN + "/vessel", "-H", self.engine.host(), "system", "fsck", "--deep"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=vessel.TIMEOUT_S)
+        check(done.returncode, 0, "fsck: %s%s" % (done.stdout, done.stderr))
+
 
 # ---- pull -----------------------------------------------------------------------------------------
 
@@ -433,7 +439,9 @@ def resumed(w):
     w.proxy.break_(layer, cut=900000, times=1)
     w.proxy.break_(layer, status=404, body=b'{"errors":[{"code":"BLOB_UNKNOWN","message":"gone"}]}')
     check(w.fails(w.pull(name)), "blob unknown: gone", "error")
-    assert w.image(name) is None and w.big.layers[1]["digest"][7:] in w.partial(), w.left()
+    hex_ = w.big.layers[1]["digest"][7:]
+    assert w.image(name) is None and hex_ in w.partial(), w.left()
+    inode = os.stat(w.engine.root + "/data/partial/" + hex_).st_ino
     w.engine.kill()
     w.engine.start()
     w.proxy.heal()
@@ -443,6 +451,8 @@ def resumed(w):
     assert 0 < offset <= 900000 and sent == size - offset, (begin, sent)
     check(w.image(name)["Id"], w.big.id, "image")
     check(w.partial(), [], "partial downloads")
+    # What was downloaded is the blob: nothing was written twice.
+    check(os.stat(w.engine.root + "/data/blobs/sha256/" + hex_).st_ino, inode, "the blob's file")
     w.forget(w.big.id)
 
 
@@ -556,8 +566,8 @@ def sandboxed(w):
 def killed(w):
     """kill -9 at each stage: then nothing is half there, a second pull works, and nothing is fetched twice."""
     with open(os.path.join(vessel.TOP, "src/base/crash-points.def")) as f:
-        points = [line.split('"')[1] for line in f if line.startswith("CRASH_POINT(PULL_")]
-    assert len(points) == 4, points
+        points = [line.split('"')[1] for line in f if line.startswith(("CRASH_POINT(PULL_", "CRASH_POINT(IMAGE_"))]
+    assert len(points) == 8, points
     name, total = w.name("big", w.proxy), sum(layer["size"] for layer in w.big.layers)
     for point in points:
         w.engine.kill()
@@ -567,16 +577,17 @@ def killed(w):
             w.pull(name)
         w.engine.wait_crashed()
         w.engine.start()
-        check(w.image(name) is not None, point == "pull.committed", point + ": the image")
+        check(w.image(name) is not None, point in ("image.rows", "pull.committed"), point + ": the image")
         first = sum(sent for _, sent in w.proxy.sent("blobs/"))
         w.proxy.heal()
         w.works(w.pull(name))
-        if point in ("pull.staged", "pull.committed"):
+        if point in ("pull.staged", "image.staged", "image.placed", "image.rows", "pull.committed"):
             check([p for p, _ in w.proxy.sent("blobs/sha256")][1:], [], point + ": blobs fetched again")
         assert first <= total + len(w.big.config)
         check(w.image(name)["Id"], w.big.id, point + ": image")
         check(w.partial(), [], point + ": partial downloads")
         check(w.left()["tmp"], [], point + ": tmp")
+        w.consistent()
         w.forget(w.big.id)
 
 
