@@ -17,13 +17,13 @@ demo:
 check:
 	@tools/deps build test lint vm
 	@tools/build
-	@tools/peers docker-20.10 docker-28 docker-registry skopeo podman compose compose-1 python3-docker node-clients criu linux-6.1 linux-6.12 apparmor secilc erofs-utils systemd uidmap debian-rootfs dockerd-28 runtimes
+	@tools/peers docker-20.10 docker-28 docker-registry skopeo cosign podman compose compose-1 python3-docker node-clients criu linux-6.1 linux-6.12 apparmor secilc erofs-utils systemd uidmap debian-rootfs dockerd-28 runtimes
 	@tools/check
 
 soak:
 	@tools/deps build test lint vm
 	@tools/build
-	@tools/peers docker-20.10 docker-28 docker-registry skopeo podman compose compose-1 python3-docker node-clients criu linux-6.1 linux-6.12 apparmor secilc erofs-utils systemd uidmap debian-rootfs dockerd-28 runtimes
+	@tools/peers docker-20.10 docker-28 docker-registry skopeo cosign podman compose compose-1 python3-docker node-clients criu linux-6.1 linux-6.12 apparmor secilc erofs-utils systemd uidmap debian-rootfs dockerd-28 runtimes
 	@tools/check --soak
 
 bench:

@@ -126,6 +126,7 @@ int registry_call_init(struct api_call *c, struct registry_call *ret, struct err
 		.max_downloads = s->max_concurrent_downloads,
 		.max_uploads = s->max_concurrent_uploads,
 		.max_attempts = s->max_download_attempts,
+		.trust = s->trust,
 	};
 	ret->args = (struct registry_args){
 		.store = engine_store(c->engine),

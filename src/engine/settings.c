@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/logging.h"
+#include "registry/trust.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of one value */
 
@@ -316,6 +317,10 @@ static int build(struct arena *a, const struct json **values, struct settings **
 		(void)settings_free(s);
 		return error_wrap(err, -EINVAL, "failed to set log opts");
 	}
+	if (trust_policy_new(s->signature_policy, &s->trust, err) < 0) {
+		(void)settings_free(s);
+		return error_wrap(err, -EINVAL, "signature-policy");
+	}
 	*ret = s;
 	return 0;
 }
@@ -500,8 +505,10 @@ int settings_reload(const struct settings *now, const struct settings *fresh, st
 
 struct settings *settings_free(struct settings *s)
 {
-	if (s)
-		(void)arena_free(s->arena);
+	if (!s)
+		return NULL;
+	(void)trust_policy_free(s->trust);
+	(void)arena_free(s->arena);
 	free(s);
 	return NULL;
 }

@@ -15,6 +15,8 @@
 #include "base/arena.h"
 #include "base/json_decode.h"
 
+struct trust_policy;
+
 struct settings {
 	/* the process */
 	const char *data_root, *exec_root, *pidfile, *group, *log_level, *log_format, *metrics_addr;
@@ -28,6 +30,8 @@ struct settings {
 	struct json_strings registry_mirrors, insecure_registries;
 	int max_concurrent_downloads, max_concurrent_uploads, max_download_attempts;
 	const char *http_proxy, *https_proxy, *no_proxy;
+	const struct json *signature_policy; /* registry/trust.h; or NULL */
+	struct trust_policy *trust;          /* owned: the same with its keys, as they were then */
 	const char *storage_driver;
 	const char *layer_format; /* "": auto */
 	/* containers' defaults */

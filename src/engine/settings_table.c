@@ -384,6 +384,7 @@ const struct setting settings_table[] = {
 	 .help = "Label containers for SELinux"},
 	{"shutdown-timeout", "shutdown-timeout", 0, SETTING_INT, AT(shutdown_timeout), LOADS,
 	 .fallback = "15", .help = "Has no use: containers are not stopped with the daemon"},
+	{"signature-policy", NULL, 0, SETTING_OBJECT, AT(signature_policy), LOADS},
 	{"storage-driver", "storage-driver", 's', SETTING_STRING, AT(storage_driver),
 	 .check = check_storage_driver, .fallback = "\"overlay2\"", .help = "Storage driver to use"},
 	{"storage-opts", "storage-opt", 0, SETTING_LIST, ABSENT, .help = "Storage driver options"},

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json_decode.h"
+#include "registry/trust.h"
 
 #define REGISTRY_DOWNLOADS_DEFAULT 3
 #define REGISTRY_UPLOADS_DEFAULT   5
@@ -22,6 +23,7 @@ struct registry_config {
 	struct json_strings insecure;                    /* "host:port", "10.0.0.0/8" */
 	const char *http_proxy, *https_proxy, *no_proxy; /* NULL or "": the environment's */
 	int max_downloads, max_uploads, max_attempts;    /* 0: the defaults above */
+	const struct trust_policy *trust;                /* NULL: all may be pulled */
 };
 
 /* 127.0.0.0/8, ::1, localhost, and what the configuration says. */

@@ -9,6 +9,8 @@
  *     op         members                                    answer
  *     open       the session: see registry/session.h        {}
  *     resolve    reference, platform, raw                   digest, type, document; manifest*; config
+ *     signatures digest                                     signatures: [{payload, signature}] in base64;
+ *                                                           malformed: why there are not more of them
  *     tags                                                  tags
  *     connect                                               {}: an endpoint of the registry's own answers
  *     blob       digest, size, offset; pipe to write to     {}

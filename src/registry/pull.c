@@ -7,6 +7,7 @@
 #include "oci/image_spec.h"
 #include "registry/connect.h"
 #include "registry/fetch.h"
+#include "registry/trust.h"
 #include "store/ingest.h"
 #include "store/partial.h"
 #include "store/publish.h"
@@ -20,7 +21,7 @@ struct pull {
 	struct arena *arena;
 	struct remote *remote;
 	/* Verified: */
-	char digest[DIGEST_STRING_SIZE];
+	char digest[DIGEST_STRING_SIZE], manifest_digest[DIGEST_STRING_SIZE];
 	const struct image_manifest *manifest;
 	const char *text, *type; /* of the manifest */
 	size_t text_len;
@@ -179,6 +180,8 @@ static int verify(struct pull *p, const struct json *ok, struct error *err)
 		return error_set(err, ERROR_INVALID, 0,
 				 "image config verification failed for digest %s",
 				 p->manifest->config.digest);
+	memcpy(p->manifest_digest, text == top ? p->digest : manifest_digest,
+	       sizeof(p->manifest_digest));
 	p->text = text;
 	p->text_len = len;
 	p->type = json_get_string(json_get(ok, text == top ? "top" : "manifest"), "type");
@@ -204,6 +207,45 @@ static int resolve(struct pull *p, const char *platform, struct error *err)
 	if (r < 0)
 		return translate(p, r, err);
 	return verify(p, ok, err);
+}
+
+/* ---- trust ---- */
+
+static int ask_for_signatures(struct pull *p, const char *digest, struct trust_evidence *ret,
+			      struct error *err)
+{
+	struct remote_request req;
+	const struct json *ok;
+	int r;
+
+	remote_request_init(p->remote, "signatures", &req);
+	jw_kstring(&req.w, "digest", digest);
+	r = remote_ask(p->remote, &req, p->arena, &ok, err);
+	if (r < 0)
+		return error_wrap(err, r, "look for signatures of %s", digest);
+	*ret = (struct trust_evidence){.digest = digest,
+				       .signatures = json_get(ok, "signatures"),
+				       .malformed = json_get_string(ok, "malformed")};
+	return 0;
+}
+
+/* Signed is what the reference names, or else the manifest that has been chosen from that index. */
+static int check_signatures(struct pull *p, const struct trust_rule *rule, struct error *err)
+{
+	const char *const digests[] = {p->digest, p->manifest_digest};
+	size_t n = str_eq(digests[0], digests[1]) ? 1 : 2;
+	struct trust_evidence evidence[ARRAY_SIZE(digests)];
+
+	for (size_t i = 0; i < n; i++) {
+		int r = ask_for_signatures(p, digests[i], &evidence[i], err);
+
+		if (r < 0)
+			return r;
+		r = trust_check_signatures(rule, p->ref, evidence, i + 1, i + 1 < n ? NULL : err);
+		if (r >= 0 || i + 1 == n)
+			return r;
+	}
+	return 0;
 }
 
 /* ---- layers ---- */
@@ -291,15 +333,23 @@ static void look_here(struct pull *p, struct registry_pulled *ret, bool *ret_com
 
 static int run(struct pull *p, const char *platform, struct registry_pulled *ret, struct error *err)
 {
+	const struct trust_rule *rule = trust_policy_find(p->args->config->trust, p->ref);
+	bool wants_signature = trust_rule_wants_signature(rule);
 	autofree char *familiar = NULL;
 	bool complete = false;
 	int r = resolve(p, platform, err);
 
+	if (r >= 0 && wants_signature)
+		r = check_signatures(p, rule, err);
 	if (r < 0)
 		return r;
 	crash_point(CRASH_PULL_RESOLVED);
 	say(p, p->ref->digest ? p->ref->digest : p->ref->tag,
 	    arena_printf(p->arena, "Pulling from %s", p->ref->path));
+	if (wants_signature)
+		say(p, NULL,
+		    arena_printf(p->arena, "Signature: verified by signature-policy '%s'",
+				 trust_rule_prefix(rule)));
 	look_here(p, ret, &complete);
 	r = fetch_image(p, ret, err);
 	if (r < 0)
@@ -326,8 +376,10 @@ int registry_pull(const struct registry_args *args, const struct image_ref *ref,
 	autoarena struct arena *a = arena_new();
 	autoremote struct remote *remote = NULL;
 	struct pull p = {.args = args, .ref = ref, .arena = a};
-	int r = connect_to(args, ref, &remote, err);
+	int r = trust_check_rule(trust_policy_find(args->config->trust, ref), ref, err);
 
+	if (r >= 0)
+		r = connect_to(args, ref, &remote, err);
 	if (r < 0)
 		return r;
 	p.remote = remote;
@@ -342,8 +394,10 @@ int registry_tags(const struct registry_args *args, const struct image_ref *ref,
 	struct pull p = {.args = args, .ref = ref, .arena = a};
 	struct remote_request req;
 	const struct json *ok, *tags;
-	int r = connect_to(args, ref, &remote, err);
+	int r = trust_check_rule(trust_policy_find(args->config->trust, ref), ref, err);
 
+	if (r >= 0)
+		r = connect_to(args, ref, &remote, err);
 	if (r < 0)
 		return r;
 	p.remote = remote;

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/sha256.h"
 #include "registry/blobs.h"
+#include "registry/cosign.h"
 #include "registry/documents.h"
 #include "registry/protocol.h"
 #include "registry/upload.h"
@@ -126,6 +128,40 @@ static int op_resolve(struct task *t, struct json_writer *w, struct error *err)
 	jw_array_end(w);
 	write_document(w, "manifest", &docs.manifest);
 	write_document(w, "config", &docs.config);
+	return 0;
+}
+
+static void write_base64(struct json_writer *w, const char *key, const void *data, size_t len)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT(PROTOCOL_FRAME_MAX);
+
+	base64_encode(data, len, &text);
+	jw_kstring(w, key, text.s);
+}
+
+static int op_signatures(struct task *t, struct json_writer *w, struct error *err)
+{
+	const char *digest = text(t, "digest");
+	struct cosign_found found = {0};
+	int r;
+
+	if (!digest_is_valid(digest))
+		return error_set(err, ERROR_INTERNAL, 0, "'%s' is no digest", digest);
+	r = cosign_fetch(t->server->session, digest, t->arena, &found, &t->failure, err);
+	if (r < 0)
+		return r;
+	jw_karray(w, "signatures");
+	for (size_t i = 0; i < found.n; i++) {
+		if (!found.v[i].payload)
+			continue;
+		jw_object(w);
+		write_base64(w, "payload", found.v[i].payload, found.v[i].len);
+		jw_kstring(w, "signature", found.v[i].signature);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+	if (found.malformed)
+		jw_kstring(w, "malformed", found.malformed);
 	return 0;
 }
 
@@ -252,9 +288,17 @@ static int op_search(struct task *t, struct json_writer *w, struct error *err)
 }
 
 static const struct op ops[] = {
-	{"open", op_open},       {"resolve", op_resolve}, {"tags", op_tags},     {"blob", op_blob},
-	{"connect", op_connect}, {"upload", op_upload},   {"exists", op_upload}, {"put", op_put},
-	{"login", op_login},     {"search", op_search},
+	{"open", op_open},
+	{"resolve", op_resolve},
+	{"tags", op_tags},
+	{"blob", op_blob},
+	{"connect", op_connect},
+	{"upload", op_upload},
+	{"exists", op_upload},
+	{"put", op_put},
+	{"login", op_login},
+	{"search", op_search},
+	{"signatures", op_signatures},
 };
 
 /* ---- requests ---- */
