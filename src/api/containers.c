@@ -147,6 +147,7 @@ int containers_prune(struct api_call *c, struct error *err)
 	struct prune p = {.c = c};
 	autojson struct api_json j = {0};
 	int64_t reclaimed = 0;
+	bool any = false;
 	int r = filters_parse(http_request_arena(c->req), http_query(c->req, "filters"), keys,
 			      &p.filters, err);
 
@@ -158,7 +159,7 @@ int containers_prune(struct api_call *c, struct error *err)
 		return r;
 	api_json_init(&j);
 	jw_object(&j.w);
-	jw_karray(&j.w, "ContainersDeleted");
+	jw_key(&j.w, "ContainersDeleted");
 	for (size_t i = 0; i < p.ids.n; i++) {
 		autostore_snapshot struct store_snapshot snap = {0};
 		int64_t size = 0;
@@ -168,11 +169,17 @@ int containers_prune(struct api_call *c, struct error *err)
 		/* One that has been started or removed meanwhile is none of ours. */
 		if (engine_remove(c->engine, p.ids.v[i], 0, NULL) < 0)
 			continue;
+		if (!any)
+			jw_array(&j.w);
+		any = true;
 		jw_string(&j.w, p.ids.v[i]);
 		reclaimed += size;
 	}
 	strv_done(&p.ids);
-	jw_array_end(&j.w);
+	if (any)
+		jw_array_end(&j.w);
+	else
+		jw_null(&j.w);
 	jw_kint(&j.w, "SpaceReclaimed", reclaimed);
 	jw_object_end(&j.w);
 	image_emit_prune(c, "container", reclaimed);

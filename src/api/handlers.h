@@ -12,6 +12,8 @@ HANDLER(system_version);
 HANDLER(system_plugins);
 HANDLER(system_no_plugin);
 HANDLER(system_no_swarm);
+HANDLER(system_not_in_swarm);
+HANDLER(system_build_prune);
 HANDLER(system_df);
 /* info.c */
 HANDLER(system_info);
@@ -98,3 +100,4 @@ HANDLER(volumes_inspect);
 HANDLER(volumes_create);
 HANDLER(volumes_prune);
 HANDLER(volumes_delete);
+HANDLER(volumes_update);

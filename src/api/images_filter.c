@@ -134,16 +134,12 @@ bool images_filter_match(const struct images_filter *q, const struct store_image
 
 /* ---- platforms ---- */
 
-int images_platform_parse(struct api_call *c, struct image_platform *ret, bool *ret_given,
+static int parse_platform(struct api_call *c, const char *text, struct image_platform *ret,
 			  struct error *err)
 {
-	const char *text = api_query(c, "platform");
 	const struct json *v = NULL;
 	autoerror struct error why = {0};
 
-	*ret_given = *text != '\0';
-	if (!*ret_given)
-		return 0;
 	if (json_parse(http_request_arena(c->req), text, strlen(text), &v, &why) < 0 ||
 	    json_type(v) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "failed to parse platform: %s",
@@ -157,26 +153,63 @@ int images_platform_parse(struct api_call *c, struct image_platform *ret, bool *
 	return 0;
 }
 
-int images_platform_check(struct api_call *c, const char *ref, const struct store_image *img,
+int images_platform_parse(struct api_call *c, struct image_platform *ret, bool *ret_given,
 			  struct error *err)
+{
+	const char *const *all = api_query_all(c, "platform");
+
+	*ret_given = all[0] && *all[0];
+	if (!*ret_given)
+		return 0;
+	if (all[1]) /* as Docker's engine, whose images of this kind have one platform as well */
+		return error_set(err, ERROR_INVALID, 0,
+				 "multiple platform parameters not supported");
+	return parse_platform(c, all[0], ret, err);
+}
+
+static int check_platform(const char *ref, const struct store_image *img,
+			  const struct image_platform *want, struct error *err)
 {
 	autoarena struct arena *a = arena_new();
 	const struct json *config = image_config_parse(a, img);
-	struct image_platform want, have = {.os = json_get_string(config, "os"),
-					    .architecture = json_get_string(config, "architecture"),
-					    .variant = json_get_string(config, "variant")};
-	bool given;
-	int r = images_platform_parse(c, &want, &given, err);
+	struct image_platform have = {.os = json_get_string(config, "os"),
+				      .architecture = json_get_string(config, "architecture"),
+				      .variant = json_get_string(config, "variant")};
 
-	if (r < 0 || !given)
-		return r;
-	if (image_platform_matches(&have, &want))
+	if (image_platform_matches(&have, want))
 		return 0;
 	return error_set(err, ERROR_NOT_FOUND, 0,
 			 "image with reference %s was found but does not match the specified "
 			 "platform: wanted %s/%s%s%s, actual: %s/%s%s%s",
-			 ref, want.os, want.architecture, want.variant ? "/" : "",
-			 want.variant ? want.variant : "", have.os ? have.os : "",
+			 ref, want->os, want->architecture, want->variant ? "/" : "",
+			 want->variant ? want->variant : "", have.os ? have.os : "",
 			 have.architecture ? have.architecture : "", have.variant ? "/" : "",
 			 have.variant ? have.variant : "");
+}
+
+int images_platform_check(struct api_call *c, const char *ref, const struct store_image *img,
+			  struct error *err)
+{
+	struct image_platform want;
+	bool given;
+	int r = images_platform_parse(c, &want, &given, err);
+
+	return r < 0 || !given ? r : check_platform(ref, img, &want, err);
+}
+
+int images_platforms_check(struct api_call *c, const char *ref, struct error *err)
+{
+	autostore_image struct store_image img = {0};
+	const char *const *all = api_query_all(c, "platforms");
+	struct image_platform want;
+	int r = 0;
+
+	for (size_t i = 0; all[i] && r >= 0; i++)
+		r = parse_platform(c, all[i], &want, err);
+	if (r < 0 || !all[0])
+		return r;
+	if (all[1])
+		return error_set(err, ERROR_INVALID, 0, "multiple platforms are not supported");
+	r = store_image_get(engine_store(c->engine), ref, &img, err);
+	return r < 0 ? r : check_platform(ref, &img, &want, err);
 }

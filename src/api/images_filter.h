@@ -27,6 +27,8 @@ void images_filter_names(const struct images_filter *q, struct store_image *img)
 /* The query's `platform`, a JSON object; absent: *ret_given false.  ERROR_INVALID. */
 int images_platform_parse(struct api_call *c, struct image_platform *ret, bool *ret_given,
 			  struct error *err);
+/* The query's `platforms`, of a removal: as images_platform_check.  Several are ERROR_INVALID. */
+int images_platforms_check(struct api_call *c, const char *ref, struct error *err);
 /* ERROR_NOT_FOUND if `platform` was asked for and the image is for another one. */
 int images_platform_check(struct api_call *c, const char *ref, const struct store_image *img,
 			  struct error *err);

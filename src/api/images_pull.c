@@ -17,6 +17,8 @@ static int parse_reference(struct api_call *c, struct image_ref *ret, struct err
 	autofree char *full =
 		*tag ? xasprintf(strchr(tag, ':') ? "%s@%s" : "%s:%s", name, tag) : xstrdup(name);
 
+	if (*tag && !strchr(tag, ':') && !image_ref_tag_is_valid(tag))
+		return error_set(err, ERROR_INVALID, 0, "invalid tag format");
 	return image_ref_parse(full, ret, err);
 }
 

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/crash.h"
 #include "base/mem.h"
+#include "oci/image_ref.h"
 #include "store/store.h"
 
 int images_tag(struct api_call *c, struct error *err)
@@ -21,6 +22,8 @@ int images_tag(struct api_call *c, struct error *err)
 		return error_set(err, ERROR_INVALID, 0,
 				 "repository name must have at least one "
 				 "component");
+	if (*tag && !image_ref_tag_is_valid(tag))
+		return error_set(err, ERROR_INVALID, 0, "invalid tag format");
 	r = store_image_tag(engine_store(c->engine), c->params[0], target, err);
 	if (r < 0)
 		return r;
@@ -88,8 +91,10 @@ int images_remove(struct api_call *c, struct error *err)
 		.data = &run,
 	};
 	const char *id = image_id_of(c, c->params[0]);
-	int r = api_on_loop(c, collect_running, &run, err);
+	int r = c->version >= 150 ? images_platforms_check(c, c->params[0], err) : 0;
 
+	if (r == 0)
+		r = api_on_loop(c, collect_running, &run, err);
 	if (r == 0)
 		r = store_image_remove(engine_store(c->engine), &args, &removed, err);
 	strv_done(&run.ids);
@@ -120,9 +125,10 @@ static void prune(struct api_call *c, const struct images_filter *q, struct json
 {
 	struct store *store = engine_store(c->engine);
 	int64_t reclaimed = 0;
+	bool any = false;
 
 	jw_object(w);
-	jw_karray(w, "ImagesDeleted");
+	jw_key(w, "ImagesDeleted");
 	for (size_t i = 0; i < images->n; i++) {
 		const struct store_image *img = &images->v[i];
 		autostore_removed_list struct store_removed_list removed = {0};
@@ -136,10 +142,16 @@ static void prune(struct api_call *c, const struct images_filter *q, struct json
 		if (store_image_remove(store, &args, &removed, NULL) < 0)
 			continue;
 		crash_point(CRASH_PRUNE_SOME);
+		if (!any)
+			jw_array(w);
+		any = true;
 		write_removed(c, img->id, &removed, w);
 		reclaimed += freed(img, &removed);
 	}
-	jw_array_end(w);
+	if (any)
+		jw_array_end(w);
+	else
+		jw_null(w);
 	jw_kint(w, "SpaceReclaimed", reclaimed);
 	jw_object_end(w);
 	image_emit_prune(c, "image", reclaimed);

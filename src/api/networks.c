@@ -163,6 +163,21 @@ static bool is_shown(struct api_call *c, const struct filters *f, const struct n
 	       filters_match(f, "type", network_is_default(n) ? "builtin" : "custom");
 }
 
+static int check_list_filters(const struct filters *f, bool *ret_dangling, struct error *err)
+{
+	const struct filter *type = filters_get(f, "type");
+
+	if (filters_bool(f, "dangling", false, ret_dangling, NULL) < 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid value for filter 'dangling', must be \"true\" (or "
+				 "\"1\"), or \"false\" (or \"0\")");
+	for (size_t i = 0; type && i < type->n; i++)
+		if (!str_eq(type->values[i], "builtin") && !str_eq(type->values[i], "custom"))
+			return error_set(err, ERROR_INVALID, 0, "invalid filter: 'type'='%s'",
+					 type->values[i]);
+	return 0;
+}
+
 int networks_list(struct api_call *c, struct error *err)
 {
 	static const char *const keys[] = {"dangling", "driver", "id",   "label",
@@ -175,7 +190,7 @@ int networks_list(struct api_call *c, struct error *err)
 			      err);
 
 	if (r == 0)
-		r = filters_bool(&f, "dangling", false, &dangling, err);
+		r = check_list_filters(&f, &dangling, err);
 	if (r < 0)
 		return r;
 	asked = filters_get(&f, "dangling");
@@ -194,12 +209,27 @@ int networks_list(struct api_call *c, struct error *err)
 	return api_answer_json(c, 200, &j.out, err);
 }
 
+/* Go's words for a boolean, which this one parameter is read by. */
+static bool is_bool(const char *s)
+{
+	static const char *const words[] = {"0", "f", "F", "false", "FALSE", "False",
+					    "1", "t", "T", "true",  "TRUE",  "True"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eq(s, words[i]))
+			return true;
+	return false;
+}
+
 int networks_inspect(struct api_call *c, struct error *err)
 {
-	const char *scope = api_query(c, "scope");
+	const char *scope = api_query(c, "scope"), *verbose = api_query(c, "verbose");
 	const struct network *n = network_find(engine_network(c->engine), c->params[0]);
 	autojson struct api_json j = {0};
 
+	/* What it adds is of swarm's services. */
+	if (*verbose && !is_bool(verbose))
+		return error_set(err, ERROR_INVALID, 0, "invalid value for verbose: %s", verbose);
 	if (!n || (*scope && strcmp(scope, "local") != 0))
 		return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", c->params[0]);
 	api_json_init(&j);

@@ -67,7 +67,7 @@ const struct api_route api_routes[] = {
 	{"DELETE", "/images/{*}",                images_remove,        API_WORKER},
 	{"POST",   "/commit",                    images_commit,        API_WORKER_BUFFERED},
 	{"POST",   "/build",                     NULL,                 API_LOOP},
-	{"POST",   "/build/prune",               NULL,                 API_LOOP},
+	{"POST",   "/build/prune",               system_build_prune,   API_LOOP},
 	{"POST",   "/build/cancel",              NULL,                 API_LOOP},
 	{"GET",    "/distribution/{*}/json",     distribution_inspect, API_WORKER},
 
@@ -85,7 +85,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/volumes/prune",             volumes_prune,        API_WORKER},
 	{"GET",    "/volumes/{*}",               volumes_inspect,      API_LOOP},
 	{"DELETE", "/volumes/{*}",               volumes_delete,       API_WORKER},
-	{"PUT",    "/volumes/{*}",               NULL,                 API_LOOP},
+	{"PUT",    "/volumes/{*}",               volumes_update,       API_LOOP},
 
 	{"GET",    "/plugins",                   system_plugins,       API_LOOP},
 	{"GET",    "/plugins/privileges",        NULL,                 API_LOOP},
@@ -103,6 +103,7 @@ const struct api_route api_routes[] = {
 	{"POST",   "/swarm/join",                NULL,                 API_LOOP},
 	{"GET",    "/swarm",                     system_no_swarm,      API_LOOP},
 	{"GET",    "/swarm/unlockkey",           system_no_swarm,      API_LOOP},
+	{"POST",   "/swarm/leave",               system_not_in_swarm,  API_LOOP},
 	{"POST",   "/swarm/{}",                  system_no_swarm,      API_LOOP},
 	{"GET",    "/nodes",                     system_no_swarm,      API_LOOP},
 	{"GET",    "/nodes/{*}",                 system_no_swarm,      API_LOOP},

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/api_priv.h"
+#include "api/filters.h"
 #include "api/handlers.h"
 #include "api/platform.h"
 #include "engine/settings.h"
@@ -79,7 +80,13 @@ int system_version(struct api_call *c, struct error *err)
 
 int system_plugins(struct api_call *c, struct error *err)
 {
-	(void)err;
+	static const char *const keys[] = {"capability", "enabled", NULL};
+	struct filters f;
+	int r = filters_parse(http_request_arena(c->req), http_query(c->req, "filters"), keys, &f,
+			      err);
+
+	if (r < 0)
+		return r;
 	http_respond(c->req, 200, API_TYPE_JSON, "[]\n", 3);
 	return 0;
 }
@@ -88,6 +95,22 @@ int system_no_plugin(struct api_call *c, struct error *err)
 {
 	(void)c;
 	return error_set(err, ERROR_NOT_FOUND, 0, "plugin \"%s\" not found", c->params[0]);
+}
+
+/* Of a builder's cache, which there is none of: `docker system prune` asks for it as well. */
+int system_build_prune(struct api_call *c, struct error *err)
+{
+	static const char body[] = "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}\n";
+
+	(void)err;
+	http_respond(c->req, 200, API_TYPE_JSON, body, sizeof(body) - 1);
+	return 0;
+}
+
+int system_not_in_swarm(struct api_call *c, struct error *err)
+{
+	(void)c;
+	return error_set(err, ERROR_UNAVAILABLE, 0, "This node is not part of a swarm");
 }
 
 int system_no_swarm(struct api_call *c, struct error *err)

@@ -156,6 +156,8 @@ int volumes_create(struct api_call *c, struct error *err)
 	if (json_type(body) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid JSON: got EOF while reading request body");
+	if (!json_is_null(json_get(body, "ClusterVolumeSpec")))
+		return system_no_swarm(c, err);
 	driver = json_get_string(body, "Driver");
 	if (driver && *driver && strcmp(driver, "default") != 0 &&
 	    strcmp(driver, VOLUME_DRIVER) != 0)
@@ -163,9 +165,6 @@ int volumes_create(struct api_call *c, struct error *err)
 				 "create %s: error looking up volume plugin %s: plugin \"%s\" not "
 				 "found",
 				 json_get_string(body, "Name") ?: "", driver, driver);
-	if (!json_is_null(json_get(body, "ClusterVolumeSpec")))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "ClusterVolumeSpec is not implemented");
 	q = (struct volume_request){.name = json_get_string(body, "Name"),
 				    .labels = json_get(body, "Labels"),
 				    .options = json_get(body, "DriverOpts")};
@@ -175,6 +174,14 @@ int volumes_create(struct api_call *c, struct error *err)
 	api_json_init(&j);
 	r = api_on_loop(c, write_created, &(struct created){c, name, &j.w}, err);
 	return r < 0 ? r : api_answer_json(c, 201, &j.out, err);
+}
+
+/* There are cluster volumes in a swarm only. */
+int volumes_update(struct api_call *c, struct error *err)
+{
+	(void)c;
+	return error_set(err, ERROR_UNAVAILABLE, 0,
+			 "volume update only valid for cluster volumes, but swarm is unavailable");
 }
 
 int volumes_delete(struct api_call *c, struct error *err)

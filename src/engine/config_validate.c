@@ -11,6 +11,7 @@
 #include "engine/logging.h"
 #include "engine/time_offset.h"
 #include "linux/caps.h"
+#include "linux/netaddr.h"
 #include "linux/signals.h"
 
 #define HOSTNAME_MAX 64      /* bytes; sethostname(2) */
@@ -396,6 +397,7 @@ int config_endpoint_check(const struct config_endpoint *ep, const struct json *d
 			  struct error *err)
 {
 	unsigned char buf[sizeof(struct in6_addr)];
+	uint8_t mac[6];
 
 	if (json_count(ep->driver_opts) > 0)
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
@@ -410,6 +412,8 @@ int config_endpoint_check(const struct config_endpoint *ep, const struct json *d
 	if (ep->ipv6 && inet_pton(AF_INET6, ep->ipv6, buf) != 1)
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid endpoint settings: invalid IPv6 address: %s", ep->ipv6);
+	if (*ep->mac_address && netaddr_mac_parse(ep->mac_address, mac) < 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid MAC address %s", ep->mac_address);
 	for (size_t i = 0; i < ep->aliases.n; i++)
 		if (!is_word(ep->aliases.v[i]))
 			return error_set(err, ERROR_INVALID, 0,

@@ -124,6 +124,21 @@ static void note_after(struct change *ch)
 							     ch->c->endpoint_count);
 }
 
+/* An address that is asked for is one of the network's: said now, not at the next start. */
+static int check_address(const struct network *net, const char *text,
+			 const struct network_subnet *s, struct error *err)
+{
+	struct netaddr a;
+
+	if (!text || (netaddr_is_set(&s->subnet.addr) && netaddr_parse(text, &a) >= 0 &&
+		      netaddr_prefix_contains(&s->subnet, &a)))
+		return 0;
+	return error_set(err, ERROR_INVALID, 0,
+			 "invalid endpoint settings: no configured subnet or ip-range of network "
+			 "'%s' contain the IP address %s",
+			 net->name, text);
+}
+
 static int join(struct change *ch)
 {
 	struct network *net = network_find(ch->e->network, ch->ref);
@@ -136,11 +151,11 @@ static int join(struct change *ch)
 	if (!net || net->busy)
 		return error_set(ch->err, ERROR_NOT_FOUND, 0, "network %s not found", ch->ref);
 	if (str_eq(network_driver_name(net->driver), "host"))
-		return error_set(ch->err, ERROR_FORBIDDEN, 0,
-				 "container cannot be disconnected from host network or connected "
-				 "to host network");
+		return error_set(ch->err, ERROR_INVALID, 0,
+				 "cannot connect container to host network - container must be "
+				 "created in host network mode");
 	if (str_eq(network_driver_name(net->driver), "null"))
-		return error_set(ch->err, ERROR_FORBIDDEN, 0,
+		return error_set(ch->err, ERROR_INVALID, 0,
 				 "container cannot be connected to multiple networks with one of "
 				 "the networks in private (none) mode");
 	endpoints_normalize(ch->e, c->spec);
@@ -149,6 +164,10 @@ static int join(struct change *ch)
 				 "endpoint with name %s already exists in network %s", c->name,
 				 net->name);
 	r = container_spec_endpoint(c->spec, net->name, ch->settings, &want, ch->err);
+	if (r < 0)
+		return r;
+	r = check_address(net, want.ipv4, &net->ipv4, ch->err);
+	r = r < 0 ? r : check_address(net, want.ipv6, &net->ipv6, ch->err);
 	if (r < 0)
 		return r;
 	(void)str_copy(ch->network_id, sizeof(ch->network_id), net->id);
@@ -204,7 +223,7 @@ static int leave(struct change *ch)
 			asked = &c->spec->endpoints[i];
 	if (!asked && !ch->ep)
 		return error_set(ch->err, ERROR_INTERNAL, 0,
-				 "container %s is not connected to network %s", c->id,
+				 "container %s is not connected to the network %s", c->id,
 				 net ? net->name : ch->ref);
 	if (net)
 		(void)str_copy(ch->network_id, sizeof(ch->network_id), net->id);

@@ -140,7 +140,10 @@ static int read_prefix(const char *what, const char *s, struct netaddr_prefix *r
 	if (str_empty(s))
 		return 0;
 	if (netaddr_prefix_parse(s, ret) < 0)
-		return error_set(err, ERROR_INVALID, 0, "invalid %s %s", what, s);
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid network config: invalid %s %s: invalid CIDR block "
+				 "notation",
+				 what, s);
 	return 0;
 }
 
@@ -185,10 +188,39 @@ static int read_subnet(const struct json *v, struct request *q, struct error *er
 				 "bridge driver doesn't support multiple subnets");
 	if (netaddr_is_set(&s.gateway) && !netaddr_prefix_contains(&s.subnet, &s.gateway))
 		return error_set(err, ERROR_INVALID, 0,
-				 "invalid network config: no matching subnet for gateway %s",
-				 gateway);
+				 "invalid network config: invalid gateway %s: parent subnet %s "
+				 "doesn't contain this address",
+				 gateway, json_get_string(v, "Subnet"));
+	if (netaddr_is_set(&s.range.addr) && !netaddr_prefix_contains(&s.subnet, &s.range.addr))
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid network config: invalid ip-range %s: parent subnet %s "
+				 "doesn't contain ip-range",
+				 json_get_string(v, "IPRange"), json_get_string(v, "Subnet"));
 	*to = s;
 	return read_aux(json_get(v, "AuxiliaryAddresses"), q, err);
+}
+
+/* What no engine outside a swarm has, and what it takes for a plugin that is not there. */
+static int refuse_foreign(const struct json *body, struct error *err)
+{
+	const char *scope = json_get_string(body, "Scope");
+	const char *ipam = json_get_string(json_get(body, "IPAM"), "Driver");
+	const char *name = json_get_string(body, "Name");
+
+	if (str_eq(scope, "swarm"))
+		return error_set(err, ERROR_FORBIDDEN, 0,
+				 "cannot create a swarm scoped network when swarm is not active");
+	if (json_get_bool(body, "Ingress"))
+		return error_set(err, ERROR_FORBIDDEN, 0,
+				 "Ingress network can only be global scope network");
+	if (!str_empty(ipam) && !str_eq(ipam, "default") && !str_eq(ipam, "null"))
+		return error_set(err, ERROR_NOT_FOUND, 0, "plugin \"%s\" not found", ipam);
+	for (size_t i = 0; i < ARRAY_SIZE(network_default_names); i++)
+		if (str_eq(name, network_default_names[i]))
+			return error_set(err, ERROR_FORBIDDEN, 0,
+					 "operation is not permitted on predefined %s network",
+					 name);
+	return 0;
 }
 
 /* Fields that may be there with their zero value only. */
@@ -198,21 +230,25 @@ static int refuse(const struct json *body, struct error *err)
 	const char *ipam = json_get_string(json_get(body, "IPAM"), "Driver");
 	const struct json *ipv4 = json_get(body, "EnableIPv4");
 	const char *what = NULL;
+	int r = refuse_foreign(body, err);
 
+	if (r < 0)
+		return r;
 	if (!str_empty(scope) && !str_eq(scope, "local"))
 		what = "Scope";
-	if (!str_empty(ipam) && !str_eq(ipam, "default"))
+	if (str_eq(ipam, "null"))
 		what = "IPAM.Driver";
 	if (json_count(json_get(json_get(body, "IPAM"), "Options")) > 0)
 		what = "IPAM.Options";
-	if (json_get_bool(body, "Ingress"))
-		what = "Ingress";
 	if (json_get_bool(body, "ConfigOnly"))
 		what = "ConfigOnly";
 	if (!str_empty(json_get_string(json_get(body, "ConfigFrom"), "Network")))
 		what = "ConfigFrom";
-	if (json_type(ipv4) == JSON_BOOL && !json_bool(ipv4))
+	if (json_type(ipv4) == JSON_BOOL && !json_bool(ipv4)) {
+		if (!json_get_bool(body, "EnableIPv6"))
+			return error_set(err, ERROR_INVALID, 0, "IPv4 or IPv6 must be enabled");
 		what = "EnableIPv4";
+	}
 	return what ? error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s is not implemented", what) : 0;
 }
 

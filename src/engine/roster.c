@@ -80,6 +80,8 @@ int roster_find(struct engine *e, const char *ref, struct container **ret, struc
 	size_t len = strlen(ref), at;
 	struct container *c;
 
+	if (len == 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid name or ID supplied: \"\"");
 	if (len == 64 && (c = roster_find_id(e, ref)))
 		goto found;
 	c = name[0] ? roster_find_name(e, name) : NULL;

@@ -110,7 +110,8 @@ static int read_request(const struct volume_request *q, const char *name, struct
 	r = r < 0 ? r : read_map(q->options, "DriverOpts", &v->options, err);
 	if (str_empty(q->name) && !volume_is_anonymous(v))
 		volume_map_add(&v->labels, VOLUME_ANONYMOUS_LABEL, "");
-	return r < 0 ? r : volume_options_check(&v->options, err);
+	r = r < 0 ? r : volume_options_check(&v->options, err);
+	return r < 0 ? error_wrap(err, r, "create %s", name) : 0;
 }
 
 /* sync: durable at once; else with the container's row that follows.  Those that create and remove take

@@ -439,6 +439,8 @@ static int fill_subnets(const struct network_manager *nm, struct network *net, b
 static int check_request(const struct network_manager *nm, const struct network_request *q,
 			 const struct network_driver *driver, struct error *err)
 {
+	if (str_empty(q->name))
+		return error_set(err, ERROR_INVALID, 0, "invalid name: name is empty");
 	if (!name_valid(q->name))
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid network name '%s': only [a-zA-Z0-9][a-zA-Z0-9_.-]* are "
@@ -467,6 +469,18 @@ static int check_request(const struct network_manager *nm, const struct network_
 	return 0;
 }
 
+/* Docker's own are not there yet; of others it would ask plugins. */
+static int no_driver(const char *name, struct error *err)
+{
+	static const char *const known[] = {"overlay", "macvlan", "ipvlan"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_eq(name, known[i]))
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network driver '%s'",
+					 name);
+	return error_set(err, ERROR_NOT_FOUND, 0, "plugin \"%s\" not found", name);
+}
+
 static int create(struct network_manager *nm, const struct network_request *q, uint8_t pool_len,
 		  struct network **ret, struct error *err)
 {
@@ -476,7 +490,7 @@ static int create(struct network_manager *nm, const struct network_request *q, u
 	int r;
 
 	if (!driver)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network driver '%s'", q->driver);
+		return no_driver(q->driver, err);
 	r = check_request(nm, q, driver, err);
 	if (r < 0)
 		return r;

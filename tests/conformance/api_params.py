@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Every route and parameter of the container, exec and system half of Docker's API, and the table of them in docs/api-table.md.
+"""Every route and parameter of Docker's API, and the table of them in docs/api-table.md.
 
-What a case asks for by `ask` is counted as tested by it; the rest must be in REFUSED, with the answer that it gets, in NEWER
-or in ELSEWHERE.  The table is made of that, and must be the one in docs: tools/api-table writes it.
+What a case asks for by `ask` is counted as tested by it (those of containers, execs and the system are here, others in
+tests/lib/apiobjects.py); the rest must be in REFUSED or QUERIES, with the answer that it gets, in NEWER or in ELSEWHERE.  The table is made of that, and must be the one in docs: tools/api-table writes it.
 """
 
 import base64
@@ -17,13 +17,18 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import apifacts  # noqa: E402
+import apiobjects  # noqa: E402
 import vessel  # noqa: E402
+from apiasker import check, kept, leaves  # noqa: E402
 
 TABLE = os.path.join(vessel.TOP, "docs", "api-table.md")
 GROUPS = ("containers", "exec", "events", "info", "version", "_ping", "system", "networks", "volumes", "swarm", "nodes",
           "services", "tasks", "secrets", "configs", "plugins", "session", "images", "build", "commit", "distribution", "auth")
-SWARM = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 
+# What a refused body needs besides, and the object that it is asked of.
+WITH = {"POST /containers/create": {"Image": "busybox", "Cmd": ["true"]}, "POST /networks/create": {"Name": "refused"},
+        "POST /networks/{id}/connect": {"Container": "fixed"}, "POST /volumes/create": {"Name": "refused"}}
+OF = {"POST /networks/{id}/connect": "refusing"}
 # Fields of bodies that are refused, each with the body that is sent and what the answer names.
 REFUSED = {
     "POST /containers/create": [
@@ -64,39 +69,33 @@ REFUSED = {
         (501, {"BlkioDeviceReadIOps": [{"Path": "/dev/loop0", "Rate": 1}]}, "BlkioDeviceReadIOps"),
         (501, {"BlkioDeviceWriteIOps": [{"Path": "/dev/loop0", "Rate": 1}]}, "BlkioDeviceWriteIOps"),
     ],
+    "POST /networks/create": [
+        (403, {"Scope": "swarm"}, "swarm is not active"),
+        (403, {"Ingress": True}, "Ingress"),
+        (404, {"IPAM": {"Driver": "other"}}, 'plugin "other" not found'),
+        (501, {"IPAM": {"Driver": "null"}}, "IPAM.Driver"),
+        (501, {"IPAM": {"Options": {"a": "b"}}}, "IPAM.Options"),
+        (501, {"Scope": "global"}, "Scope"),
+        (501, {"ConfigOnly": True}, "ConfigOnly"),
+        (501, {"ConfigFrom": {"Network": "x"}}, "ConfigFrom"),
+        (501, {"EnableIPv4": False, "EnableIPv6": True}, "EnableIPv4"),
+        (501, {"Driver": "macvlan"}, "macvlan"),
+        (501, {"Options": {"com.docker.network.bridge.inhibit_ipv4": "1"}}, "com.docker.network.bridge.inhibit_ipv4"),
+    ],
+    "POST /networks/{id}/connect": [
+        (501, {"EndpointConfig": {"DriverOpts": {"a": "b"}}}, "DriverOpts"),
+        (501, {"EndpointConfig": {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}}, "LinkLocalIPs"),
+    ],
+    "POST /volumes/create": [
+        (503, {"ClusterVolumeSpec": {"Group": "x", "AccessMode": {
+            "Scope": "single", "Sharing": "none", "MountVolume": {}, "Secrets": [{"Key": "a", "Secret": "b"}], "Availability": "active",
+            "AccessibilityRequirements": {"Requisite": [{"Segments": {"a": "b"}}], "Preferred": [{"Segments": {"a": "b"}}]},
+            "CapacityRange": {"RequiredBytes": 1, "LimitBytes": 2}}}}, "This node is not a swarm manager"),
+        (501, {"DriverOpts": {"size": "1g"}}, "size"),
+    ],
 }
-
-
-def leaves(value, prefix=""):
-    """Names of what a body holds, as apifacts.Facts.leaves has them but for maps, whose keys stand for themselves."""
-    if isinstance(value, dict) and value:
-        for key, part in value.items():
-            key = key.replace(".", "_")  # a dot in a name does not begin a field
-            yield from leaves(part, prefix + "." + key if prefix else key)
-    elif isinstance(value, list) and value:
-        for part in value:
-            yield from leaves(part, prefix + "[]")
-    else:
-        yield prefix
-
-
-def check(got, wanted, what):
-    assert got == wanted, "%s: got %r, wanted %r" % (what, got, wanted)
-
-
-def subset(wanted, got, where=""):
-    """What of a body is not in an answer, as lines; lists must be the same."""
-    if isinstance(wanted, dict) and isinstance(got, dict):
-        return [line for key, value in wanted.items() for line in subset(value, got.get(key), where + "." + key)]
-    return [] if wanted == got else ["%s: %r became %r" % (where, wanted, got)]
-
-
-def kept(wanted, got, warnings):
-    """Fails unless an answer has all of a body, but for what the kernel cannot do, which is warned of."""
-    lost = subset(wanted, got)
-    dropped = [line for line in lost if line.split(":")[0].lstrip(".") in KERNELS]
-    check([line for line in lost if line not in dropped], [], "what inspect shows")
-    assert len(dropped) <= len(warnings), (dropped, warnings)
+# Parameters of queries that are refused: the object, the query, and what the answer names.
+QUERIES = {"POST /images/{name}/push": [(501, "busybox", {"platform": '{"os":"linux","architecture":"amd64"}'}, "platform")]}
 
 
 # What a container can be told all at once, and inspect shows as it was.
@@ -141,96 +140,23 @@ HOST = {
 }
 ENDPOINT = {"IPAMConfig": {"IPv4Address": "10.96.0.9", "IPv6Address": "fd96::9"}, "Links": ["linked:friend"], "Aliases": ["other"],
             "MacAddress": "02:42:00:00:00:09", "GwPriority": 3}
-# What a kernel may lack, so that it is dropped with a warning.
-KERNELS = ("BlkioWeight", "BlkioWeightDevice", "CpuRealtimePeriod", "CpuRealtimeRuntime", "MemorySwap", "MemorySwappiness",
-           "OomKillDisable")
-# Of an endpoint, what the engine answers and a body may hold without effect: clients send what they have inspected.
-ECHOED = {"NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
-          "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None}
 UPDATE = {"CpuShares": 256, "Memory": 32 << 20, "MemorySwap": 64 << 20, "MemoryReservation": 16 << 20, "BlkioWeight": 200,
           "CpuPeriod": 50000, "CpuQuota": 20000, "CpusetCpus": "0", "CpusetMems": "0", "CpuRealtimePeriod": 1000000,
           "CpuRealtimeRuntime": 800000, "PidsLimit": 50, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 1}}
 # Parameters that came with versions after 1.51.
 NEWER = {"GET /system/df": ["verbose"], "GET /images/json": ["identity"]}
-# What other files test: by route, or by route and parameter.
+# What other files test, by route: the case, and the parameters that it is about.
 ELSEWHERE = {
-    "GET /containers/{id}/attach/ws": "api_websocket.py",
-    "GET /images/json": "images-lists.bats",
-    "POST /images/create": "registry.py, images.bats",
-    "GET /images/{name}/json": "images-lists.bats",
-    "GET /images/{name}/history": "images-lists.bats",
-    "POST /images/{name}/push": "registry.py",
-    "POST /images/{name}/tag": "images.bats",
-    "DELETE /images/{name}": "images-lists.bats",
-    "GET /images/search": "registry.py",
-    "POST /images/prune": "images-lists.bats",
-    "GET /images/{name}/get": "images-archives.py",
-    "GET /images/get": "images-archives.py",
-    "POST /images/load": "images-archives.py",
-    "POST /auth": "registry.py",
-    "GET /distribution/{name}/json": "registry.py",
-    "POST /commit": "commit.bats",
-    "POST /networks/create": "networks.bats",
-    "GET /networks": "networks.bats",
-    "GET /networks/{id}": "networks.bats",
-    "DELETE /networks/{id}": "networks.bats",
-    "POST /networks/{id}/connect": "networks.bats",
-    "POST /networks/{id}/disconnect": "networks.bats",
-    "POST /networks/prune": "networks.bats",
-    "GET /volumes": "volumes.bats",
-    "POST /volumes/create": "volumes.bats",
-    "GET /volumes/{name}": "volumes.bats",
-    "DELETE /volumes/{name}": "volumes.bats",
-    "POST /volumes/prune": "volumes.bats",
+    "GET /containers/{id}/attach/ws": {"api_websocket.py": "detachKeys logs stream stdin stdout stderr"},
+    "POST /images/create": {"registry.py: platforms": "fromImage tag platform", "registry.py: tokens": "X-Registry-Auth"},
+    "POST /images/{name}/push": {"registry.py: push_all": "tag", "registry.py: tokens": "X-Registry-Auth"},
+    "GET /images/search": {"registry.py: questions": "term limit filters"},
+    "POST /auth": {"registry.py: tokens": "username password email serveraddress"},
+    "GET /distribution/{name}/json": {"registry.py: questions": ""},
 }
 
 
-class Cases:
-    def __init__(self, engine):
-        self.engine = engine
-        self.tested = {}  # (route, parameter or "") -> names of cases
-        self.case = ""
-
-    def note(self, route, name):
-        self.tested.setdefault((route, name), [])
-        if self.case not in self.tested[(route, name)]:
-            self.tested[(route, name)].append(self.case)
-
-    def ask(self, route, ident=None, query=None, body=None, status=None, prefix=""):
-        """One request, by its route in the API file; everything in it counts as tested."""
-        method, path = route.split()
-        self.note(route, "")
-        for name in re.findall("{(.*?)}", path):
-            self.note(route, name)
-            path = path.replace("{%s}" % name, urllib.parse.quote(ident, safe=""))
-        pairs = []
-        for name, value in (query or {}).items():
-            self.note(route, name)
-            value = json.dumps(value) if isinstance(value, dict) else value
-            pairs += [(name, v) for v in (value if isinstance(value, list) else [value])]
-        for leaf in leaves(body or {}):
-            self.note(route, leaf)
-        got, answer = self.engine.api(method, prefix + path + ("?" + urllib.parse.urlencode(pairs) if pairs else ""), body)
-        if status is not None:
-            assert got == status, "%s %s %s: got %d %r, wanted %d" % (route, ident, query or body, got, answer, status)
-        return answer if status is not None else (got, answer)
-
-    def create(self, name, command="sleep 1000", start=True, host=None, **config):
-        self.ask("POST /containers/create", query={"name": name}, status=201, body=dict(
-            Image="busybox", Cmd=["sh", "-c", command], HostConfig=dict({"Init": True}, **(host or {})), **config))
-        if start:
-            self.ask("POST /containers/{id}/start", name, status=204)
-        return name
-
-    def remove(self, *names):
-        for name in names:
-            self.ask("DELETE /containers/{id}", name, {"force": 1, "v": 1}, status=204)
-
-    def ready(self, name, times):
-        """Its shell has set its traps, and said so, this many times."""
-        vessel.wait_until("%s is ready" % name, lambda: self.engine.api("GET", "/containers/%s/logs?stdout=1" % name)[1].count(
-            b"ready") == times)
-
+class Cases(apiobjects.Objects):
     def names(self, **query):
         return sorted(c["Names"][0][1:] for c in self.ask("GET /containers/json", query=query, status=200))
 
@@ -240,7 +166,7 @@ class Cases:
         self.ask("POST /networks/create", status=201, body={"Name": "params", "EnableIPv6": True, "IPAM": {"Config": [
             {"Subnet": "10.96.0.0/24"}, {"Subnet": "fd96::/64"}]}})
         self.create("linked", host={"NetworkMode": "params"})
-        body = dict(CONFIG, HostConfig=HOST, NetworkingConfig={"EndpointsConfig": {"params": dict(ENDPOINT, **ECHOED)}})
+        body = dict(CONFIG, HostConfig=HOST, NetworkingConfig={"EndpointsConfig": {"params": dict(ENDPOINT, **apiobjects.ECHOED)}})
         made = self.ask("POST /containers/create", query={"name": "kept", "platform": "linux/amd64"}, body=body, status=201)
         got = self.ask("GET /containers/{id}/json", "kept", {"size": 1}, status=200)
         kept(CONFIG, got["Config"], [])
@@ -276,15 +202,18 @@ class Cases:
 
     def refused(self):
         self.create("fixed", start=False)
+        self.ask("POST /networks/create", body={"Name": "refusing"}, status=201)
         for route, cases in REFUSED.items():
             for status, body, text in cases:
-                whole = dict({"Image": "busybox", "Cmd": ["true"]}, **body) if "create" in route else body
-                got, answer = self.engine.api("POST", route.split()[1].replace("{id}", "fixed"), whole)
+                got, answer = self.engine.api("POST", route.split()[1].replace("{id}", OF.get(route, "fixed")), dict(WITH.get(route, {}), **body))
                 assert got == status and text.lower() in answer["message"].lower(), (route, body, got, answer)
+        for route, cases in QUERIES.items():
+            for status, name, query, text in cases:
+                path = route.split()[1].replace("{name}", name) + self.query_of(query)
+                got, answer = self.engine.api(route.split()[0], path)
+                assert got == status and text in answer["message"], (path, got, answer)
         self.remove("fixed")
-        for route in ("POST /build", "POST /build/prune"):
-            self.ask(route, status=501)
-        self.ask("GET /images/{name}/attestations", "busybox", status=404)
+        self.ask("DELETE /networks/{id}", "refusing", status=204)
 
     def lists(self):
         self.ask("POST /networks/create", body={"Name": "listnet"}, status=201)
@@ -321,7 +250,7 @@ class Cases:
             got = self.ask("GET /containers/json", query={"filters": bad})
             assert got[0] in (400, 404), (bad, got)
         check(self.ask("GET /containers/json", query={"limit": "x"})[0], 400, "limit=x")
-        check(self.ask("POST /containers/prune", query={"filters": {"label": ["nobody"]}}, status=200)["ContainersDeleted"], [],
+        check(self.ask("POST /containers/prune", query={"filters": {"label": ["nobody"]}}, status=200)["ContainersDeleted"], None,
               "pruned")
         check(len(self.ask("POST /containers/prune", query={"filters": {"label!": ["nobody"], "until": ["0s"]}},
                            status=200)["ContainersDeleted"]), 2, "pruned")
@@ -373,21 +302,6 @@ class Cases:
         self.ask("DELETE /containers/{id}", "lived", {"link": 1}, status=409)
         self.remove("lived")
         self.ask("DELETE /containers/{id}", "lived", {"force": 1}, status=404)
-
-    def images(self):
-        """What the tests of images leave out."""
-        for tag in ("one", "two"):
-            self.ask("POST /images/{name}/tag", "busybox", {"repo": "params", "tag": tag}, status=201)
-            self.ask("DELETE /images/{name}", "params:" + tag, {"noprune": 1, "force": 0}, status=200)
-        archive = self.ask("GET /images/get", query={"names": ["busybox"]}, status=200)
-        for quiet in (0, 1):
-            connection = self.engine.connection()
-            connection.request("POST", "/images/load?quiet=%d" % quiet, archive, {"Content-Type": "application/x-tar"})
-            answer = connection.getresponse()
-            check(answer.status, 200, "load")
-            assert b"Loaded image: busybox:latest" in answer.read()
-        self.note("POST /images/load", "quiet")
-        self.note("POST /images/load", "")
 
     def links(self):
         self.create("target")
@@ -608,33 +522,13 @@ class Cases:
                 return 200, problem.doc.encode()
         return ask
 
-    def no_swarm(self):
-        facts = apifacts.Facts()
-        for route in facts.routes:
-            group = route.split()[1].split("/")[1]
-            if group in SWARM:
-                wanted = {"POST /swarm/init": 501, "POST /swarm/join": 501}.get(route, 503)
-                status, answer = self.ask(route, "x", body={} if route.startswith("POST") else None)
-                check(status, wanted, route)
-                if wanted == 503:
-                    assert answer["message"].startswith("This node is not a swarm manager."), answer
-        check(self.ask("GET /plugins", query={"filters": {"enabled": ["true"]}}, status=200), [], "plugins")
-        for route in facts.routes:
-            if "/plugins/{name}" in route:
-                check(self.ask(route, "x")[0], 404, route)
-        for route in ("GET /plugins/privileges", "POST /plugins/pull", "POST /plugins/create"):
-            check(self.ask(route)[0], 501, route)
-        check(self.ask("POST /session")[0], 404, "session")
-        check(self.ask("PUT /volumes/{name}", "x")[0], 501, "cluster volumes")
-
     # The table ---------------------------------------------------------------------------------------
 
     def where(self, route, name):
         """Who tests a parameter, or None."""
-        if (route, name) in self.tested:
-            cases = self.tested[(route, name)]
-            return ", ".join(cases) if len(cases) < 4 else "most cases"
-        return ELSEWHERE.get(route)
+        places = self.tested.get((route, name), []) + [
+            place for place, names in ELSEWHERE.get(route, {}).items() if name in names.split() or name in ("", "id", "name")]
+        return ("most cases" if len(places) > 3 else ", ".join(places)) or None
 
     def rows(self):
         new, old = apifacts.Facts("1.55"), apifacts.Facts("1.41")
@@ -643,7 +537,7 @@ class Cases:
             if group not in GROUPS:
                 continue
             names = dict(facts["parameters"])
-            if group not in SWARM + ("plugins", "commit") and not route.startswith("PUT /volumes"):
+            if group not in apiobjects.SWARM + ("plugins",) and not route.startswith("PUT /volumes"):
                 for source in (old.routes.get(route, {}), facts):
                     for leaf in (new if source is facts else old).leaves(source["body"]) if "body" in source else ():
                         if leaf:
@@ -651,10 +545,9 @@ class Cases:
             yield route, names
 
     def refusal(self, route, name):
-        for status, body, _ in REFUSED.get(route, ()):
-            if any(apifacts.same_leaf(leaf, name) for leaf in leaves(body)):
-                return status
-        return None
+        refused = [(status, leaves(body)) for status, body, _ in REFUSED.get(route, ())]
+        refused += [(status, query) for status, _, query, _ in QUERIES.get(route, ())]
+        return next((status for status, names in refused if any(apifacts.same_leaf(leaf, name) for leaf in names)), None)
 
     def table(self):
         """The text, and what is neither tested nor accounted for."""
@@ -682,31 +575,39 @@ class Cases:
 
     def answer_of(self, route):
         """What a route answers that is not there."""
-        path = route.split()[1]
-        if path.split("/")[1] in SWARM:
-            return "501" if path in ("/swarm/init", "/swarm/join") else "503, tested by no swarm"
-        if path.startswith("/plugins") and path != "/plugins":
-            return "404, tested by no swarm" if "{name}" in path else "501, tested by no swarm"
-        return {"PUT /volumes/{name}": "501, tested by no swarm", "POST /session": "404, tested by no swarm",
-                "POST /build": "501, tested by refused", "POST /build/prune": "501, tested by refused",
-                "GET /images/{name}/attestations": "newer; 404, tested by refused"}.get(route)
+        status = apiobjects.ABSENT.get(route, (0,))[0]
+        if not status and route.split()[1].split("/")[1] in apiobjects.SWARM:
+            status = 503
+        if not status and "/plugins/{name}" in route:
+            status = 404
+        return status and "%s%d, tested by no swarm" % ("newer; " if "attestations" in route else "", status)
 
 
 HEAD = """# Routes and parameters, and who tests them
 
 Made by `tools/api-table` and compared with the API's file and the engine by `tests/conformance/api_params.py`, whose cases are the
-names below; else a file is named.
+names below; else a file is named, with its case.
 
 | route | tested by: parameters | not there: the answer |
 |---|---|---|"""
 
-NAMES = ("create_and_update", "refused", "lists", "life", "images", "links", "logs", "attach", "execs", "files", "stats", "system", "events",
+NAMES = ("create_and_update", "refused", "lists", "life", "networks", "volumes", "images", "links", "logs", "attach", "execs", "files", "stats", "system", "events",
          "no_swarm")
 
 
+def check_elsewhere():
+    """The cases are there, and speak of the parameters."""
+    for places in ELSEWHERE.values():
+        for place, names in places.items():
+            file, _, case = place.partition(": ")
+            with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), file)) as f:
+                text = f.read()
+            assert not case or "\ndef %s(" % case in text, place
+            check([name for name in names.split() if name not in text], [], "what %s does not ask for" % place)
+
+
 def is_current(cases, write):
-    for name in {name for names in ELSEWHERE.values() for name in names.split(", ")}:
-        assert os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)), name
+    check_elsewhere()
     text, missing = cases.table()
     assert not missing, "neither tested nor accounted for:\n" + "\n".join(missing)
     if write:

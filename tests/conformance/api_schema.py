@@ -42,6 +42,8 @@ ALSO = {
                       ["Containers[].NetworkSettings.Networks.*." + name for name in ENDPOINT],
     "GET /volumes": ["Volumes[].Options", "Warnings"],
     "GET /volumes/{name}": ["Options"],
+    "POST /containers/prune": ["ContainersDeleted"],
+    "POST /images/prune": ["ImagesDeleted"],
     "POST /networks/prune": ["NetworksDeleted"],
     "POST /volumes/create": ["Options"],
 }

@@ -762,7 +762,8 @@ def tokens(w):
     w.works(w.pull(w.name("private/a", registry), headers=anna))
     assert "incorrect username or password" in w.fails(w.pull(w.name("private/a", registry), headers=auth_header(username="anna", password="x")))
     # An identity token is changed for others.
-    status, answer = w.engine.api("POST", "/auth", {"username": "anna", "password": USERS["anna"], "serveraddress": registry.address})
+    status, answer = w.engine.api("POST", "/auth", {"username": "anna", "password": USERS["anna"], "email": "a@example.org",
+                                                    "serveraddress": registry.address})
     check((status, answer), (200, {"Status": "Login Succeeded", "IdentityToken": "identity of anna"}), "login")
     status, answer = w.engine.api("POST", "/auth", {"username": "anna", "password": "x", "serveraddress": registry.address})
     check(status, 401, "login with another password")
@@ -804,6 +805,10 @@ def questions(w):
     filters = urllib.parse.quote(json.dumps({"is-official": {"true": True}, "stars": {"5": True}}))
     status, answer = w.engine.api("GET", "/images/search?term=%s&filters=%s" % (w.name("busy", w.proxy), filters))
     check([a["name"] for a in answer], ["busybox"], "filtered")
+    w.proxy.break_(r"/v1/search\?q=busy&n=7$", status=200, body=json.dumps(found).encode())
+    filters = urllib.parse.quote(json.dumps({"is-official": ["false"], "is-automated": ["false"]}))
+    status, answer = w.engine.api("GET", "/images/search?term=%s&limit=7&filters=%s" % (w.name("busy", w.proxy), filters))
+    check([a["name"] for a in answer], ["someone/busy"], "no more than seven, filtered")
     check(w.engine.api("GET", "/images/search?term=x&limit=1000")[0], 400, "limit")
 
 
