@@ -150,6 +150,25 @@ static void write_bind(const struct config_bind *b, struct json_writer *w)
 	jw_object_end(w);
 }
 
+/* Nothing of an image is mounted on the host. */
+static void write_image_mount(const struct config_mount *m, const struct container *c,
+			      struct json_writer *w)
+{
+	jw_object(w);
+	jw_kstring(w, "Type", "image");
+	jw_kstring(w, "Name", m->source);
+	jw_key(w, "Source");
+	if (encode_is_up(c))
+		jw_stringf(w, "/proc/%lld/root%s", (long long)c->state.pid, m->target);
+	else
+		jw_string(w, "");
+	jw_kstring(w, "Destination", m->target);
+	jw_kstring(w, "Mode", "");
+	jw_kbool(w, "RW", false);
+	jw_kstring(w, "Propagation", "");
+	jw_object_end(w);
+}
+
 static void write_mount(const struct config_mount *m, struct json_writer *w)
 {
 	bool is_bind = strcmp(m->type, "bind") == 0;
@@ -202,7 +221,9 @@ void encode_mounts(const struct encode_args *args, const struct container *c, st
 		if (config_bind_parse(a, h->binds.v[i], &b, NULL) == 0 && !b.is_volume)
 			write_bind(&b, w);
 	for (size_t i = 0; i < h->mounts.n; i++)
-		if (!str_eq(mounts[i].type, "volume"))
+		if (str_eq(mounts[i].type, "image"))
+			write_image_mount(&mounts[i], c, w);
+		else if (!str_eq(mounts[i].type, "volume"))
 			write_mount(&mounts[i], w);
 	for (size_t i = 0; i < c->spec->point_count; i++)
 		write_point(args, &c->spec->points[i], w);

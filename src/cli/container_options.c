@@ -375,6 +375,7 @@ static const struct mount_option mount_options[] = {
 	{"bind-create-src", NULL, "CreateMountpoint", "BindOptions", 'b'},
 	{"volume-nocopy", NULL, "NoCopy", "VolumeOptions", 'b'},
 	{"volume-subpath", NULL, "Subpath", "VolumeOptions", 's'},
+	{"image-subpath", NULL, "Subpath", "ImageOptions", 's'},
 	{"tmpfs-size", NULL, "SizeBytes", "TmpfsOptions", 'z'},
 	{"tmpfs-mode", NULL, "Mode", "TmpfsOptions", 'o'},
 };
@@ -483,7 +484,8 @@ static bool mount_has(const char *spec, const char *object)
 static int write_mounts(struct cli *cli, const struct container_options *o, struct json_writer *w,
 			struct error *err)
 {
-	static const char *const objects[] = {"BindOptions", "VolumeOptions", "TmpfsOptions"};
+	static const char *const objects[] = {"BindOptions", "VolumeOptions", "TmpfsOptions",
+					      "ImageOptions"};
 	int r = 0;
 
 	if (!o->mount.n)

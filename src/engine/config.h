@@ -57,7 +57,7 @@ struct config_device_request { /* --gpus, and --device of the Container Device I
 struct config_mount { /* a Mounts entry */
 	const char *type, *source, *target, *consistency;
 	bool read_only;
-	const struct json *bind_options, *volume_options, *tmpfs_options;
+	const struct json *bind_options, *volume_options, *tmpfs_options, *image_options;
 };
 struct config_restart {
 	const char *name; /* "", "no", "always", "unless-stopped", "on-failure" */

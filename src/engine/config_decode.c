@@ -185,6 +185,7 @@ static const struct json_field mount_fields[] = {
 	MOUNT_FN("BindOptions", bind_options),
 	MOUNT_FN("VolumeOptions", volume_options),
 	MOUNT_FN("TmpfsOptions", tmpfs_options),
+	MOUNT_FN("ImageOptions", image_options),
 	{0},
 };
 

@@ -220,6 +220,17 @@ static int validate_tmpfs_mount(const struct config_mount *m, struct error *err)
 	return 0;
 }
 
+/* Relative, without a component "..". */
+static bool is_local(const char *path)
+{
+	if (*path == '/')
+		return false;
+	for (const char *p = path; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+		if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
+			return false;
+	return true;
+}
+
 static int validate_volume_mount(const struct config_mount *m, struct error *err)
 {
 	const struct json *driver = json_get(m->volume_options, "DriverConfig");
@@ -233,7 +244,7 @@ static int validate_volume_mount(const struct config_mount *m, struct error *err
 		return invalid_mount(m, err, "field TmpfsOptions must not be specified");
 	if (!str_empty(subpath) && *m->source == '\0')
 		return invalid_mount(m, err, "must not set Subpath when using anonymous volumes");
-	if (!str_empty(subpath) && (*subpath == '/' || strstr(subpath, "..")))
+	if (!str_empty(subpath) && !is_local(subpath))
 		return invalid_mount(m, err, "subpath must be a relative path within the volume");
 	if (*m->source && volume_name_check(m->source, &why) < 0)
 		return invalid_mount(m, err, "%s", error_msg(&why));
@@ -244,6 +255,23 @@ static int validate_volume_mount(const struct config_mount *m, struct error *err
 	return 0;
 }
 
+static int validate_image_mount(const struct config_mount *m, struct error *err)
+{
+	const char *subpath = json_get_string(m->image_options, "Subpath");
+
+	if (*m->source == '\0')
+		return invalid_mount(m, err, "field Source must not be empty");
+	if (json_count(m->bind_options) > 0)
+		return invalid_mount(m, err, "field BindOptions must not be specified");
+	if (json_count(m->volume_options) > 0)
+		return invalid_mount(m, err, "field VolumeOptions must not be specified");
+	if (json_count(m->tmpfs_options) > 0)
+		return invalid_mount(m, err, "field TmpfsOptions must not be specified");
+	if (!str_empty(subpath) && !is_local(subpath))
+		return invalid_mount(m, err, "subpath must be a relative path within the image");
+	return 0;
+}
+
 static const struct {
 	const char *type;
 	int (*validate)(const struct config_mount *m, struct error *err); /* NULL: not there yet */
@@ -251,7 +279,7 @@ static const struct {
 	{"bind", validate_bind_mount},
 	{"tmpfs", validate_tmpfs_mount},
 	{"volume", validate_volume_mount},
-	{"image", NULL},
+	{"image", validate_image_mount},
 	{"cluster", NULL},
 	{"npipe", NULL},
 };

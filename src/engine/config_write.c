@@ -245,6 +245,8 @@ static void write_mounts(struct json_writer *w, const struct json_objects *list)
 			jw_kvalue(w, "VolumeOptions", m[i].volume_options);
 		if (m[i].tmpfs_options)
 			jw_kvalue(w, "TmpfsOptions", m[i].tmpfs_options);
+		if (m[i].image_options)
+			jw_kvalue(w, "ImageOptions", m[i].image_options);
 		jw_object_end(w);
 	}
 	jw_array_end(w);

@@ -16,6 +16,7 @@
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
+#include "engine/image_mount.h"
 #include "engine/link.h"
 #include "engine/logging.h"
 #include "engine/names.h"
@@ -207,7 +208,8 @@ static int make_dirs(struct engine *e, struct container *c, struct error *err)
 	if (mkdirat(e->data_fd, dir, 0710) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "make directory '%s'", c->state_dir);
 	r = file_write_atomic(e->data_fd, marker, "", 0, 0600, 0, err);
-	return r < 0 ? r : store_snapshot_create(e->store, c->image_id, c->id, &snap, err);
+	r = r < 0 ? r : store_snapshot_create(e->store, c->image_id, c->id, &snap, err);
+	return r < 0 ? r : image_mounts_hold(e, c, err);
 }
 
 static void remove_marker(struct engine *e, const struct container *c)

@@ -240,4 +240,6 @@ int restore_containers(struct engine *e, struct error *err);
 int restore_remove_unfinished(struct engine *e, struct strv *ret_ids, struct error *err);
 /* A lock on exec-root/containers/<id>: held by the shim while it lives. */
 int runtime_dir_open(struct engine *e, const char *id, bool create, struct error *err);
+/* [worker] With what is mounted at places in it.  Only while no shim has it. */
+void runtime_dir_remove(struct engine *e, const char *id);
 int runtime_dir_lock(int dir_fd, struct error *err); /* waits; the lock's fd */

@@ -269,17 +269,13 @@ static void unlink_network(struct engine *e, const struct container *c, struct u
 void exit_clean_runtime(struct engine *e, const char *id)
 {
 	autofree char *path = xasprintf("%s/%s", e->cgroup_parent, id);
-	autofree char *dir = xasprintf("containers/%s", id);
 	autocgroup struct cgroup *cg = NULL;
 	autoerror struct error err = {0};
 
 	if (e->cgroups && cgroup_open(e->cgroups, path, &cg, NULL) >= 0 &&
 	    cgroup_destroy(cg, &err) < 0)
 		log_warn("remove cgroup of container '%s': %s", id, error_msg(&err));
-	error_done(&err);
-	volume_places_clean(e, id);
-	if (file_remove_tree(e->exec_fd, dir, &err) < 0)
-		log_warn("remove runtime directory of container '%s': %s", id, error_msg(&err));
+	runtime_dir_remove(e, id);
 }
 
 /* What follows the exit. */

@@ -16,6 +16,7 @@
 #include "base/spawn.h"
 #include "engine/cdi.h"
 #include "engine/engine_priv.h"
+#include "engine/image_mount.h"
 #include "engine/logging.h"
 #include "engine/oci_spec.h"
 #include "engine/security.h"
@@ -94,7 +95,6 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 	struct cdi_result cdi;
 	autostrv struct strv dirs = {0};
 	struct volume_binds *binds = &l->binds;
-	autofree char *paths[ARRAY_SIZE(names)] = {NULL, NULL, NULL};
 	struct oci_spec_args args = {
 		.container = c,
 		.cgroup_parent = l->engine->cgroup_parent,
@@ -113,14 +113,16 @@ static int generate_spec(struct launch *l, struct strbuf *out, struct error *err
 
 	args.rootfs = rootfs_dirs_of(&l->snap, &dirs);
 	r = volumes_prepare(l->engine, c, &args.rootfs, binds, err);
+	r = r < 0 ? r : image_mounts_prepare(l->engine, c, remap, binds, err);
 	r = r < 0 ? r : security_label_volumes(l->engine, c, binds, err);
 	if (r >= 0 && args.ipcns_path)
 		r = ipc_share_shm(l->engine, c, &l->ipc, binds, &args.shm_path, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		paths[i] = xasprintf("%s/%s", l->files_dir, names[i]);
-		volume_binds_add(binds, paths[i], targets[i], c->spec->host.readonly_rootfs);
+		autofree char *path = xasprintf("%s/%s", l->files_dir, names[i]);
+
+		volume_binds_add(binds, path, targets[i], c->spec->host.readonly_rootfs);
 	}
 	r = cdi_collect(arena, &engine_settings(l->engine)->cdi_spec_dirs, &c->spec->host, &cdi,
 			err);

@@ -217,7 +217,8 @@ static int add_mounts(const struct host_config *h, struct mounts *list, const ch
 			r = add_bind_mount(&v[i], list, writable, err);
 		else if (str_eq(v[i].type, "tmpfs"))
 			add_tmpfs_mount(&v[i], list);
-		else if (!str_eq(v[i].type, "volume")) /* those are among args->binds */
+		else if (!str_eq(v[i].type, "volume") && !str_eq(v[i].type, "image"))
+			/* those are among args->binds */
 			r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 				      "HostConfig.Mounts: type '%s' is not implemented", v[i].type);
 		if (r < 0)
@@ -305,7 +306,7 @@ int oci_mounts_write(const struct oci_spec_args *args, struct json_writer *w,
 		add_options(add(&list, args->binds[i].destination, NULL, args->binds[i].source,
 				args->binds[i].read_only ? "rbind,ro,rro,rprivate"
 							 : "rbind,rw,rprivate"),
-			    args->remap ? "idmap" : "");
+			    args->remap && !args->binds[i].is_image ? "idmap" : "");
 	if (s->host.init && *s->host.init && args->init_path)
 		add(&list, "/sbin/docker-init", NULL, args->init_path, "bind,ro,rprivate");
 	add_cdi(args->cdi, &list);

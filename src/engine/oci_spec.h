@@ -18,6 +18,7 @@ struct oci_bind { /* a mount that the engine itself adds: /etc/hosts, a volume *
 	const char *source, *destination; /* absolute */
 	bool read_only;
 	bool is_volume;
+	bool is_image; /* its owners are the container's already */
 };
 
 struct oci_spec_args {

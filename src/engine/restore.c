@@ -52,6 +52,16 @@ int runtime_dir_open(struct engine *e, const char *id, bool create, struct error
 	return fd;
 }
 
+void runtime_dir_remove(struct engine *e, const char *id)
+{
+	autofree char *dir = xasprintf("containers/%s", id);
+	autoerror struct error err = {0};
+
+	volume_places_clean(e, id);
+	if (file_remove_tree(e->exec_fd, dir, &err) < 0)
+		log_warn("remove runtime directory of container '%s': %s", id, error_msg(&err));
+}
+
 static int open_lock(int dir_fd, struct error *err)
 {
 	int fd = openat(dir_fd, SHIM_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "engine/image_mount.h"
 #include "engine/rootfs_mounts.h"
 #include "engine/user.h"
 #include "engine/volume.h"
@@ -109,6 +110,7 @@ static int open_stopped(struct engine_root *ret, bool with_mounts, struct error 
 	rootfs = rootfs_dirs_of(&snap, &dirs);
 	ret->volumes_in_use = true;
 	r = volumes_prepare(e, c, &rootfs, &binds, err);
+	r = r < 0 ? r : image_mounts_prepare(e, c, NULL, &binds, err);
 	mounts = (struct rootfs_mounts){
 		.overlay = &overlay, .spec = c->spec, .binds = &binds, .place = c->state_dir};
 	if (r >= 0)
@@ -180,8 +182,10 @@ void engine_root_done(struct engine_root *r)
 		return;
 	fd_close(&r->fd);
 	fd_close(&r->mounts);
-	if (r->volumes_in_use)
+	if (r->volumes_in_use) {
 		volumes_unmount(r->engine, r->container);
+		runtime_dir_remove(r->engine, r->container->id);
+	}
 	if (r->has_operation)
 		operation_end(&r->op);
 	operation_release(r->engine, r->held);

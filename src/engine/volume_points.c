@@ -338,10 +338,14 @@ int volume_binds_place(struct engine *e, const char *id, struct volume_binds *b,
 {
 	autofree char *path = xasprintf("%s/containers/%s/" VOLUME_SUBPATH_NAME "%zu", e->exec_root,
 					id, b->places.n);
+	autoclose int dir =
+		runtime_dir_open(e, id, true, err); /* a start has made it, a copy has not */
 	autoclose int place = -EBADF;
 	struct stat st;
 	int r;
 
+	if (dir < 0)
+		return dir;
 	if (fstat(mount_fd, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "stat what is to be mounted");
 	place = make_place(path, S_ISDIR(st.st_mode), err);

@@ -98,6 +98,9 @@ struct mount_overlay {
 	const struct mount_options *options; /* what else it is told; NULL: what an image's needs */
 	/* made in a user namespace: its marks are attributes that anybody may set (Linux 5.11) */
 	bool user_xattr;
+	/* idmapped: the caller has threads, so rather ERROR_UNAVAILABLE than a process of its own, which
+	 * kernels before Linux 6.13 need for several layers */
+	bool no_process;
 };
 /* A detached overlay mount of up to 127 layers, more from Linux 6.7 on.  What a layer's name cannot
  * be given as (long names, ',' and ':') is given as /proc/self/fd/N.  A single lower directory

@@ -437,5 +437,9 @@ int mount_new_overlay_idmapped(const struct mount_overlay *overlay, int userns_f
 	fds = new_fds(n);
 	r = overlay_create_idmapped(overlay, userns_fd, fds, err);
 	close_fds(fds, n);
+	if (r == -EOPNOTSUPP && overlay->no_process)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "map the owners of layers: the kernel takes them by path only "
+				 "(before Linux 6.13)");
 	return r == -EOPNOTSUPP ? overlay_idmapped_by_path(overlay, userns_fd, err) : r;
 }

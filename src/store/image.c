@@ -293,9 +293,7 @@ static int users_job(struct db_tx *tx, void *data, struct error *err)
 	struct db_stmt *st;
 	int r;
 
-	r = db_query(tx, &st, err,
-		     "SELECT container FROM snapshots WHERE image = ? ORDER BY created_ns DESC",
-		     "s", u->image);
+	r = db_query(tx, &st, err, STORE_IMAGE_USERS_SQL, "s", u->image);
 	while (r >= 0 && (r = db_step(st, err)) > 0)
 		strv_add(u->ret, db_text(st, 0));
 	return r;

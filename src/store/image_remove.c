@@ -147,9 +147,7 @@ static int find_user(struct db_tx *tx, const struct removal *rm, const char *id,
 	struct db_stmt *st;
 	int r;
 
-	r = db_query(tx, &st, err,
-		     "SELECT container FROM snapshots WHERE image = ? ORDER BY created_ns DESC",
-		     "s", id);
+	r = db_query(tx, &st, err, STORE_IMAGE_USERS_SQL, "s", id);
 	while (r >= 0 && (r = db_step(st, err)) > 0) {
 		const char *container = db_text(st, 0);
 		bool is_running = !args->is_running || args->is_running(args->data, container);

@@ -18,8 +18,13 @@ void store_snapshot_done(struct store_snapshot *snap)
 	*snap = (struct store_snapshot){0};
 }
 
+/* Positions in snapshot_layers: those of the container's own image begin at 0, those of its N-th
+ * mounted one at N times this.  No image has as many layers. */
+#define MOUNT_POSITIONS 65536
+
 struct lookup {
 	struct store *s;
+	unsigned mount; /* of an image beside the container's own; 0: that one */
 	const char *container, *image;
 	struct store_snapshot *ret;
 	struct store_doomed doomed; /* removal only */
@@ -43,12 +48,16 @@ static void add_layer(struct lookup *l, int64_t id, const char *chain_id)
 
 static int load_snapshot(struct db_tx *tx, struct lookup *l, struct error *err)
 {
+	const int64_t first = (int64_t)l->mount * MOUNT_POSITIONS;
 	struct store_snapshot *snap = l->ret;
 	struct db_stmt *st;
 	int r;
 
-	r = db_query(tx, &st, err, "SELECT image FROM snapshots WHERE container = ?", "s",
-		     l->container);
+	r = db_query(
+		tx, &st, err,
+		l->mount ? "SELECT image FROM snapshot_images WHERE container = ?1 AND mount = ?2"
+			 : "SELECT image FROM snapshots WHERE container = ?1 AND ?2 = 0",
+		"si", l->container, (int64_t)l->mount);
 	if (r >= 0)
 		r = db_step(st, err);
 	if (r == 0)
@@ -60,8 +69,9 @@ static int load_snapshot(struct db_tx *tx, struct lookup *l, struct error *err)
 	db_stop(st);
 	r = db_query(tx, &st, err,
 		     "SELECT l.id, l.chain_id FROM snapshot_layers AS s JOIN layers AS l"
-		     " ON l.id = s.layer WHERE s.container = ? ORDER BY s.position DESC",
-		     "s", l->container);
+		     " ON l.id = s.layer WHERE s.container = ? AND s.position >= ?"
+		     " AND s.position < ? ORDER BY s.position DESC",
+		     "sii", l->container, first, first + MOUNT_POSITIONS);
 	while (r >= 0 && (r = db_step(st, err)) > 0)
 		add_layer(l, db_int(st, 0), db_text(st, 1));
 	if (r < 0)
@@ -71,14 +81,15 @@ static int load_snapshot(struct db_tx *tx, struct lookup *l, struct error *err)
 		strv_add(&snap->lower_short, "empty/diff");
 	}
 	snap->layers_dir = xasprintf("%s/layers", l->s->root_path);
+	if (l->mount)
+		return 0;
 	snap->upper = xasprintf("%s/containers/%s/upper", l->s->root_path, l->container);
 	snap->work = xasprintf("%s/containers/%s/work", l->s->root_path, l->container);
 	return 0;
 }
 
-static int create_job(struct db_tx *tx, void *data, struct error *err)
+static int check_image(struct db_tx *tx, const struct lookup *l, struct error *err)
 {
-	struct lookup *l = data;
 	struct db_stmt *st;
 	int r;
 
@@ -87,17 +98,52 @@ static int create_job(struct db_tx *tx, void *data, struct error *err)
 		r = db_step(st, err);
 	if (r == 0)
 		return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", l->image);
-	if (r < 0)
-		return r;
-	db_stop(st);
-	r = db_exec(tx, err, "INSERT INTO snapshots(container, image, created_ns) VALUES(?, ?, ?)",
-		    "ssi", l->container, l->image, clock_realtime_ns());
+	if (r >= 0)
+		db_stop(st);
+	return r;
+}
+
+static int add_layers(struct db_tx *tx, const struct lookup *l, struct error *err)
+{
+	return db_exec(tx, err,
+		       "INSERT INTO snapshot_layers(container, position, layer)"
+		       " SELECT ?, ? + position, layer FROM image_layers WHERE image = ?",
+		       "sis", l->container, (int64_t)l->mount * MOUNT_POSITIONS, l->image);
+}
+
+static int create_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct lookup *l = data;
+	int r = check_image(tx, l, err);
+
 	if (r >= 0)
 		r = db_exec(tx, err,
-			    "INSERT INTO snapshot_layers(container, position, layer)"
-			    " SELECT ?, position, layer FROM image_layers WHERE image = ?",
-			    "ss", l->container, l->image);
+			    "INSERT INTO snapshots(container, image, created_ns) VALUES(?, ?, ?)",
+			    "ssi", l->container, l->image, clock_realtime_ns());
+	r = r < 0 ? r : add_layers(tx, l, err);
 	return r < 0 ? r : load_snapshot(tx, l, err);
+}
+
+static int add_image_job(struct db_tx *tx, void *data, struct error *err)
+{
+	struct lookup *l = data;
+	int r = check_image(tx, l, err);
+
+	if (r >= 0)
+		r = db_exec(tx, err,
+			    "INSERT INTO snapshot_images(container, mount, image) VALUES(?, ?, ?)",
+			    "sis", l->container, (int64_t)l->mount, l->image);
+	return r < 0 ? r : add_layers(tx, l, err);
+}
+
+int store_snapshot_add_image(struct store *s, const char *container_id, unsigned mount,
+			     const char *image_id, struct error *err)
+{
+	struct lookup l = {.s = s, .container = container_id, .image = image_id, .mount = mount};
+
+	if (mount == 0 || mount > STORE_MOUNTED_MAX)
+		return error_set(err, ERROR_INVALID, 0, "too many images to mount");
+	return db_run(s->db, add_image_job, &l, DB_NORMAL, err);
 }
 
 /* ---- EROFS layers ---- */
@@ -199,17 +245,16 @@ static int get_job(struct db_tx *tx, void *data, struct error *err)
 	return load_snapshot(tx, data, err);
 }
 
-static int get(struct store *s, const char *container_id, bool is_to_open,
-	       struct store_snapshot *ret, struct error *err)
+static int get(struct lookup *l, bool is_to_open, struct store_snapshot *ret, struct error *err)
 {
 	autostore_snapshot struct store_snapshot snap = {0};
-	struct lookup l = {.s = s, .container = container_id, .ret = &snap};
-	int r = check_id(container_id, err);
+	int r = check_id(l->container, err);
 
+	l->ret = &snap;
 	if (r >= 0)
-		r = db_run(s->db, get_job, &l, DB_NORMAL, err);
+		r = db_run(l->s->db, get_job, l, DB_NORMAL, err);
 	if (r >= 0)
-		r = settle(s, &snap, is_to_open, err);
+		r = settle(l->s, &snap, is_to_open, err);
 	if (r < 0)
 		return r;
 	*ret = snap;
@@ -220,13 +265,25 @@ static int get(struct store *s, const char *container_id, bool is_to_open,
 int store_snapshot_get(struct store *s, const char *container_id, struct store_snapshot *ret,
 		       struct error *err)
 {
-	return get(s, container_id, false, ret, err);
+	struct lookup l = {.s = s, .container = container_id};
+
+	return get(&l, false, ret, err);
 }
 
 int store_snapshot_open(struct store *s, const char *container_id, struct store_snapshot *ret,
 			struct error *err)
 {
-	return get(s, container_id, true, ret, err);
+	struct lookup l = {.s = s, .container = container_id};
+
+	return get(&l, true, ret, err);
+}
+
+int store_snapshot_open_image(struct store *s, const char *container_id, unsigned mount,
+			      struct store_snapshot *ret, struct error *err)
+{
+	struct lookup l = {.s = s, .container = container_id, .mount = mount};
+
+	return get(&l, true, ret, err);
 }
 
 static int list_job(struct db_tx *tx, void *data, struct error *err)
@@ -247,7 +304,7 @@ int store_snapshot_list(struct store *s, struct strv *ret, struct error *err)
 
 /* ---- removal ---- */
 
-/* Only a container that outlived its image's row can be its layers' last user. */
+/* Only a container that outlived its images' rows can be their layers' last user. */
 static int image_is_gone(struct db_tx *tx, const char *container, struct error *err)
 {
 	struct db_stmt *st;
@@ -255,7 +312,8 @@ static int image_is_gone(struct db_tx *tx, const char *container, struct error *
 
 	r = db_query(tx, &st, err,
 		     "SELECT 1 FROM snapshots AS s JOIN images AS i ON i.id = s.image"
-		     " WHERE s.container = ?",
+		     " WHERE s.container = ?1 AND NOT EXISTS (SELECT 1 FROM snapshot_images AS m"
+		     " WHERE m.container = ?1 AND m.image NOT IN (SELECT id FROM images))",
 		     "s", container);
 	if (r >= 0)
 		r = db_step(st, err);

@@ -55,6 +55,13 @@ static const char *const migrations[] = {
 	"DROP TABLE layer_pins;"
 	"CREATE TABLE layer_pins(layer INTEGER NOT NULL REFERENCES layers(id), owner INTEGER NOT "
 	"NULL, PRIMARY KEY(layer, owner)) WITHOUT ROWID;",
+	/* Images that containers mount beside their own; their layers are in snapshot_layers, each image's
+	 * behind the last one's (snapshot.c). */
+	"CREATE TABLE snapshot_images("
+	" container TEXT NOT NULL REFERENCES snapshots(container) ON DELETE CASCADE,"
+	" mount INTEGER NOT NULL, image TEXT NOT NULL, PRIMARY KEY(container, mount)) WITHOUT "
+	"ROWID;"
+	"CREATE INDEX snapshot_images_image ON snapshot_images(image);",
 };
 
 void store_tmp_name(struct store *s, char ret[static STORE_NAME_SIZE])

@@ -238,6 +238,14 @@ int store_snapshot_get(struct store *s, const char *container_id, struct store_s
 /* The same with layers that can be looked into and mounted. */
 int store_snapshot_open(struct store *s, const char *container_id, struct store_snapshot *ret,
 			struct error *err);
+/* An image that the container mounts beside its own, by a number of its choice from 1 to
+ * STORE_MOUNTED_MAX: held as its own is.  ERROR_NOT_FOUND if there is no such image (any more). */
+#define STORE_MOUNTED_MAX 1000
+int store_snapshot_add_image(struct store *s, const char *container_id, unsigned mount,
+			     const char *image_id, struct error *err);
+/* Its layers, to be looked into and mounted; without upper and work. */
+int store_snapshot_open_image(struct store *s, const char *container_id, unsigned mount,
+			      struct store_snapshot *ret, struct error *err);
 /* Drop the references and delete the whole of containers/<container_id>.  Survives a crash at any
  * point; removing what is gone succeeds.  Layers whose image is gone go with their last user. */
 int store_snapshot_remove(struct store *s, const char *container_id, struct error *err);

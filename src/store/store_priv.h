@@ -40,6 +40,12 @@ void store_tmp_name(struct store *s, char ret[static STORE_NAME_SIZE]);
 int store_tombstone_add(struct db_tx *tx, const char *path, struct error *err);
 int store_tombstone_drop(struct db_tx *tx, const char *path, struct error *err);
 
+/* Containers that hold an image, as theirs or mounted beside it; newest first. */
+#define STORE_IMAGE_USERS_SQL                                                                \
+	"SELECT s.container FROM snapshots AS s WHERE s.image = ?1 OR EXISTS (SELECT 1 FROM" \
+	" snapshot_images AS m WHERE m.container = s.container AND m.image = ?1)"            \
+	" ORDER BY s.created_ns DESC"
+
 /* Paths to remove, collected by a job. */
 struct store_doomed {
 	struct strv paths; /* owned */

@@ -44,8 +44,6 @@ REFUSED = {
         (501, {"NetworkingConfig": {"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}}}, "DriverOpts"),
         (501, {"NetworkingConfig": {"EndpointsConfig": {"bridge": {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}}}},
          "LinkLocalIPs"),
-        (501, {"HostConfig": {"Mounts": [{"Type": "image", "Source": "busybox", "Target": "/m", "ImageOptions": {"Subpath": "x"}}]}},
-         "image"),
     ],
     "POST /containers/{id}/update": [
         (501, {"CpuCount": 1}, "CpuCount"),
@@ -184,6 +182,11 @@ class Cases(apiobjects.Objects):
         check(got["Config"]["NetworkDisabled"], True, "NetworkDisabled")
         check(got["Config"].get("MacAddress"), "02:42:00:00:00:07", "MacAddress")
         self.ask("POST /containers/{id}/update", "more", body={"NanoCpus": 250000000}, status=200)
+        image = {"Type": "image", "Source": "busybox", "Target": "/m", "ImageOptions": {"Subpath": "bin"}}
+        self.ask("POST /containers/create", query={"name": "images"}, status=201, body={
+            "Image": "busybox", "Cmd": ["true"], "HostConfig": {"Mounts": [image]}})
+        kept([image], self.engine.inspect("images")["HostConfig"]["Mounts"], [])
+        self.remove("images")
         status, answer = self.ask("POST /containers/create", query={"platform": "linux/mips"}, body={"Image": "busybox"})
         check(status, 404, answer)
         for request in ({"Driver": "cdi", "DeviceIDs": ["vendor.example/thing=one"], "Options": {"a": "b"}},

@@ -116,6 +116,25 @@ class Cases:
         assert out.split() == ["hello", "0", "0", "0", "0"], out
         self.docker("rmi", "volume")
 
+    def images(self):
+        """An image that is mounted shows the container's owners, of one layer or of more."""
+        self.docker("run", "--name", "maker", "busybox", "sh", "-c", "touch /mine; chown app /mine")
+        self.docker("commit", "maker", "two")
+        self.docker("rm", "maker")
+        status, made = self.engine.api("POST", "/containers/create?name=more", {
+            "Image": "busybox", "Cmd": ["stat", "-c", "%u", "/one/bin", "/two/bin", "/two/mine"], "HostConfig": {"Mounts": [
+                {"Type": "image", "Source": "busybox", "Target": "/one"}, {"Type": "image", "Source": "two", "Target": "/two"}]}})
+        assert status == 201, made
+        try:
+            major, minor = os.uname().release.split(".")[:2]
+            if (int(major), int(minor)) < (6, 13):
+                self.refused("before Linux 6.13", "start", "more")
+                return
+            assert self.docker("start", "-a", "more").split() == ["0", "0", "1000"]
+        finally:
+            self.docker("rm", "-f", "more")
+            self.docker("rmi", "two")
+
     def copies(self):
         """docker cp has the container's owners, whether it runs or not."""
         path = self.engine.root + "/copied"
@@ -318,6 +337,7 @@ def main():
         tap.case("users of the image", cases.users)
         tap.case("hosts, hostname and resolv.conf are root's", cases.files)
         tap.case("an image's volume", cases.volumes)
+        tap.case("images as mounts", cases.images)
         tap.case("docker cp, running and not", cases.copies)
         tap.case("host directories keep the host's owners", cases.binds)
         tap.case("tmpfs, shm, read-only root, devices", cases.mounts)

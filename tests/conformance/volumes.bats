@@ -98,10 +98,62 @@ teardown() {
 @test "a directory of a volume" {
 	docker run --rm -v data:/data busybox sh -c 'mkdir -p /data/a/b; echo deep >/data/a/b/f; ln -s /etc /data/out'
 	[ "$(docker run --rm --mount type=volume,src=data,dst=/d,volume-subpath=a/b busybox cat /d/f)" = deep ]
+	docker create --name part --mount type=volume,src=data,dst=/d,volume-subpath=a/b busybox true
+	[ "$(docker cp part:/d/f - | tar -xO)" = deep ]
+	[ ! -e "$ROOT/run/containers/$(docker inspect -f '{{.Id}}' part)" ]
 	run -125 docker run --rm --mount type=volume,src=data,dst=/d,volume-subpath=none busybox true
 	# A link that leads out of the volume stays within.
 	run -125 docker run --rm --mount type=volume,src=data,dst=/d,volume-subpath=out busybox true
 	run -125 docker run --rm --mount type=volume,src=data,dst=/d,volume-subpath=../x busybox true
+}
+
+@test "images as mounts" {
+	docker run --name maker busybox sh -c 'mkdir -p /part/in; echo deep >/part/in/f; ln -s /etc/passwd /part/out; ln -s ../../../../part/in /part/way; rm /etc/group'
+	docker commit maker tool:1
+	docker rm maker
+	docker run -d --name taker --mount type=image,source=tool:1,target=/tool --mount type=image,src=busybox,dst=/one/more busybox sleep 1000
+	[ "$(docker exec taker cat /tool/part/in/f)" = deep ]
+	docker exec taker cmp /one/more/etc/group /etc/group
+	run ! docker exec taker ls /tool/etc/group
+	run ! docker exec taker touch /tool/x
+	[[ $output == *"Read-only file system"* ]]
+	[ "$(docker inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}},{{end}}' taker)" = "image tool:1 /tool false,image busybox /one/more false," ]
+	grep -F "$ROOT/run/containers" /proc/self/mountinfo && false
+	run -1 docker rmi -f "$(docker inspect -f '{{.Id}}' tool:1)"
+	[[ $output == *"image is being used by running container"* ]]
+	docker kill taker
+	daemon_stop KILL
+	daemon_start
+	run -1 docker rmi tool:1
+	[[ $output == *"(must force) - container "*" is using its referenced image"* ]]
+	docker image prune -af
+	docker inspect tool:1 >/dev/null
+	[ "$(docker cp taker:/tool/part/in/f - | tar -xO)" = deep ]
+	# What is forced away stays while the container does.
+	docker rmi -f tool:1
+	docker start taker
+	[ "$(docker exec taker cat /tool/part/in/f)" = deep ]
+	docker rm -f taker
+	run -125 docker run --rm --mount type=image,src=tool:1,dst=/x busybox true
+	[[ $output == *"No such image: tool:1"* ]]
+	[ -z "$(docker ps -aq)" ]
+}
+
+@test "parts of images as mounts" {
+	docker run --name maker busybox sh -c 'mkdir -p /part/in; echo deep >/part/in/f; ln -s /etc/passwd /part/out; ln -s ../../../../part/in /part/way'
+	docker commit maker tool:2
+	docker rm maker
+	part() { docker run --rm --mount "type=image,src=tool:2,dst=/t,image-subpath=$1" busybox "${@:2}"; }
+	[ "$(part part/in cat /t/f)" = deep ]
+	[ "$(part part/way cat /t/f)" = deep ]
+	[ "$(part part/in/f cat /t)" = deep ]
+	part part/out grep -q app /t
+	for bad in none ../part /part a/../../b; do
+		run -125 part "$bad" true
+		[[ $output == *subpath* ]]
+	done
+	[ "$(vessel run --rm --mount type=image,src=tool:2,dst=/t,image-subpath=part/in busybox cat /t/f)" = deep ]
+	docker rmi tool:2
 }
 
 @test "volumes with options are mounted while they are used" {

@@ -120,7 +120,7 @@ static void test_snapshot(void **state)
 	char id[DIGEST_STRING_SIZE];
 	struct strv users = {0};
 	struct stat st;
-	char *text = NULL, *path;
+	char *text = NULL, *path, *snap_lower;
 
 	make_layer(&tar, "x");
 	assert_ok(import(f, &tar, "demo", id, &err), &err);
@@ -139,7 +139,35 @@ static void test_snapshot(void **state)
 	free(path);
 	assert_ok(store_image_users(f->store, id, &users, &err), &err);
 	assert_int_equal(users.n, 1);
+	snap_lower = xstrdup(snap.lower.v[0]);
 	store_snapshot_done(&snap);
+
+	/* An image that is mounted is held, too. */
+	{
+		struct strbuf other = STRBUF_INIT(LAYER_MAX);
+		struct store_snapshot part = {0};
+		char second[DIGEST_STRING_SIZE];
+
+		make_layer(&other, "y");
+		assert_ok(import(f, &other, "second", second, &err), &err);
+		assert_ok(store_snapshot_add_image(f->store, cid, 1, second, &err), &err);
+		strv_done(&users);
+		assert_ok(store_image_users(f->store, second, &users, &err), &err);
+		assert_int_equal(users.n, 1);
+		assert_string_equal(users.v[0], cid);
+		assert_ok(store_snapshot_open_image(f->store, cid, 1, &part, &err), &err);
+		assert_string_equal(part.image_id, second);
+		assert_int_equal(part.lower.n, 1);
+		assert_string_not_equal(part.lower.v[0], snap_lower);
+		assert_null(part.upper);
+		store_snapshot_done(&part);
+		assert_true(store_snapshot_open_image(f->store, cid, 2, &part, &err) < 0);
+		assert_int_equal(err.kind, ERROR_NOT_FOUND);
+		error_done(&err);
+		assert_true(store_snapshot_add_image(f->store, cid, 0, second, &err) < 0);
+		error_done(&err);
+		strbuf_done(&other);
+	}
 
 	/* It is there after a restart too. */
 	fixture_close(f);
@@ -155,6 +183,7 @@ static void test_snapshot(void **state)
 	error_done(&err);
 	store_snapshot_done(&snap);
 	strv_done(&users);
+	free(snap_lower);
 	strbuf_done(&tar);
 }
 
