@@ -499,12 +499,9 @@ static int validate_devices(const struct host_config *h, struct error *err)
 	return time_offsets_get(h, &offsets, err);
 }
 
-static const char *const runtimes[] = {"", "vessel", "runc", "io.containerd.runc.v2"};
-
 static int validate_host(const struct container_spec *s, struct error *err)
 {
 	const struct host_config *h = &s->host;
-	bool known = false;
 	int r = config_restart_validate(h, err);
 
 	if (r == 0)
@@ -532,11 +529,6 @@ static int validate_host(const struct container_spec *s, struct error *err)
 	if (*h->isolation && strcmp(h->isolation, "default") != 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid isolation '%s' on linux",
 				 h->isolation);
-	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
-		known |= strcmp(h->runtime, runtimes[i]) == 0;
-	if (!known)
-		return error_set(err, ERROR_INVALID, 0, "unknown or invalid runtime name: %s",
-				 h->runtime);
 	return 0;
 }
 

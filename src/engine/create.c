@@ -23,6 +23,7 @@
 #include "engine/operation.h"
 #include "engine/resolver.h"
 #include "engine/rows.h"
+#include "engine/runtimes.h"
 #include "engine/security.h"
 #include "engine/volume.h"
 #include "oci/image_spec.h"
@@ -167,6 +168,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	autoarena struct arena *a = arena_new();
 	const struct json *config = NULL;
 	struct check_call check = {.engine = e, .err = err};
+	struct runtime_program program; /* looked up again when it starts */
 	int r = container_spec_new(args->body, args->api_version, &c->spec, &ret->warnings, err);
 
 	r = r < 0 ? r : store_image_get(e->store, c->spec->config.image, &image, err);
@@ -177,6 +179,7 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 		warn_platform(config, &ret->warnings);
 	if (r >= 0)
 		container_spec_apply(c->spec, engine_settings(e));
+	r = r < 0 ? r : runtimes_find(engine_settings(e), c->spec->host.runtime, &program, err);
 	r = r < 0 ? r : logging_resolve(engine_settings(e), c->spec, err);
 	r = r < 0 ? r : container_spec_merge_image(c->spec, json_get(config, "config"), err);
 	r = r < 0 ? r : volumes_resolve(e, c->id, c->spec, err);

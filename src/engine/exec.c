@@ -375,15 +375,19 @@ static void end_on_loop(void *data)
 static int wrap(struct start_call *call, int r)
 {
 	struct error *err = call->err;
+	bool program = str_has_prefix(error_msg(err), "OCI runtime "); /* shim/program.h */
+	enum error_kind kind = err->kind;
 	autofree char *inner = NULL;
 
 	call->code = EXEC_NOT_EXECUTABLE;
-	if (err->kind != ERROR_INVALID || err->errnum == 0)
+	if (!program && (kind != ERROR_INVALID || err->errnum == 0))
 		return r;
 	if (err->errnum == ENOENT || strcasestr(error_msg(err), "executable file not found"))
 		call->code = EXEC_NOT_FOUND;
 	inner = xstrdup(error_msg(err));
 	error_done(err);
+	if (program)
+		return error_set(err, kind, 0, "%s: unknown", inner);
 	return error_set(err, ERROR_INVALID, 0,
 			 "OCI runtime exec failed: exec failed: unable to start container "
 			 "process: %s: unknown",

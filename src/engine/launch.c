@@ -19,6 +19,7 @@
 #include "engine/image_mount.h"
 #include "engine/logging.h"
 #include "engine/oci_spec.h"
+#include "engine/runtimes.h"
 #include "engine/security.h"
 #include "engine/shim_client.h"
 #include "engine/standby.h"
@@ -153,6 +154,15 @@ static void write_shim_cgroup(const struct launch *l, struct json_writer *w)
 	}
 }
 
+static void write_program(const struct runtime_program *p, struct json_writer *w)
+{
+	jw_kobject(w, "Program");
+	jw_kstring(w, "Path", p->path);
+	if (p->args)
+		jw_kvalue(w, "Args", p->args);
+	jw_object_end(w);
+}
+
 static int write_config(struct launch *l, const char *runtime_dir, struct strbuf *out,
 			struct error *err)
 {
@@ -160,8 +170,12 @@ static int write_config(struct launch *l, const char *runtime_dir, struct strbuf
 	const struct container *c = l->container;
 	const struct container_config *config = &c->spec->config;
 	autostrbuf struct strbuf spec = STRBUF_INIT(LAUNCH_CONFIG_MAX);
+	struct runtime_program program;
 	struct json_writer w;
-	int r = generate_spec(l, &spec, err);
+	/* the daemon's settings may be others than when it was created */
+	int r = runtimes_find(engine_settings(e), c->spec->host.runtime, &program, err);
+
+	r = r < 0 ? r : generate_spec(l, &spec, err);
 
 	if (r < 0)
 		return r;
@@ -173,6 +187,8 @@ static int write_config(struct launch *l, const char *runtime_dir, struct strbuf
 	jw_kstring(&w, "SeccompCache", e->seccomp_cache);
 	if (e->helpers.seccomp_helper)
 		jw_kstring(&w, "SeccompHelper", e->helpers.seccomp_helper);
+	if (program.path)
+		write_program(&program, &w);
 	jw_key(&w, "Spec");
 	jw_raw(&w, spec.s, spec.len);
 	jw_karray(&w, "Lower");

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/logging.h"
+#include "engine/runtimes.h"
 #include "registry/trust.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of one value */
@@ -316,6 +317,10 @@ static int build(struct arena *a, const struct json **values, struct settings **
 	if (logging_validate_defaults(s->log_driver, s->log_opts, err) < 0) {
 		(void)settings_free(s);
 		return error_wrap(err, -EINVAL, "failed to set log opts");
+	}
+	if (runtimes_check(s, err) < 0) {
+		(void)settings_free(s);
+		return -EINVAL;
 	}
 	if (trust_policy_new(s->signature_policy, &s->trust, err) < 0) {
 		(void)settings_free(s);

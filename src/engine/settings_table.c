@@ -165,16 +165,6 @@ static int check_not_negative(const struct json *v, struct error *err)
 	return error_set(err, ERROR_INVALID, 0, "a negative number: %lld", (long long)json_int(v));
 }
 
-/* Names of the one that there is; another OCI runtime cannot be the default as long as none can be used. */
-static int check_runtime(const struct json *v, struct error *err)
-{
-	static const char *const names[] = {"", "vessel", "runc", "io.containerd.runc.v2", NULL};
-
-	if (is_one_of(json_string(v), names))
-		return 0;
-	return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "'%s' is not implemented", json_string(v));
-}
-
 /* A feature that there isn't can only be off.  BuildKit's says which builder is preferred. */
 static int check_features(const struct json *v, struct error *err)
 {
@@ -282,7 +272,7 @@ const struct setting settings_table[] = {
 	{"default-network-opts", "default-network-opt", 0, SETTING_MAPS, AT(default_network_opts),
 	 .help = "Default network options"},
 	{"default-runtime", "default-runtime", 0, SETTING_STRING, AT(default_runtime), LOADS,
-	 .check = check_runtime, .fallback = "\"vessel\"", .help = "Default OCI runtime for containers"},
+	 .fallback = "\"vessel\"", .help = "Default OCI runtime for containers"},
 	{"default-shm-size", "default-shm-size", 0, SETTING_BYTES, AT(shm_size), LOADS,
 	 .fallback = "\"64MiB\"", .help = "Default shm size for containers"},
 	{"default-ulimits", "default-ulimit", 0, SETTING_ULIMITS, AT(default_ulimits),

@@ -411,12 +411,19 @@ static void drop_held_on_loop(void *data)
 static int wrap_exec_error(struct error *err, int r)
 {
 	bool executable = err->kind == ERROR_INVALID && err->errnum != 0;
+	bool program = str_has_prefix(error_msg(err), "OCI runtime "); /* shim/program.h */
+	enum error_kind kind = err->kind;
 	autofree char *inner = NULL;
 
-	if (!executable)
+	if (!executable && !program)
 		return r;
 	inner = xstrdup(error_msg(err));
 	error_done(err);
+	if (program)
+		return error_set(err, kind, 0,
+				 "failed to create task for container: failed to create shim task: "
+				 "%s: unknown",
+				 inner);
 	return error_set(err, ERROR_INVALID, 0,
 			 "failed to create task for container: failed to create shim task: OCI "
 			 "runtime create failed: unable to start container process: %s: unknown",

@@ -32,6 +32,7 @@
 #include "runtime/netdevices_priv.h"
 #include "runtime/netns.h"
 #include "runtime/prepared_priv.h"
+#include "runtime/rootfs_priv.h"
 #include "runtime/rootless_priv.h"
 #include "runtime/setup_priv.h"
 
@@ -268,38 +269,20 @@ static int prepare_seccomp(struct creation *cr, struct error *err)
 	return r;
 }
 
-/* In its user namespace the process may not show others' files as its own; we may: its root is an
- * overlay of ours on idmapped layers.  overlayfs also creates files as ourselves, so their mapping
- * has one more entry, for root.  An ordinary user's layers are his own, and mounted inside. */
+/* An ordinary user's layers are his own, and mounted inside. */
 static int prepare_mapped_root(struct creation *cr, struct error *err)
 {
 	const struct runtime_rootfs *rootfs = cr->args->rootfs;
-	const struct oci_linux *l = &cr->args->spec->linux_;
-	const struct oci_namespace *user = &l->namespaces[OCI_NAMESPACE_USER];
-	struct oci_linux joined = {0};
-	autoclose int userns_fd = -EBADF;
-	struct mount_overlay overlay;
+	int fd;
 
-	if (!rootfs || !user->present || geteuid() != 0)
+	if (!rootfs || !cr->args->spec->linux_.namespaces[OCI_NAMESPACE_USER].present ||
+	    geteuid() != 0)
 		return 0;
-	if (user->path && (!rootfs->uid_mappings || !rootfs->gid_mappings))
-		return error_set(err, ERROR_INVALID, 0,
-				 "layers in a user namespace given by path need mappings");
-	if (user->path) {
-		joined.uid_mappings = *rootfs->uid_mappings;
-		joined.gid_mappings = *rootfs->gid_mappings;
-		l = &joined;
-	}
-	userns_fd = idmap_new_user_namespace(cr->setup.proc_fd, l, true, err);
-	if (userns_fd < 0)
-		return userns_fd;
-	overlay = (struct mount_overlay){.lower = rootfs->lower,
-					 .lower_count = rootfs->lower_count,
-					 .upper = rootfs->upper,
-					 .work = rootfs->work,
-					 .label = cr->plan.label};
-	cr->setup.prepared_root_fd = mount_new_overlay_idmapped(&overlay, userns_fd, err);
-	return cr->setup.prepared_root_fd < 0 ? cr->setup.prepared_root_fd : 0;
+	fd = rootfs_new_mapped_overlay(cr->setup.proc_fd, cr->args->spec, rootfs, err);
+	if (fd < 0)
+		return fd;
+	cr->setup.prepared_root_fd = fd;
+	return 0;
 }
 
 /* It has nothing to ask or to give before, and nothing but its death is needed to undo what was done. */

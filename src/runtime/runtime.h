@@ -47,6 +47,11 @@ struct runtime_rootfs {
 	const struct json_objects *uid_mappings, *gid_mappings;
 };
 
+/* A detached mount of it, for a container of that configuration which another program makes; in a mount
+ * namespace of the caller's own.  Returns the fd. */
+int runtime_new_rootfs(const struct oci_spec *spec, const struct runtime_rootfs *rootfs,
+		       struct error *err);
+
 struct runtime_rename {
 	int dir_fd; /* borrowed */
 	const char *from, *to;

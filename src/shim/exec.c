@@ -65,10 +65,9 @@ static struct shim_exec *find(const struct shim *s, const char *id)
 	return NULL;
 }
 
-static int read_process(struct arena *a, int fd, struct oci_process *ret, struct error *err)
+static int read_process(struct arena *a, int fd, const struct json **ret, struct error *err)
 {
 	autofree char *text = xcalloc(PROCESS_MAX, 1);
-	const struct json *doc;
 	int n, r;
 
 	if (lseek(fd, 0, SEEK_SET) < 0)
@@ -77,8 +76,8 @@ static int read_process(struct arena *a, int fd, struct oci_process *ret, struct
 	if (n < 0 || n == PROCESS_MAX)
 		return error_set(err, ERROR_INVALID, n < 0 ? -n : E2BIG,
 				 "exec: the process object");
-	r = json_parse(a, text, (size_t)n, &doc, err);
-	return r < 0 ? error_wrap(err, r, "exec: process") : oci_process_parse(a, doc, ret, err);
+	r = json_parse(a, text, (size_t)n, ret, err);
+	return r < 0 ? error_wrap(err, r, "exec: process") : 0;
 }
 
 /* Start it with its ends of the pipes; ours become its streams. */
@@ -86,33 +85,24 @@ static int start_process(struct shim_exec *e, const struct shim_exec_args *args,
 {
 	bool piped = args->client && !args->tty;
 	const bool wanted[3] = {piped && args->in, piped && args->out, piped && args->err};
-	int ours[3], theirs[3];
 	autoarena struct arena *a = arena_new();
 	struct shim *s = e->shim;
-	struct oci_process process;
-	struct runtime_exec_process started = {0};
-	struct runtime_exec_args run = {.container = s->container, .process = &process};
+	struct driver_process started = {.console_fd = -EBADF};
+	struct driver_exec_args run = {.tty = args->tty, .rows = args->rows, .cols = args->cols};
 	struct streams_args streams = {.loop = s->loop,
 				       .scratch = s->scratch,
 				       .tty = args->tty,
 				       .close_stdin = true,
 				       .on_idle = exec_idle,
 				       .data = e};
-	int r;
+	int ours[3];
+	int r = read_process(a, args->process_fd, &run.process, err);
 
-	r = read_process(a, args->process_fd, &process, err);
+	r = r < 0 ? r : shim_pipes(wanted, ours, run.stdio, err);
 	if (r < 0)
 		return r;
-	process.terminal = args->tty;
-	if (args->rows && args->cols && args->rows <= UINT16_MAX && args->cols <= UINT16_MAX)
-		process.console_size = (struct oci_console_size){.height = (uint16_t)args->rows,
-								 .width = (uint16_t)args->cols};
-	r = shim_pipes(wanted, ours, theirs, err);
-	if (r < 0)
-		return r;
-	memcpy(run.stdio, theirs, sizeof(theirs));
-	r = runtime_exec(&run, &started, err);
-	shim_close_all(theirs, 3);
+	r = s->container->ops->exec(s->container, &run, &started, err);
+	shim_close_all(run.stdio, 3);
 	if (r < 0) {
 		shim_close_all(ours, 3);
 		return r;
@@ -120,7 +110,6 @@ static int start_process(struct shim_exec *e, const struct shim_exec_args *args,
 
 	e->pid = started.pid;
 	e->running = true;
-	fd_close(&started.pidfd); /* reaped by pid, with all other children */
 	streams.in_take = ours[0];
 	streams.out_take = ours[1];
 	streams.err_take = ours[2];

@@ -26,6 +26,13 @@ static const struct json_field log_fields[] = {
 	{0},
 };
 
+static const struct json_field program_fields[] = {
+	JSON_FIELD(struct shim_program, "Path", JSON_DECODE_STRING, path,
+		   JSON_REQUIRED | JSON_NONEMPTY),
+	JSON_FIELD(struct shim_program, "Args", JSON_DECODE_STRINGS, args, 0),
+	{0},
+};
+
 static const struct json_field port_fields[] = {
 	JSON_FIELD(struct shim_port, "Proto", JSON_DECODE_STRING, proto, JSON_REQUIRED),
 	JSON_FIELD(struct shim_port, "HostIp", JSON_DECODE_STRING, host_ip, JSON_REQUIRED),
@@ -55,6 +62,8 @@ static const struct json_field config_fields[] = {
 	JSON_FIELD(struct shim_config, "SeccompCache", JSON_DECODE_STRING, seccomp_cache, 0),
 	JSON_FIELD(struct shim_config, "SeccompHelper", JSON_DECODE_STRING, seccomp_helper, 0),
 	JSON_FIELD(struct shim_config, "InitPath", JSON_DECODE_STRING, init_path, 0),
+	JSON_FIELD_SUB(struct shim_config, "Program", JSON_DECODE_OBJECT, program, program_fields,
+		       0),
 	JSON_FIELD(struct shim_config, "Spec", JSON_DECODE_VALUE, spec, JSON_REQUIRED),
 	JSON_FIELD(struct shim_config, "Lower", JSON_DECODE_STRINGS, lower, 0),
 	JSON_FIELD(struct shim_config, "Upper", JSON_DECODE_STRING, upper, 0),
@@ -221,6 +230,17 @@ static void write_mappings(struct json_writer *w, const char *key, const struct 
 	jw_array_end(w);
 }
 
+static void write_program(struct json_writer *w, const struct shim_program *p)
+{
+	jw_kobject(w, "Program");
+	jw_kstring(w, "Path", p->path);
+	jw_karray(w, "Args");
+	for (size_t i = 0; i < p->args.n; i++)
+		jw_string(w, p->args.v[i]);
+	jw_array_end(w);
+	jw_object_end(w);
+}
+
 void shim_config_write(struct json_writer *w, const struct shim_config *c)
 {
 	const struct shim_port *ports = c->ports.v;
@@ -232,6 +252,8 @@ void shim_config_write(struct json_writer *w, const struct shim_config *c)
 	write_optional(w, "SeccompCache", c->seccomp_cache);
 	write_optional(w, "SeccompHelper", c->seccomp_helper);
 	write_optional(w, "InitPath", c->init_path);
+	if (c->program.path)
+		write_program(w, &c->program);
 	jw_kvalue(w, "Spec", c->spec);
 	jw_karray(w, "Lower");
 	for (size_t i = 0; i < c->lower.n; i++)

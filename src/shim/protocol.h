@@ -155,17 +155,24 @@ struct shim_log {
 	bool await;           /* at the exit: vessel-log writes what is read back */
 };
 
+/* An OCI runtime's program that makes the container instead of our library (shim/program.h). */
+struct shim_program {
+	const char *path; /* NULL: our library */
+	struct json_strings args;
+};
+
 /* Decoded with shim_config_parse; JSON names are the members' in Docker's capitals. */
 struct shim_config {
-	const char *id;             /* "Id": 64 hex */
-	const char *runtime_dir;    /* "RuntimeDir": exec-root/containers/<id>; exists */
-	const char *state_dir;      /* "StateDir": data-root/containers/<id>; exists */
-	const char *seccomp_cache;  /* "SeccompCache": directory */
-	const char *seccomp_helper; /* "SeccompHelper": program */
-	const char *init_path;      /* "InitPath": vessel-init for --init, or NULL */
-	const struct json *spec;    /* "Spec": OCI runtime-spec config */
-	struct json_strings lower;  /* "Lower": overlay layers, top first; empty: Spec.root.path */
-	const char *upper, *work;   /* "Upper", "Work" */
+	const char *id;              /* "Id": 64 hex */
+	const char *runtime_dir;     /* "RuntimeDir": exec-root/containers/<id>; exists */
+	const char *state_dir;       /* "StateDir": data-root/containers/<id>; exists */
+	const char *seccomp_cache;   /* "SeccompCache": directory */
+	const char *seccomp_helper;  /* "SeccompHelper": program */
+	const char *init_path;       /* "InitPath": vessel-init for --init, or NULL */
+	struct shim_program program; /* "Program": {"Path","Args"} */
+	const struct json *spec;     /* "Spec": OCI runtime-spec config */
+	struct json_strings lower;   /* "Lower": overlay layers, top first; empty: Spec.root.path */
+	const char *upper, *work;    /* "Upper", "Work" */
 	/* "UidMappings", "GidMappings": how the layers' owners are shown when Spec joins a user
 	 * namespace by path; struct oci_id_mapping */
 	struct json_objects uid_mappings, gid_mappings;

@@ -87,7 +87,7 @@ static int op_start(struct request *rq, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = runtime_start(s->container, err);
+	r = s->container->ops->start(s->container, err);
 	if (r >= 0)
 		r = ports_serve(s->ports, s->loop, err);
 	if (r < 0) {
@@ -114,7 +114,7 @@ static int op_kill(struct request *rq, struct error *err)
 	int r = number(rq, "signal", 1, 64, &signo, err);
 
 	if (r >= 0)
-		r = runtime_kill(rq->s->container, (int)signo, false, err);
+		r = rq->s->container->ops->kill(rq->s->container, (int)signo, err);
 	/* A frozen process does not even die: the runtime has thawed it. */
 	if (r >= 0 && signo == SIGKILL && rq->s->state == LIFECYCLE_PAUSED)
 		r = shim_event(rq->s, LIFECYCLE_EV_RESUME, err);
@@ -246,32 +246,28 @@ static int op_exec_kill(struct request *rq, struct error *err)
 
 static int op_pause(struct request *rq, struct error *err)
 {
-	int r = runtime_pause(rq->s->container, err);
+	int r = rq->s->container->ops->pause(rq->s->container, err);
 
 	return r < 0 ? r : shim_event(rq->s, LIFECYCLE_EV_PAUSE, err);
 }
 
 static int op_resume(struct request *rq, struct error *err)
 {
-	int r = runtime_resume(rq->s->container, err);
+	int r = rq->s->container->ops->resume(rq->s->container, err);
 
 	return r < 0 ? r : shim_event(rq->s, LIFECYCLE_EV_RESUME, err);
 }
 
 static int op_update(struct request *rq, struct error *err)
 {
-	autoarena struct arena *a = arena_new();
-	struct oci_resources resources = {0};
-	int r = oci_resources_parse(a, json_get(rq->m->body, "resources"), &resources, err);
+	struct driver *d = rq->s->container;
 
-	resources.devices = (struct json_objects){0};
-	return r < 0 ? r
-		     : runtime_apply_resources(runtime_cgroup(rq->s->container), &resources, err);
+	return d->ops->update(d, json_get(rq->m->body, "resources"), err);
 }
 
 static int op_netns(struct request *rq, struct error *err)
 {
-	int fd = runtime_netns_fd(rq->s->container);
+	int fd = rq->s->container->netns_fd;
 
 	if (fd < 0)
 		return error_set(err, ERROR_NOT_FOUND, 0,
@@ -282,7 +278,7 @@ static int op_netns(struct request *rq, struct error *err)
 
 static int op_resolver(struct request *rq, struct error *err)
 {
-	int fd = runtime_netns_fd(rq->s->container);
+	int fd = rq->s->container->netns_fd;
 	int r;
 
 	if (fd < 0)
@@ -312,7 +308,7 @@ static int op_rootfs(struct request *rq, struct error *err)
 
 	if (own_ns < 0 || own_root < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "rootfs: keep our own mounts");
-	if (setns(runtime_pidfd(rq->s->container), CLONE_NEWNS) < 0)
+	if (setns(rq->s->container->pidfd, CLONE_NEWNS) < 0)
 		return error_set(err, ERROR_INTERNAL, errno,
 				 "rootfs: visit the container's mounts");
 	rq->fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/", flags);

@@ -119,7 +119,7 @@ void shim_leave(struct shim *s)
 	stop_watching_oom(s);
 	s->ports = ports_free(s->ports);
 	s->discard_timer = loop_remove(s->discard_timer);
-	s->container = runtime_free(s->container);
+	s->container = driver_free(s->container);
 	conns_unlisten(s->conns);
 	shim_execs_end(s);
 	fd_close(&s->lock_fd);
@@ -135,12 +135,12 @@ void shim_undo(struct shim *s)
 	s->state = LIFECYCLE_LEAVING;
 	s->exit_status = 1;
 	if (s->pid > 0 && s->container) {
-		(void)runtime_kill(s->container, SIGKILL, false, NULL); /* it may be gone */
+		(void)kill(s->pid, SIGKILL); /* until it is reaped the number is its own */
 		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		s->pid = 0;
 	}
-	if (s->container && runtime_delete(s->container, &err) < 0)
+	if (s->container && s->container->ops->remove(s->container, &err) < 0)
 		log_error("undo: %s", error_msg(&err));
 	waiters_done(&s->waiters);
 	/* Clients are left without a word, as waiters are: the daemon has kept duplicates and
@@ -183,7 +183,8 @@ static void check_oom(struct shim *s)
 {
 	uint64_t count = 0;
 
-	if (s->oom || runtime_oom_count(s->container, &count, NULL) < 0 || count == 0)
+	if (s->oom || !s->container->cgroup ||
+	    cgroup_oom_count(s->container->cgroup, &count, NULL) < 0 || count == 0)
 		return;
 	s->oom = true;
 	if (conns_any(s->conns)) {
@@ -240,9 +241,9 @@ void shim_discard(struct shim *s)
 	s->discard_timer = loop_remove(s->discard_timer);
 	if (!s->container)
 		return;
-	if (runtime_delete(s->container, &err) < 0)
+	if (s->container->ops->remove(s->container, &err) < 0)
 		log_error("remove what the container left: %s", error_msg(&err));
-	s->container = runtime_free(s->container);
+	s->container = driver_free(s->container);
 	s->spec_arena = arena_free(s->spec_arena);
 }
 
@@ -505,7 +506,7 @@ static void join_later(struct loop_source *timer, void *data)
 void shim_started(struct shim *s)
 {
 	s->started_at = clock_realtime_ns();
-	if (runtime_release_spec(s->container))
+	if (s->container->ops->release_spec(s->container))
 		s->spec_arena = arena_free(s->spec_arena);
 	if (!str_empty(s->cgroup))
 		(void)loop_add_timer(s->loop, JOIN_DELAY_MS, join_later, s, &s->cgroup_timer, NULL);
@@ -568,7 +569,8 @@ static int open_streams(struct shim *s, const struct shim_config *c, int theirs[
 
 static int watch_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
-	int console = runtime_console_take(s->container);
+	struct cgroup *cg = s->container->cgroup;
+	int console = TAKE_FD(s->container->console_fd);
 	int r = 0;
 
 	if (console >= 0)
@@ -576,7 +578,7 @@ static int watch_container(struct shim *s, const struct shim_config *c, struct e
 	if (r >= 0 && console >= 0 && c->rows > 0 && c->cols > 0)
 		r = streams_resize(s->streams, c->rows, c->cols, err);
 	/* Without a memory controller there is nothing to watch. */
-	if (r >= 0 && runtime_oom_watch(s->container, &s->oom_fd, NULL) >= 0)
+	if (r >= 0 && cg && cgroup_oom_watch(cg, &s->oom_fd, NULL) >= 0)
 		r = loop_add_fd(s->loop, s->oom_fd, EPOLLIN, oom_ready, s, &s->oom_src, err);
 	return r;
 }
@@ -598,43 +600,30 @@ static bool has_own_pids(const struct oci_spec *spec)
 
 static int create_container(struct shim *s, const struct shim_config *c, struct error *err)
 {
-	struct runtime_rootfs rootfs = {
-		.lower = c->lower.v,
-		.lower_count = c->lower.n,
-		.upper = c->upper,
-		.work = c->work,
-		.uid_mappings = c->uid_mappings.n > 0 ? &c->uid_mappings : NULL,
-		.gid_mappings = c->gid_mappings.n > 0 ? &c->gid_mappings : NULL,
-	};
-	struct runtime_create_args args = {
-		.id = c->id,
+	struct driver_create_args args = {
+		.config = c,
 		.spec = &s->spec,
-		.bundle_fd = s->state_dir_fd,
-		.rootfs = c->lower.n > 0 ? &rootfs : NULL,
-		.seccomp_cache_dir = c->seccomp_cache,
-		.seccomp_helper = c->seccomp_helper,
-		.init_path = c->init_path,
+		.state_dir_fd = s->state_dir_fd,
+		.prepared = s->prepared,
 		.on_namespaces = on_namespaces,
 		.data = s,
-		.prepared = s->prepared,
 	};
-	int theirs[3], r;
+	int r;
 
 	s->own_pids = has_own_pids(&s->spec);
 	s->spec.process.terminal = c->tty;
-	r = open_streams(s, c, theirs, err);
+	r = open_streams(s, c, args.stdio, err);
 	if (r < 0)
 		return r;
-	memcpy(args.stdio, theirs, sizeof(theirs));
-	r = runtime_create(&args, &s->container, err);
-	shim_close_all(theirs, 3);
+	r = driver_create(&args, &s->container, err);
+	shim_close_all(args.stdio, 3);
 	close_joined(s);
 	s->prepared = runtime_prepared_free(s->prepared);
 	if (r < 0) {
 		s->pid = 0;
 		return r;
 	}
-	s->pid = runtime_pid(s->container);
+	s->pid = s->container->pid;
 	return watch_container(s, c, err);
 }
 
@@ -787,7 +776,7 @@ static void shim_done(struct shim *s)
 	shim_execs_free(s);
 	s->resolver = resolver_free(s->resolver);
 	s->streams = streams_free(s->streams);
-	s->container = runtime_free(s->container);
+	s->container = driver_free(s->container);
 	waiters_done(&s->waiters);
 	s->conns = conns_free(s->conns);
 	s->ports = ports_free(s->ports);

@@ -11,6 +11,7 @@
 #include "oci/runtime_spec.h"
 #include "runtime/runtime.h"
 #include "shim/conn.h"
+#include "shim/driver.h"
 #include "shim/lifecycle.h"
 #include "shim/logfile.h"
 #include "shim/ports.h"
@@ -43,9 +44,9 @@ struct shim {
 	struct arena *spec_arena; /* owned; what the container borrows */
 	struct oci_spec spec;
 	struct runtime_prepared *prepared; /* owned; until there is a container */
-	struct runtime_container *container;
-	pid_t pid;     /* process 1; 0 before, and when it has been reaped */
-	bool own_pids; /* a pid namespace of the container's own */
+	struct driver *container;          /* owned */
+	pid_t pid;                         /* process 1; 0 before, and when it has been reaped */
+	bool own_pids;                     /* a pid namespace of the container's own */
 	bool open_stdin;
 	bool auto_remove;
 	char *detach_keys; /* owned */

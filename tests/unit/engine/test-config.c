@@ -373,7 +373,6 @@ static const struct refusal refusals[] = {
 	{HOST("\"UsernsMode\":\"private\""), ERROR_INVALID, "user namespace mode: private"},
 	{HOST("\"DeviceRequests\":[{\"Count\":1,\"DeviceIDs\":[\"0\"]}]"), ERROR_INVALID,
 	 "cannot set both Count and DeviceIDs"},
-	{HOST("\"Runtime\":\"kata\""), ERROR_INVALID, "unknown or invalid runtime name: kata"},
 	{HOST("\"LogConfig\":{\"Type\":\"nope\"}"), ERROR_INVALID,
 	 "logger: no log driver named 'nope' is registered"},
 	{HOST("\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"x\":\"y\"}}"), ERROR_INVALID,

@@ -88,7 +88,7 @@ static void refused(void **state)
 		{NULL, "{\"default-shm-size\":\"1x\"}", "'default-shm-size': expected a size",
 		 ERROR_INVALID},
 		{NULL, "{\"default-runtime\":\"kata\"}",
-		 "default-runtime: 'kata' is not implemented", ERROR_NOT_IMPLEMENTED},
+		 "specified default runtime 'kata' does not exist", ERROR_INVALID},
 		{NULL, "{\"mtu\":99999999999}", "'mtu': expected an integer", ERROR_INVALID},
 		{NULL, "{\"log-level\":\"loud\"}", "log-level: invalid logging level: loud",
 		 ERROR_INVALID},

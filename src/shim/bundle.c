@@ -1,0 +1,190 @@
+/* The bundle of a container that a program makes.
+ *
+ * Our library mounts the layers inside the container's own mount namespace.  A program expects them to be
+ * mounted already, so the shim has a mount namespace of its own, which the program inherits: the host sees
+ * nothing of it, and it goes with the shim, however that ends.  Its mounts receive what the host mounts
+ * and send nothing, unless a volume is to be shared: then they stay the host's peers, but for the one
+ * that the bundle lies in.
+ */
+#include "shim/bundle.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "linux/mount.h"
+#include "oci/runtime_spec.h"
+#include "runtime/runtime.h"
+#include "shim/driver.h"
+#include "shim/protocol.h"
+
+#define OWN_FDS "/proc/self/fd/"
+/* Some runtimes refuse a version that is newer than they are, though they know all that is used of it;
+ * and what they do not know they name by itself. */
+#define OLDEST_VERSION "1.0.2"
+
+/* -- config.json --------------------------------------------------------------------------- */
+
+static void write_namespace(const struct json *ns, struct json_writer *w)
+{
+	const char *key, *path;
+	const struct json *v;
+
+	jw_object(w);
+	json_object_foreach(key, v, ns) {
+		path = json_string(v);
+		jw_key(w, key);
+		if (str_eq(key, "path") && path && str_has_prefix(path, OWN_FDS))
+			jw_stringf(w, "/proc/%d/fd/%s", (int)getpid(), path + strlen(OWN_FDS));
+		else
+			jw_value(w, v);
+	}
+	jw_object_end(w);
+}
+
+static void write_linux(const struct json *linux_, struct json_writer *w)
+{
+	const struct json *v, *ns;
+	const char *key;
+
+	jw_object(w);
+	json_object_foreach(key, v, linux_) {
+		if (!str_eq(key, "namespaces")) {
+			jw_kvalue(w, key, v);
+			continue;
+		}
+		jw_karray(w, key);
+		json_array_foreach(ns, v)
+			write_namespace(ns, w);
+		jw_array_end(w);
+	}
+	jw_object_end(w);
+}
+
+void bundle_write_config(const struct json *spec, struct strbuf *out)
+{
+	struct json_writer w;
+	const struct json *v;
+	const char *key;
+
+	json_writer_init(&w, out);
+	jw_object(&w);
+	json_object_foreach(key, v, spec) {
+		jw_key(&w, key);
+		if (str_eq(key, "linux"))
+			write_linux(v, &w);
+		else if (str_eq(key, "ociVersion"))
+			jw_string(&w, OLDEST_VERSION);
+		else
+			jw_value(&w, v);
+	}
+	jw_object_end(&w);
+}
+
+static int write_config(int dir_fd, const struct json *spec, struct error *err)
+{
+	autostrbuf struct strbuf text = STRBUF_INIT(OCI_SPEC_MAX);
+
+	bundle_write_config(spec, &text);
+	if (strbuf_error(&text) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "the container's configuration");
+	return file_write_atomic(dir_fd, "config.json", text.s, text.len, 0600, 0, err);
+}
+
+/* -- mounts -------------------------------------------------------------------------------- */
+
+/* Of the mount that the path lies in. */
+static int unshare_mount_of(const char *place, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (!str_copy(path, sizeof(path), place))
+		return error_set(err, ERROR_INVALID, ENAMETOOLONG, "bundle '%s'", place);
+	while (mount(NULL, path, NULL, MS_SLAVE, NULL) < 0) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != EINVAL || !slash || path[1] == '\0') /* EINVAL: no mount point */
+			return error_set(err, ERROR_INTERNAL, errno, "find the mount of '%s'",
+					 place);
+		slash[slash == path] = '\0';
+	}
+	return 0;
+}
+
+static int leave_host_mounts(const char *place, const struct oci_spec *spec, struct error *err)
+{
+	uint64_t propagation = 0;
+	bool recursive;
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make a mount namespace");
+	(void)mount_propagation_parse(spec->linux_.rootfs_propagation, &propagation, &recursive);
+	return propagation == MS_SHARED ? unshare_mount_of(place, err)
+					: mount_set_propagation("/", MS_SLAVE, true, err);
+}
+
+static int mount_layers(const char *path, const struct driver_create_args *args, struct error *err)
+{
+	const struct shim_config *c = args->config;
+	const struct runtime_rootfs rootfs = {
+		.lower = c->lower.v,
+		.lower_count = c->lower.n,
+		.upper = c->upper,
+		.work = c->work,
+		.uid_mappings = c->uid_mappings.n > 0 ? &c->uid_mappings : NULL,
+		.gid_mappings = c->gid_mappings.n > 0 ? &c->gid_mappings : NULL,
+	};
+	autofree char *place = xasprintf("%s/rootfs", path);
+	autoclose int mount_fd = -EBADF, place_fd = -EBADF;
+	int r = leave_host_mounts(path, args->spec, err);
+
+	if (r < 0 || c->lower.n == 0)
+		return r;
+	mount_fd = runtime_new_rootfs(args->spec, &rootfs, err);
+	if (mount_fd < 0)
+		return mount_fd;
+	place_fd = open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", place);
+	return mount_attach(mount_fd, place_fd, "the root file system", err);
+}
+
+/* -- all of it ----------------------------------------------------------------------------- */
+
+int bundle_make(const char *path, const struct driver_create_args *args, struct error *err)
+{
+	autofree char *rootfs = xasprintf("%s/rootfs", path);
+	autoclose int dir_fd = -EBADF;
+	int r = bundle_remove(path, err); /* of an earlier start that was cut off */
+
+	r = r < 0 ? r : file_mkdir_p(AT_FDCWD, rootfs, 0711, err);
+	/* The root of a user namespace must get to its files. */
+	if (r >= 0 && chmod(path, 0711) < 0)
+		r = error_set(err, ERROR_INTERNAL, errno, "make '%s'", path);
+	if (r < 0)
+		return r;
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", path);
+	r = write_config(dir_fd, args->config->spec, err);
+	if (r >= 0 && mkdirat(dir_fd, "state", 0711) < 0)
+		r = error_set(err, ERROR_INTERNAL, errno, "make '%s/state'", path);
+	return r < 0 ? r : mount_layers(path, args, err);
+}
+
+int bundle_remove(const char *path, struct error *err)
+{
+	autofree char *rootfs = xasprintf("%s/rootfs", path);
+
+	while (umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		;
+	return file_remove_tree(AT_FDCWD, path, err);
+}

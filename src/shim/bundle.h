@@ -1,0 +1,26 @@
+/* shim/bundle.h - what an OCI runtime's program finds: config.json, and beside it the root file system.
+ *
+ *     <RuntimeDir>/bundle/config.json
+ *     <RuntimeDir>/bundle/rootfs      the layers are mounted here, in a mount namespace of the shim's own
+ *     <RuntimeDir>/bundle/state       the program's --root
+ *     <RuntimeDir>/bundle/...         logs, pid files
+ */
+#pragma once
+
+#include <stddef.h>
+
+struct driver_create_args;
+struct error;
+struct json;
+struct strbuf;
+
+/* The name of RuntimeDir's subdirectory. */
+#define BUNDLE_NAME "bundle"
+
+/* Leave the host's mount namespace for one of our own, for good, and make all of it.  `path` is the
+ * bundle's. */
+int bundle_make(const char *path, const struct driver_create_args *args, struct error *err);
+/* Unmount and remove it; what is missing is fine. */
+int bundle_remove(const char *path, struct error *err);
+/* The specification as a program can read it: namespaces named by /proc/self/fd/N are the shim's. */
+void bundle_write_config(const struct json *spec, struct strbuf *out);
