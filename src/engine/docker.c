@@ -12,17 +12,103 @@
 #include "base/spawn.h"
 #include "engine/engine_priv.h"
 #include "engine/volume.h"
+#include "store/bolt.h"
 #include "store/docker.h"
 #include "volume/populate.h"
 
 #define OPTIONS_MAX     ((size_t)1 << 20) /* bytes of opts.json */
 #define COPY_OUTPUT_MAX ((size_t)65536)
+#define DATABASE_MAX    ((size_t)64 << 20) /* bytes of metadata.db */
+#define DATABASE_TRIES  10
+
+/* What metadata.db says of a volume. */
+struct volume_labels {
+	const char *name;
+	const struct json *labels;
+};
 
 struct import {
 	struct engine *e;
 	const struct engine_docker_args *args;
 	struct engine_docker_result *result;
+	struct arena *arena; /* borrowed: of the labels */
+	struct volume_labels *labels;
+	size_t n_labels, cap_labels;
 };
+
+/* ---- labels ---- */
+
+/* A page of a running dockerd's may change while it is read: twice the same is what it was. */
+static int read_database(const char *path, char **ret, size_t *ret_len, struct error *err)
+{
+	autofree char *before = NULL;
+	size_t before_len = 0;
+
+	for (unsigned i = 0; i < DATABASE_TRIES; i++) {
+		autofree char *text = NULL;
+		size_t len;
+		int r = file_read(AT_FDCWD, path, DATABASE_MAX, &text, &len, err);
+
+		if (r < 0)
+			return r;
+		if (before && len == before_len && memcmp(before, text, len) == 0) {
+			*ret = TAKE_PTR(text);
+			*ret_len = len;
+			return 0;
+		}
+		free(before);
+		before = TAKE_PTR(text);
+		before_len = len;
+	}
+	return error_set(err, ERROR_UNAVAILABLE, 0, "'%s' does not stay as it is", path);
+}
+
+/* The value: {"Name", "Driver", "Labels", "Options"} */
+static int take_labels(void *data, const char *key, size_t key_len, const char *value,
+		       size_t value_len)
+{
+	struct import *in = data;
+	const struct json *doc, *labels;
+
+	if (json_parse(in->arena, value, value_len, &doc, NULL) < 0)
+		return 0;
+	labels = json_get(doc, "Labels");
+	if (json_count(labels) == 0)
+		return 0;
+	xgrow(in->labels, in->n_labels, in->cap_labels);
+	in->labels[in->n_labels++] = (struct volume_labels){
+		.name = arena_strndup(in->arena, key, key_len), .labels = labels};
+	return 0;
+}
+
+static const struct json *labels_of(const struct import *in, const char *name)
+{
+	for (size_t i = 0; i < in->n_labels; i++)
+		if (str_eq(in->labels[i].name, name))
+			return in->labels[i].labels;
+	return NULL;
+}
+
+static void read_labels(struct import *in)
+{
+	autofree char *path = xasprintf("%s/volumes/metadata.db", in->args->root);
+	autofree char *file = NULL;
+	autoerror struct error why = {0};
+	size_t len = 0;
+	int r = read_database(path, &file, &len, &why);
+
+	if (r == -ENOENT) /* there was never a volume */
+		return;
+	r = r < 0 ? r : bolt_read(file, len, "volumes", take_labels, in, &why);
+	if (r < 0) {
+		autofree char *text = xasprintf("labels of volumes are left out: '%s': %s\n", path,
+						error_msg(&why));
+
+		in->args->message(in->args->data, text);
+	}
+}
+
+/* ---- volumes ---- */
 
 /* cp: it clones where the file system can, and keeps holes, links, owners, times, attributes. */
 static int copy_tree(const char *from, const char *to, struct error *err)
@@ -80,6 +166,7 @@ static int import_volume(const struct import *in, const char *name, struct error
 	autoclose int fd = -EBADF;
 	int r = read_options(dir, a, &q.options, err);
 
+	q.labels = labels_of(in, name);
 	r = r < 0 ? r : engine_volume_create(in->e, &q, &made, err);
 	if (r < 0 || json_count(q.options) > 0)
 		return r;
@@ -137,7 +224,8 @@ int engine_docker_import(struct engine *e, const struct engine_docker_args *args
 			 struct engine_docker_result *ret, struct error *err)
 {
 	const struct store_docker_args images = {args->root, args->message, args->data};
-	const struct import in = {e, args, ret};
+	autoarena struct arena *a = arena_new();
+	struct import in = {.e = e, .args = args, .result = ret, .arena = a};
 	struct store_docker_result done;
 	int r;
 
@@ -150,5 +238,8 @@ int engine_docker_import(struct engine *e, const struct engine_docker_args *args
 		return r;
 	ret->images = done.images;
 	ret->images_failed = done.failed;
-	return import_volumes(&in, err);
+	read_labels(&in);
+	r = import_volumes(&in, err);
+	free(in.labels);
+	return r;
 }

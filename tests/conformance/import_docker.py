@@ -70,6 +70,18 @@ class Cases:
                                self.dockerd.root + "/data"], capture_output=True, text=True, timeout=vessel.TIMEOUT_S)
         return done.returncode, done.stdout, done.stderr
 
+    def ask(self, method, path, body=None):
+        """Of dockerd: the answer."""
+        connection = vessel.Unix(self.dockerd.root + "/docker.sock")
+        try:
+            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            assert response.status < 300, answer
+            return answer
+        finally:
+            connection.close()
+
     def fill(self):
         d = self.dockerd
         d.docker("load", input=two_layers("odd:1"))
@@ -78,7 +90,10 @@ class Cases:
         d.docker("cp", "/etc/hostname", container + ":/odd/new")
         d.docker("commit", container, "committed")
         d.docker("volume", "create", "data")
-        d.docker("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "--label", "x=y", "mounted")
+        d.docker("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "--label", "x=y", "--label", "empty=", "mounted")
+        d.docker("volume", "create", "--label", "long=" + "l" * 9000, "long")
+        for i in range(30):  # more than a page of them
+            self.ask("POST", "/volumes/create", {"Name": "v%d" % i, "Labels": {"number": str(i), "text": "t" * 200}})
         with open(self.volumes + "/data/_data/file", "w") as f:
             f.write("from Docker\n")
         os.chown(self.volumes + "/data/_data/file", 77, 88)
@@ -112,6 +127,9 @@ class Cases:
         assert "0 character special file" in out and out.endswith("\n11\n"), out
         mounted = self.engine.api("GET", "/volumes/mounted")[1]
         assert mounted["Options"] == {"type": "tmpfs", "device": "tmpfs"}, mounted
+        theirs, ours = ({v["Name"]: v["Labels"] or {} for v in volumes["Volumes"]} for volumes in (
+            self.ask("GET", "/volumes"), self.engine.api("GET", "/volumes")[1]))
+        assert theirs == ours and ours["mounted"] == {"x": "y", "empty": ""} and len(ours) == 33, (theirs, ours)
 
     def again(self):
         """Nothing is doubled; what a volume has here stays."""
