@@ -18,7 +18,12 @@
 
 int procfs_open(struct error *err)
 {
-	autoclose int fd = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return procfs_open_at(AT_FDCWD, "/proc", err);
+}
+
+int procfs_open_at(int dir_fd, const char *path, struct error *err)
+{
+	autoclose int fd = openat(dir_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct statfs fs;
 	struct stat st;
 
@@ -29,6 +34,17 @@ int procfs_open(struct error *err)
 	if (fs.f_type != PROC_SUPER_MAGIC_ || st.st_ino != PROC_ROOT_INO_)
 		return error_set(err, ERROR_FORBIDDEN, 0, "/proc is not a proc file system");
 	return TAKE_FD(fd);
+}
+
+int procfs_new(void)
+{
+	autoclose int fs_fd = sys_fsopen("proc", FSOPEN_CLOEXEC);
+	int fd = -1;
+
+	if (fs_fd >= 0 && sys_fsconfig(fs_fd, SYS_FSCONFIG_CREATE, NULL, NULL, 0) == 0)
+		fd = sys_fsmount(fs_fd, FSMOUNT_CLOEXEC,
+				 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return fd >= 0 ? fd : -errno;
 }
 
 int procfs_open_file(int proc_fd, const char *path, int flags)

@@ -12,6 +12,11 @@ struct error;
 
 /* An O_PATH fd of /proc. */
 int procfs_open(struct error *err);
+/* The same of another one, below dir_fd. */
+int procfs_open_at(int dir_fd, const char *path, struct error *err);
+/* A new proc file system, mounted nowhere, of the caller's pid namespace: -errno where there cannot be
+ * one. */
+int procfs_new(void);
 /* open(2) flags; returns the fd or -errno. */
 int procfs_open_file(int proc_fd, const char *path, int flags);
 /* One write(2). */

@@ -212,7 +212,7 @@ void rtnl_add_bridge(struct netlink_batch *b, const char *name, const uint8_t ma
 {
 	struct nlmsghdr *nlh = netlink_request(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
 					       "create bridge '%s'", name);
-	struct nlattr *info;
+	struct nlattr *info, *data;
 
 	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
@@ -220,6 +220,9 @@ void rtnl_add_bridge(struct netlink_batch *b, const char *name, const uint8_t ma
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "bridge");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BR_MCAST_SNOOPING, 0);
+	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
 }
 

@@ -29,7 +29,9 @@ int rtnl_link_get(struct netlink *nl, const char *name, struct rtnl_link *ret, s
 typedef int (*rtnl_link_fn)(const struct rtnl_link *link, void *data, struct error *err);
 int rtnl_links(struct netlink *nl, rtnl_link_fn fn, void *data, struct error *err);
 
-/* A bridge with a fixed MAC (else it changes with its ports), down. */
+/* A bridge with a fixed MAC (else it changes with its ports), down.  It does not snoop who listens to
+ * multicast: nobody asks on it, so that it would know nothing, and go through all ports for that
+ * with each one that comes up. */
 void rtnl_add_bridge(struct netlink_batch *b, const char *name, const uint8_t mac[static 6],
 		     unsigned mtu);
 

@@ -5,11 +5,13 @@
  * so that it never shows up on the host.  What only a socket of that namespace can do (addresses,
  * routes, the queue) is done by moving the calling worker there for some microseconds.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
 #include "linux/rtnl.h"
+#include "network/mld.h"
 #include "network/network_priv.h"
 #include "network/sysctl.h"
 #include "network/table.h"
@@ -115,6 +117,7 @@ static int bridge_up(const struct network_manager *nm, const struct network *net
 	if (r < 0)
 		return r;
 	r = table_add_network(nm, net, err);
+	r = r < 0 ? r : mld_ensure(nm, err);
 	if (r < 0)
 		return r;
 	r = ensure_bridge(nl, net, &index, err);
@@ -202,17 +205,19 @@ static int enter_and_configure(const struct network_endpoint *ep, int netns_fd, 
  * to the sender's own port happens inside the bridge, which wants hairpin mode for that.  And
  * isolation then blocks ports published by a neighbour as well; our forward chain, which sees the
  * bridged packets, keeps containers apart by itself. */
-static void configure_port(struct netlink_batch *b, const struct network_endpoint *ep)
+static void configure_port(const struct network_manager *nm, struct netlink_batch *b,
+			   const struct network_endpoint *ep)
 {
-	bool filtered = sysctl_is("bridge/bridge-nf-call-iptables", "1");
+	bool filtered = sysctl_is_at(nm->sysctls, "bridge/bridge-nf-call-iptables", "1");
 
-	rtnl_set_port(
-		b, ep->host_link,
-		&(struct rtnl_port){.hairpin = filtered, .isolated = ep->isolated && !filtered});
+	if (filtered || ep->isolated) /* else as it was born */
+		rtnl_set_port(b, ep->host_link,
+			      &(struct rtnl_port){.hairpin = filtered,
+						  .isolated = ep->isolated && !filtered});
 }
 
-static int make_pair(struct netlink *nl, const struct network_endpoint *ep, int netns_fd,
-		     struct error *err)
+static int make_pair(const struct network_manager *nm, struct netlink *nl,
+		     const struct network_endpoint *ep, int netns_fd, struct error *err)
 {
 	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
 	struct rtnl_link bridge;
@@ -226,13 +231,28 @@ static int make_pair(struct netlink *nl, const struct network_endpoint *ep, int 
 					     .peer_name = ep->link,
 					     .peer_mac = ep->mac,
 					     .peer_netns = netns_fd});
-	configure_port(b, ep);
-	rtnl_set_up(b, ep->host_link, true);
+	configure_port(nm, b, ep);
 	r = netlink_batch_run(nl, b, err);
 	if (r == -EXFULL)
 		return error_wrap(err, r, "bridge '%s' has %d ports, the kernel's limit",
 				  ep->bridge, NETWORK_BRIDGE_PORTS_MAX);
 	return r;
+}
+
+/* A bridge's port needs no IPv6 of its own, and would have four routes for it.  The other end is up by
+ * now: a port whose carrier comes later is taken into the bridge twice, by going through all ports. */
+static int port_up(const struct network_manager *nm, struct netlink *nl,
+		   const struct network_endpoint *ep, struct error *err)
+{
+	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
+	char path[64];
+	int r = 0;
+
+	(void)snprintf(path, sizeof(path), "ipv6/conf/%s/disable_ipv6", ep->host_link);
+	if (sysctl_has_ipv6())
+		r = sysctl_set_at(nm->sysctls, path, "1", err);
+	rtnl_set_up(b, ep->host_link, true);
+	return r < 0 ? r : netlink_batch_run(nl, b, err);
 }
 
 static int limit_outside(struct netlink *nl, const struct network_endpoint *ep, struct error *err)
@@ -264,16 +284,17 @@ static int bridge_attach(const struct network_manager *nm, const struct network_
 	autonetlink struct netlink *nl = NULL;
 	int r = netlink_open(NETLINK_ROUTE, &nl, err);
 
-	(void)nm;
 	if (r < 0)
 		return r;
 	/* From an attempt that a crash cut short; the peer goes with it. */
 	r = delete_link(nl, ep->host_link, err);
 	if (r < 0)
 		return r;
-	r = make_pair(nl, ep, netns_fd, err);
+	r = make_pair(nm, nl, ep, netns_fd, err);
 	if (r == 0)
 		r = enter_and_configure(ep, netns_fd, err);
+	if (r == 0)
+		r = port_up(nm, nl, ep, err);
 	if (r == 0)
 		r = limit_outside(nl, ep, err);
 	if (r < 0)
@@ -321,7 +342,6 @@ static int bridge_repair(const struct network_manager *nm, const struct network_
 	struct rtnl_link bridge, link;
 	int r = netlink_open(NETLINK_ROUTE, &nl, err);
 
-	(void)nm;
 	if (r < 0)
 		return r;
 	if (rtnl_link_get(nl, ep->host_link, &link, &missing) < 0)
@@ -332,9 +352,9 @@ static int bridge_repair(const struct network_manager *nm, const struct network_
 	if (link.master == bridge.index)
 		return 0;
 	rtnl_set_master(b, ep->host_link, bridge.index);
-	configure_port(b, ep);
-	rtnl_set_up(b, ep->host_link, true);
-	return netlink_batch_run(nl, b, err);
+	configure_port(nm, b, ep);
+	r = netlink_batch_run(nl, b, err);
+	return r < 0 ? r : port_up(nm, nl, ep, err);
 }
 
 /* --- stale links -------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "network/mld.h"
 #include "network/network_priv.h"
 #include "network/subnet.h"
 #include "network/sysctl.h"
@@ -149,6 +150,7 @@ int network_open(const struct network_config *config, struct network_manager **r
 	const struct bridge_config bridge6 = {AF_INET6, config->bip6, config->fixed_cidr6};
 	int r;
 
+	nm->sysctls = -EBADF;
 	if (!str_copy(nm->link, sizeof(nm->link), link))
 		return error_set(err, ERROR_INVALID, 0, "bridge name '%s' is too long", link);
 	if (!str_copy(nm->table, sizeof(nm->table), table))
@@ -173,6 +175,9 @@ int network_open(const struct network_config *config, struct network_manager **r
 	nm->icc = !config->no_icc;
 	nm->masquerade = !config->no_masquerade;
 	nm->forward = !config->no_forward;
+	nm->sysctls = sysctl_open(err);
+	if (nm->sysctls < 0)
+		return nm->sysctls;
 	nm->nfsockets = nfsockets_new();
 	*ret = TAKE_PTR(nm);
 	return 0;
@@ -195,6 +200,7 @@ struct network_manager *network_close(struct network_manager *nm)
 		free(nm->entries);
 		netlink_close(nm->watch);
 		nfsockets_free(nm->nfsockets);
+		fd_close(&nm->sysctls);
 		free(nm->pools);
 		free(nm);
 	}
@@ -672,5 +678,6 @@ int network_cleanup(const struct network_manager *nm, struct error *err)
 		if (ret < 0 && r == 0)
 			r = error_move(err, &one, ret);
 	}
+	r = r < 0 ? r : mld_remove(nm, err);
 	return r < 0 ? r : table_remove(nm, err);
 }

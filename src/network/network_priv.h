@@ -24,6 +24,7 @@ struct network_manager {
 	size_t pool_count;
 	unsigned mtu; /* of the default bridge */
 	bool ipv6, icc, masquerade, forward;
+	int sysctls;                 /* /proc/sys/net of this network namespace */
 	struct nfsockets *nfsockets; /* owned; its own lock */
 	/* the loop thread's */
 	struct netlink *watch;          /* owned; NULL until network_watch_open */

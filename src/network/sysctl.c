@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +12,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "linux/procfs.h"
 
 #define SYSCTL_MAX 256 /* bytes of a value */
 
-static int open_root(struct error *err)
+int sysctl_open(struct error *err)
 {
 	int fd = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -45,9 +47,33 @@ int sysctl_set_at(int dir_fd, const char *path, const char *value, struct error 
 
 int sysctl_set(const char *path, const char *value, struct error *err)
 {
-	autoclose int root = open_root(err);
+	autoclose int root = sysctl_open(err);
 
 	return root < 0 ? root : sysctl_set_at(root, path, value, err);
+}
+
+/* One for some dozen visits: making and closing it costs as much as looking at a thousand. */
+#define VISITS_MAX 64
+
+/* A namespace of a container: its directory "net" is found among those of the visits before. */
+static int open_visited(const char *path)
+{
+	static struct {
+		pthread_mutex_t lock;
+		int proc_fd;
+		unsigned visits;
+	} own = {.lock = PTHREAD_MUTEX_INITIALIZER, .proc_fd = -EBADF};
+	int fd = -1;
+
+	(void)pthread_mutex_lock(&own.lock);
+	if (own.visits++ % VISITS_MAX == 0) {
+		fd_close(&own.proc_fd);
+		own.proc_fd = procfs_new();
+	}
+	if (own.proc_fd >= 0)
+		fd = openat(own.proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	(void)pthread_mutex_unlock(&own.lock);
+	return fd;
 }
 
 int sysctl_link_open(const char *family, const char *link, struct error *err)
@@ -56,7 +82,9 @@ int sysctl_link_open(const char *family, const char *link, struct error *err)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s", family, link);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open_visited(path + strlen("/proc/"));
+	if (fd < 0)
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", path) : fd;
 }
 
@@ -69,10 +97,9 @@ int sysctl_set_link(const char *family, const char *link, const char *key, const
 	return sysctl_set(path, value, err);
 }
 
-bool sysctl_is(const char *path, const char *value)
+bool sysctl_is_at(int dir_fd, const char *path, const char *value)
 {
-	autoclose int root = open_root(NULL);
-	autofree char *now = root >= 0 ? read_value(root, path) : NULL;
+	autofree char *now = read_value(dir_fd, path);
 
 	return now && strcmp(now, value) == 0;
 }
@@ -123,7 +150,7 @@ static int keep_router_advertisements(int root, struct error *err)
 
 int sysctl_enable_forwarding(bool with_ipv6, struct error *err)
 {
-	autoclose int root = open_root(err);
+	autoclose int root = sysctl_open(err);
 	autofree char *now = NULL;
 	int r;
 

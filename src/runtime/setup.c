@@ -209,10 +209,16 @@ int setup_wait_cgroup(struct setup *s, struct error *err)
 static int stage_sysctl(struct setup *s, struct error *err)
 {
 	const struct json_string_map *map = &s->spec->linux_.sysctl;
+	/* In the host's proc the kernel looks for "net" among those of all namespaces. */
+	autoclose int own_fd = map->n > 0 ? procfs_open_at(s->root_fd, "proc", NULL) : -EBADF;
 
 	for (size_t i = 0; i < map->n; i++) {
-		int r = procfs_sysctl(s->proc_fd, map->keys[i], map->values[i], err);
+		int r = own_fd < 0 ? -ENOENT
+				   : procfs_sysctl(own_fd, map->keys[i], map->values[i], NULL);
 
+		/* The container's may be read-only, or covered. */
+		if (r < 0)
+			r = procfs_sysctl(s->proc_fd, map->keys[i], map->values[i], err);
 		if (r < 0)
 			return r;
 	}

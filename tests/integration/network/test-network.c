@@ -17,6 +17,8 @@
 #include <fcntl.h>
 #include <net/if.h>
 
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -385,10 +387,93 @@ static void table_is_what_nft_would_have_made(void **state)
 	static const char expected[] =
 #include "table.nft.inc"
 		;
+	static const char expected_bridge[] =
+#include "mld.nft.inc"
+		;
 	autofree char *ours = run("nft list table inet vessel");
+	autofree char *bridge = run("nft list table bridge vessel");
 
 	(void)state;
 	assert_string_equal(ours, expected);
+	assert_string_equal(bridge, expected_bridge);
+}
+
+static int packet_socket(int ns)
+{
+	int back = enter(ns), fd;
+	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_IPV6),
+				 .sll_ifindex = (int)if_nametoindex("eth0")};
+
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_IPV6));
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	netlink_netns_leave(back);
+	return fd;
+}
+
+#define REPORT_SIZE(n) (14 + 40 + 8 + 8 + (n)*20)
+
+/* An MLDv2 report (RFC 3810) of groups ff02::1:ff00:N, or of ff02::N for the last if it is so. */
+static void send_report(int fd, size_t groups, bool last_is_common)
+{
+	static const uint8_t head[] = {
+		0x33, 0x33, 0, 0, 0, 0x16, 0x02, 0, 0, 0, 0, 9, 0x86, 0xdd, /* Ethernet */
+		0x60, 0,    0, 0, 0, 0,    0,    1, /* IPv6; a hop-by-hop header is next */
+	};
+	uint8_t f_[REPORT_SIZE(3)] = {0};
+
+	memcpy(f_, head, sizeof(head));
+	f_[14 + 5] = (uint8_t)(8 + 8 + groups * 20);
+	f_[14 + 40] = IPPROTO_ICMPV6;
+	f_[14 + 48] = 143;
+	f_[14 + 55] = (uint8_t)groups;
+	for (size_t i = 0; i < groups; i++) {
+		uint8_t *r = f_ + REPORT_SIZE(i);
+
+		r[0] = 4;
+		r[4] = 0xff;
+		r[5] = 2;
+		if (i + 1 < groups || !last_is_common) {
+			r[15] = 1;
+			r[16] = 0xff;
+		}
+		r[19] = (uint8_t)(1 + i);
+	}
+	assert_int_equal(send(fd, f_, REPORT_SIZE(groups), 0), REPORT_SIZE(groups));
+}
+
+/* How many groups the next report names that is not the kernel's. */
+static int next_report(int fd)
+{
+	uint8_t f_[512];
+
+	for (;;) {
+		ssize_t n = recv(fd, f_, sizeof(f_), 0);
+
+		assert_true(n > 0);
+		if (n >= REPORT_SIZE(1) && f_[14 + 6] == 0 && f_[14 + 48] == 143 && f_[11] == 9)
+			return f_[14 + 55];
+	}
+}
+
+static void only_reports_that_somebody_needs_pass(void **state)
+{
+	autoclose int from = packet_socket(f.containers[0]), to = packet_socket(f.containers[1]);
+	autoclose int s = server(f.containers[1], SOCK_STREAM, "0.0.0.0", 80);
+
+	(void)state;
+	reaches(f.containers[0], ip4(1), 80, s); /* both ports forward by now */
+	send_report(from, 1, false);
+	send_report(from, 2, false);
+	send_report(from, 1, true);
+	assert_int_equal(next_report(to), 1);
+	send_report(from, 2, false);
+	send_report(from, 2, true);
+	assert_int_equal(next_report(to), 2);
+	send_report(from, 2, false);
+	send_report(from, 3, false);
+	assert_int_equal(next_report(to), 3);
 }
 
 static void containers_have_addresses_routes_and_names(void **state)
@@ -1016,6 +1101,7 @@ int main(void)
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		test(table_is_what_nft_would_have_made),
+		test(only_reports_that_somebody_needs_pass),
 		test(containers_have_addresses_routes_and_names),
 		test(the_host_routes_and_keeps_its_router_advertisements),
 		test(containers_reach_each_other_the_host_and_outside),

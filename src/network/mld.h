@@ -1,0 +1,11 @@
+/* network/mld.h - the multicast listener reports of new containers, which no port of a bridge needs. */
+#pragma once
+
+#include "network/network.h"
+
+struct error;
+
+/* Make the table `bridge NAME` anew, in one transaction.  Without nftables for bridges in the kernel
+ * there is none, which is no error: reports are then sent to all ports. */
+int mld_ensure(const struct network_manager *nm, struct error *err);
+int mld_remove(const struct network_manager *nm, struct error *err);
