@@ -60,34 +60,62 @@ static int parse_start(struct api_call *c, struct start *s, struct error *err)
 	return 0;
 }
 
+struct stream {
+	struct api_call *c;
+	bool tty;
+	struct http_hijacked hijacked;
+	bool asked, open;
+};
+
+static int hijack(void *data, struct engine_client *client, struct error *err)
+{
+	struct stream *s = data;
+
+	s->asked = true;
+	s->open =
+		http_hijack(s->c->req, stream_content_type(s->c, s->tty), &s->hijacked, NULL) >= 0;
+	if (!s->open)
+		return error_set(err, ERROR_UNAVAILABLE, 0, "the client is gone");
+	*client = (struct engine_client){
+		.fd = s->hijacked.fd, .early = s->hijacked.data, .early_len = s->hijacked.len};
+	return 0;
+}
+
 int exec_start_handler(struct api_call *c, struct error *err)
 {
 	const char *id = c->params[0];
 	autoerror struct error why = {0};
 	struct start start = {0};
-	struct http_hijacked h;
-	struct engine_client client;
-	bool tty;
+	struct stream s = {.c = c};
+	struct engine_client client = {.fd = -EBADF};
+	struct engine_exec_start args = {0};
 	int r = parse_start(c, &start, err);
 
 	if (r == 0)
-		r = engine_exec_check(c->engine, id, &tty, err);
+		r = engine_exec_check(c->engine, id, &s.tty, err);
 	if (r < 0)
 		return r;
+	args = (struct engine_exec_start){.rows = start.rows, .cols = start.cols};
 	if (start.detach) {
-		r = engine_exec_start(c->engine, id, start.rows, start.cols, NULL, err);
+		r = engine_exec_start(c->engine, id, &args, err);
 		return r < 0 ? r : api_answer_empty(c, 200);
 	}
-	if (http_hijack(c->req, stream_content_type(c, tty), &h, err) < 0)
-		return 0; /* the client is gone: nobody to answer */
-	client = (struct engine_client){.fd = h.fd, .early = h.data, .early_len = h.len};
-	if (engine_exec_start(c->engine, id, start.rows, start.cols, &client, &why) < 0) {
+	args.client = &client;
+	args.open = hijack;
+	args.data = &s;
+	r = engine_exec_start(c->engine, id, &args, &why);
+	if (r < 0 && !s.asked)
+		return error_move(err, &why, r);
+	if (r < 0)
 		log_debug("exec '%s': %s", id, error_msg(&why));
-		stream_fail(&h, tty, &why);
+	if (!s.open)
+		return 0; /* the client is gone: nobody to answer */
+	if (r < 0) {
+		stream_fail(&s.hijacked, s.tty, &why);
 		return 0;
 	}
-	h.fd = -EBADF;
-	http_hijacked_done(&h);
+	s.hijacked.fd = -EBADF;
+	http_hijacked_done(&s.hijacked);
 	return 0;
 }
 

@@ -105,6 +105,25 @@ static const char *driver_name(const struct network *n)
 	return strcmp(name, "none") == 0 ? "null" : name; /* Docker's name for it */
 }
 
+/* The default bridge's, which nobody gave it: tools read its name and MTU there. */
+static void write_default_options(struct json_writer *w, const struct network *n)
+{
+	char address[NETADDR_SIZE];
+
+	jw_kobject(w, "Options");
+	jw_kstring(w, "com.docker.network.bridge.default_bridge", "true");
+	jw_kstring(w, "com.docker.network.bridge.enable_icc", n->icc ? "true" : "false");
+	jw_kstring(w, "com.docker.network.bridge.enable_ip_masquerade",
+		   n->masquerade ? "true" : "false");
+	jw_kstring(w, "com.docker.network.bridge.host_binding_ipv4",
+		   netaddr_is_set(&n->host_binding4) ? netaddr_format(&n->host_binding4, address)
+						     : "0.0.0.0");
+	jw_kstring(w, "com.docker.network.bridge.name", n->link);
+	jw_key(w, "com.docker.network.driver.mtu");
+	jw_stringf(w, "%u", n->mtu);
+	jw_object_end(w);
+}
+
 static void write_network(struct api_call *c, const struct network *n, bool with_containers,
 			  struct json_writer *w)
 {
@@ -129,7 +148,10 @@ static void write_network(struct api_call *c, const struct network *n, bool with
 	if (with_containers)
 		write_containers(c->engine, n, w);
 	jw_object_end(w);
-	write_pairs(w, "Options", &n->options);
+	if (network_is_default(n) && str_eq(driver_name(n), "bridge"))
+		write_default_options(w, n);
+	else
+		write_pairs(w, "Options", &n->options);
 	write_pairs(w, "Labels", &n->labels);
 	jw_object_end(w);
 }

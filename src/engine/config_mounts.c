@@ -162,7 +162,7 @@ static int validate_binds(const struct container_spec *s, struct targets *t, str
 		if (b.is_volume)
 			r = volume_name_check(b.source, err);
 		if (r < 0)
-			return r;
+			return error_wrap(err, r, "create %s", b.source);
 		r = add_target(t, b.target, err);
 		if (r < 0)
 			return r;

@@ -352,7 +352,8 @@ int engine_rename(struct engine *e, const char *ref, const char *name, struct er
 	if (str_eq(op.container->name, name))
 		r = error_set(err, ERROR_INVALID, 0,
 			      "Renaming a container with the same name as its current name");
-	r = r < 0 ? r : reserve_name(&call);
+	else if ((r = reserve_name(&call)) < 0)
+		r = error_wrap(err, r, "Error when allocating new name");
 	if (r >= 0) {
 		r = rows_rename(e->db, op.container->id, name, err);
 		if (r < 0)

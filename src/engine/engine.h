@@ -181,8 +181,17 @@ int engine_exec_create(struct engine *e, const char *ref, const struct json *bod
 		       struct error *err);
 /* [worker] Is it there and not started yet?  Tells whether it has a terminal. */
 int engine_exec_check(struct engine *e, const char *id, bool *ret_tty, struct error *err);
-/* [worker] client NULL: detached.  Errors after a hijack are written to the client by the caller. */
-int engine_exec_start(struct engine *e, const char *id, unsigned rows, unsigned cols,
-		      struct engine_client *client_take, struct error *err);
+struct engine_exec_start {
+	unsigned rows, cols;          /* of the terminal; 0: as the exec was created */
+	struct engine_client *client; /* taken once it has started; NULL: detached */
+	/* Fills the client in when the process is known to be describable, so that what is wrong with it (a
+	 * user who is not there) is an answer as any other: hijacks.  Negative with *err filled: the exec has
+	 * failed.  May be NULL. */
+	int (*open)(void *data, struct engine_client *client, struct error *err);
+	void *data;
+};
+/* [worker] Errors after a hijack are written to the client by the caller. */
+int engine_exec_start(struct engine *e, const char *id, const struct engine_exec_start *args,
+		      struct error *err);
 int engine_exec_resize(struct engine *e, const char *id, unsigned rows, unsigned cols,
 		       struct error *err);

@@ -308,19 +308,23 @@ static int make_process(const struct start_call *call, struct error *err)
 	return r < 0 ? r : fd_memfd("vessel-exec", text.s, text.len, err);
 }
 
-static int send_exec(struct start_call *call, unsigned rows, unsigned cols,
-		     const struct engine_client *client)
+static int send_exec(struct start_call *call, const struct engine_exec_start *args)
 {
+	struct engine_client *client = args->client;
 	const struct exec_config *config = call->x->config;
 	autostrbuf struct strbuf early = STRBUF_INIT(SHIM_MESSAGE_MAX);
 	autoshim_reply struct shim_reply reply = {0};
 	autoclose int process = make_process(call, call->err);
-	const int fds[] = {process, client ? client->fd : -EBADF};
+	int fds[] = {process, -EBADF};
 	struct shim_request q;
 	int r;
 
 	if (process < 0)
 		return process;
+	r = args->open ? args->open(args->data, client, call->err) : 0;
+	if (r < 0)
+		return r;
+	fds[1] = client ? client->fd : -EBADF;
 	shim_request_init(&q, call->shim, "exec");
 	jw_kstring(&q.w, "id", call->x->id);
 	jw_kbool(&q.w, "tty", config->tty);
@@ -329,8 +333,8 @@ static int send_exec(struct start_call *call, unsigned rows, unsigned cols,
 	jw_kbool(&q.w, "stderr", client && config->attach_stderr);
 	if (!str_empty(config->detach_keys))
 		jw_kstring(&q.w, "detach_keys", config->detach_keys);
-	jw_kuint(&q.w, "h", rows ? rows : config->rows);
-	jw_kuint(&q.w, "w", cols ? cols : config->cols);
+	jw_kuint(&q.w, "h", args->rows ? args->rows : config->rows);
+	jw_kuint(&q.w, "w", args->cols ? args->cols : config->cols);
 	jw_kbool(&q.w, "client", client != NULL);
 	if (client && client->early_len > 0) {
 		base64_encode(client->early, client->early_len, &early);
@@ -394,8 +398,8 @@ static int wrap(struct start_call *call, int r)
 			 inner);
 }
 
-int engine_exec_start(struct engine *e, const char *id, unsigned rows, unsigned cols,
-		      struct engine_client *client_take, struct error *err)
+int engine_exec_start(struct engine *e, const char *id, const struct engine_exec_start *args,
+		      struct error *err)
 {
 	autoerror struct error why = {0};
 	struct start_call call = {.e = e, .id = id, .claim = true, .err = &why};
@@ -404,14 +408,14 @@ int engine_exec_start(struct engine *e, const char *id, unsigned rows, unsigned 
 	engine_call(e, start_check_on_loop, &call);
 	if (call.r < 0)
 		return error_move(err, &why, call.r);
-	r = send_exec(&call, rows, cols, client_take);
+	r = send_exec(&call, args);
 	if (r < 0) {
 		r = wrap(&call, r);
 		engine_call(e, failed_on_loop, &call);
 	} else {
 		engine_call(e, started_on_loop, &call);
-		if (client_take)
-			fd_close(&client_take->fd);
+		if (args->client)
+			fd_close(&args->client->fd);
 		crash_point(CRASH_EXEC_STARTED);
 	}
 	engine_call(e, end_on_loop, &call);
@@ -457,7 +461,8 @@ int exec_probe(struct container *c, const struct strbuf *config, struct engine_c
 		return r;
 	}
 	memcpy(ret_id, call.x->id, sizeof(call.x->id));
-	return engine_exec_start(e, ret_id, 0, 0, client_take, err);
+	return engine_exec_start(e, ret_id, &(struct engine_exec_start){.client = client_take},
+				 err);
 }
 
 void exec_forget(struct container *c, const char *id)

@@ -392,7 +392,8 @@ int logging_validate(const struct config_log *log, struct error *err)
 		return r;
 	if (!d)
 		return error_set(err, ERROR_INVALID, 0,
-				 "logger: no log driver named '%s' is registered", log->type);
+				 "error looking up logging plugin %s: plugin \"%s\" not found",
+				 log->type, log->type);
 	for (size_t i = 0; i < log->config.n; i++) {
 		const char *name = log->config.keys[i];
 

@@ -141,7 +141,7 @@ static int read_prefix(const char *what, const char *s, struct netaddr_prefix *r
 		return 0;
 	if (netaddr_prefix_parse(s, ret) < 0)
 		return error_set(err, ERROR_INVALID, 0,
-				 "invalid network config: invalid %s %s: invalid CIDR block "
+				 "invalid network config:\ninvalid %s %s: invalid CIDR block "
 				 "notation",
 				 what, s);
 	return 0;
@@ -178,7 +178,7 @@ static int read_subnet(const struct json *v, struct request *q, struct error *er
 		if (netaddr_is_set(&s.range.addr) || netaddr_is_set(&s.gateway) ||
 		    json_count(json_get(v, "AuxiliaryAddresses")) > 0)
 			return error_set(err, ERROR_INVALID, 0,
-					 "invalid network config: a subnet is required with an "
+					 "invalid network config:\na subnet is required with an "
 					 "IP range, gateway or auxiliary address");
 		return 0;
 	}
@@ -188,12 +188,12 @@ static int read_subnet(const struct json *v, struct request *q, struct error *er
 				 "bridge driver doesn't support multiple subnets");
 	if (netaddr_is_set(&s.gateway) && !netaddr_prefix_contains(&s.subnet, &s.gateway))
 		return error_set(err, ERROR_INVALID, 0,
-				 "invalid network config: invalid gateway %s: parent subnet %s "
+				 "invalid network config:\ninvalid gateway %s: parent subnet %s "
 				 "doesn't contain this address",
 				 gateway, json_get_string(v, "Subnet"));
 	if (netaddr_is_set(&s.range.addr) && !netaddr_prefix_contains(&s.subnet, &s.range.addr))
 		return error_set(err, ERROR_INVALID, 0,
-				 "invalid network config: invalid ip-range %s: parent subnet %s "
+				 "invalid network config:\ninvalid ip-range %s: parent subnet %s "
 				 "doesn't contain ip-range",
 				 json_get_string(v, "IPRange"), json_get_string(v, "Subnet"));
 	*to = s;

@@ -27,7 +27,8 @@ struct update {
 	struct container *c;
 	struct arena *arena;
 	struct host_config before, after;
-	bool active; /* it has a cgroup */
+	bool active;  /* it has a cgroup */
+	bool invalid; /* what is asked for: said without a frame */
 };
 
 /* A limit that `from` has and `to` has not must be lifted by name: what is not given stays. */
@@ -181,6 +182,7 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 	engine_call(u->e, begin_on_loop, u);
 	r = config_update(&u->before, body, u->arena, &u->after, warnings, err);
 	r = r < 0 ? r : config_discard(&u->after, warnings, err);
+	u->invalid = r < 0;
 	if (r < 0)
 		return r;
 	if (u->active) {
@@ -219,7 +221,7 @@ int engine_update(struct engine *e, const char *ref, const struct json *body, st
 	u.c = op.container;
 	r = update_locked(&u, body, warnings, err);
 	if (r < 0)
-		r = error_wrap(err, r, "Cannot update container %s", u.c->id);
+		r = u.invalid ? r : error_wrap(err, r, "Cannot update container %s", u.c->id);
 	operation_end(&op);
 	return r;
 }

@@ -262,6 +262,9 @@ class Cases:
         check(self.engine.api("GET", "/exec/%s/json" % exec_id)[1]["ExitCode"], None, "before its end")
         check(self.post("/containers/ex/exec", {"Cmd": []}, 400)["message"], "No exec command specified", "no command")
         user = self.post("/containers/ex/exec", {"Cmd": ["true"], "User": "nobody-there"}, 201)["Id"]
+        answer = self.raw("POST /exec/%s/start HTTP/1.1\nHost: docker\nConnection: Upgrade\nUpgrade: tcp\nContent-Type: application/json\n"
+                          "Content-Length: 2\n\n{}" % self.post("/containers/ex/exec", {"Cmd": ["true"], "User": "nobody-there"}, 201)["Id"])
+        check((answer.status, answer.headers["content-type"]), (400, "application/json"), "before the connection is taken over")
         answer = self.post("/exec/%s/start" % user, {"Detach": True}, 400)
         assert "nobody-there" in answer["message"], answer
         check(self.engine.inspect("ex")["ExecIDs"].count(exec_id), 1, "there")

@@ -518,7 +518,7 @@ class Cases:
             self.engine.start()
         bad = subprocess.run([vessel.BIN + "/vesseld", "--validate", "--log-driver", "nope"],
                              capture_output=True, text=True)
-        assert bad.returncode != 0 and "no log driver named 'nope'" in bad.stderr, bad
+        assert bad.returncode != 0 and 'plugin "nope" not found' in bad.stderr, bad
 
 
 def main():

@@ -20,7 +20,7 @@ log_of() { # CONTAINER: the directory of its files
 
 @test "options are refused at create, in Docker's words" {
 	run -1 docker create --log-driver nope busybox true
-	[[ $output == *"logger: no log driver named 'nope' is registered"* ]]
+	[[ $output == *"error looking up logging plugin nope: plugin"*"not found"* ]]
 	run -1 docker create --log-opt x=y busybox true
 	[[ $output == *"unknown log opt 'x' for json-file log driver"* ]]
 	run -1 docker create --log-opt mode=fast busybox true

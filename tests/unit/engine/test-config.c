@@ -374,7 +374,7 @@ static const struct refusal refusals[] = {
 	{HOST("\"DeviceRequests\":[{\"Count\":1,\"DeviceIDs\":[\"0\"]}]"), ERROR_INVALID,
 	 "cannot set both Count and DeviceIDs"},
 	{HOST("\"LogConfig\":{\"Type\":\"nope\"}"), ERROR_INVALID,
-	 "logger: no log driver named 'nope' is registered"},
+	 "error looking up logging plugin nope: plugin \"nope\" not found"},
 	{HOST("\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"x\":\"y\"}}"), ERROR_INVALID,
 	 "unknown log opt 'x' for json-file log driver"},
 	{HOST("\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10q\"}}"),
