@@ -13,7 +13,7 @@
 
 #define CHUNKS     4
 #define IN_SIZE    (128 * 1024)
-#define OUT_SIZE   (256 * 1024)
+#define OUT_SIZE   (128 * 1024)
 #define STACK_SIZE (256 * 1024)
 
 struct ring {

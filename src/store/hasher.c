@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define CHUNKS     4
-#define CHUNK_SIZE (256 * 1024)
+#define CHUNK_SIZE (128 * 1024)
 #define STACK_SIZE (64 * 1024)
 
 struct hasher {
