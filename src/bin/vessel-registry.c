@@ -10,7 +10,6 @@
 #include "registry/sandbox.h"
 #include "registry/serve.h"
 
-#define SYSTEM_CA     "/etc/ssl/certs/ca-certificates.crt"
 #define SYSTEM_CA_MAX ((size_t)16 << 20)
 
 /* libcurl reads HTTP_PROXY in lower case only, as CGI programs are given the other by strangers. */
@@ -22,6 +21,22 @@ static void adopt_proxy(void)
 		(void)setenv("http_proxy", proxy, 1);
 }
 
+/* Of Debian, Fedora, SUSE, Alpine. */
+static char *read_system_ca(void)
+{
+	static const char *const places[] = {
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	};
+	char *pem = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !pem; i++)
+		(void)file_read(AT_FDCWD, places[i], SYSTEM_CA_MAX, &pem, NULL, NULL);
+	return pem;
+}
+
 int main(void)
 {
 	autofree char *system_ca = NULL;
@@ -30,7 +45,7 @@ int main(void)
 	log_set_name("vessel-registry");
 	(void)signal(SIGPIPE, SIG_IGN);
 	adopt_proxy();
-	(void)file_read(AT_FDCWD, SYSTEM_CA, SYSTEM_CA_MAX, &system_ca, NULL, NULL);
+	system_ca = read_system_ca();
 	if (sandbox_enter(&err) < 0) {
 		log_error("%s", error_msg(&err));
 		return 1;

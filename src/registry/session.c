@@ -22,7 +22,14 @@ static const char *copy(struct arena *a, const struct json *obj, const char *key
 	return s && s[0] ? arena_strdup(a, s) : NULL;
 }
 
-static void copy_endpoints(struct session *s, const struct json *list)
+/* A registry's own authorities are trusted beside the system's. */
+static void add_system_ca(struct session *s, const char *system_ca, struct transfer_tls *tls)
+{
+	if (tls->ca && system_ca)
+		tls->ca = arena_printf(s->arena, "%s\n%s", tls->ca, system_ca);
+}
+
+static void copy_endpoints(struct session *s, const struct json *list, const char *system_ca)
 {
 	s->endpoints = arena_new0n(s->arena, struct session_endpoint, json_count(list) + 1);
 	for (size_t i = 0; i < json_count(list); i++) {
@@ -36,6 +43,7 @@ static void copy_endpoints(struct session *s, const struct json *list)
 		to->tls.ca = copy(s->arena, from, "ca");
 		to->tls.cert = copy(s->arena, from, "cert");
 		to->tls.key = copy(s->arena, from, "key");
+		add_system_ca(s, system_ca, &to->tls);
 	}
 }
 
@@ -64,7 +72,7 @@ int session_open(const struct json *open, const char *system_ca, struct session 
 	s->auth.password = copy(s->arena, auth, "password");
 	s->auth.identity_token = copy(s->arena, auth, "identitytoken");
 	s->auth.registry_token = copy(s->arena, auth, "registrytoken");
-	copy_endpoints(s, json_get(open, "endpoints"));
+	copy_endpoints(s, json_get(open, "endpoints"), system_ca);
 	s->attempts = (int)json_get_int(open, "attempts");
 	s->attempts = s->attempts > 0 ? s->attempts : DEFAULT_ATTEMPTS;
 	args.stall_s = tunable("VESSEL_REGISTRY_STALL_S", DEFAULT_STALL_S);

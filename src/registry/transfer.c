@@ -2,6 +2,7 @@
 #include "registry/transfer.h"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -190,6 +191,26 @@ static struct curl_blob as_blob(const char *pem)
 	return (struct curl_blob){.data = (void *)(uintptr_t)pem, .len = strlen(pem)};
 }
 
+/* The server of this thread's request has asked for our certificate.  Nothing of the request is known to
+ * the callback, which lives as long as the connection. */
+static _Thread_local bool was_asked;
+
+static int on_asked(SSL *ssl, void *data)
+{
+	(void)ssl;
+	(void)data;
+	was_asked = true;
+	return 1;
+}
+
+static CURLcode on_context(CURL *h, void *context, void *data)
+{
+	(void)h;
+	(void)data;
+	SSL_CTX_set_cert_cb(context, on_asked, NULL);
+	return CURLE_OK;
+}
+
 static void set_tls(struct transfers *t, CURL *h, const struct transfer_tls *tls)
 {
 	const char *ca = tls && tls->ca ? tls->ca : t->system_ca;
@@ -200,6 +221,7 @@ static void set_tls(struct transfers *t, CURL *h, const struct transfer_tls *tls
 		(void)curl_easy_setopt(h, CURLOPT_CAINFO_BLOB, &blob);
 	}
 	(void)curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	(void)curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_context);
 	if (!tls)
 		return;
 	if (tls->skip_verify) {
@@ -307,6 +329,11 @@ static char *verb(const char *method)
 	return s;
 }
 
+static bool has_certificate(const struct transfer_request *req)
+{
+	return req->tls && req->tls->cert && req->tls->key;
+}
+
 static int describe(const struct run *run, CURLcode code, const char *message, struct error *err)
 {
 	static const struct {
@@ -328,6 +355,14 @@ static int describe(const struct run *run, CURLcode code, const char *message, s
 		return error_set(err, ERROR_UNAVAILABLE, 0,
 				 "%s \"%s\": the server has been silent for %lld seconds", method,
 				 run->req->url, (long long)run->stall_s);
+	/* TLS 1.3 has the refusal come behind the handshake, or the connection's end before it. */
+	if (was_asked && run->ret->status == 0)
+		return error_set(err, ERROR_UNAVAILABLE, 0,
+				 "%s \"%s\": the server asks for a client certificate, and %s: %s",
+				 method, run->req->url,
+				 has_certificate(run->req) ? "does not take ours"
+							   : "certs.d has none for it",
+				 message[0] ? message : curl_easy_strerror(code));
 	if (code == CURLE_WRITE_ERROR && strbuf_error(&run->ret->body) < 0)
 		message = "the answer is too long";
 	return error_set(err, ERROR_UNAVAILABLE, 0, "%s \"%s\": %s", method, run->req->url,
@@ -351,6 +386,7 @@ int transfer_run(struct transfers *t, const struct transfer_request *req,
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "make a curl handle");
 	set_options(t, &run, message);
 	headers = make_headers(req);
+	was_asked = false;
 	(void)curl_easy_setopt(run.handle, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(run.handle);
 	(void)curl_easy_getinfo(run.handle, CURLINFO_RESPONSE_CODE, &ret->status);
@@ -360,6 +396,8 @@ int transfer_run(struct transfers *t, const struct transfer_request *req,
 	ret->was_connected = connected > 0;
 	if (code != CURLE_OK) {
 		ret->is_retryable = (is_retryable(code) && !run.is_stopped) || run.is_stalled;
+		if (was_asked && ret->status == 0 && !has_certificate(req))
+			ret->is_retryable = false;
 		r = describe(&run, code, message, err);
 	}
 	curl_slist_free_all(headers);

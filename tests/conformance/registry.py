@@ -738,6 +738,46 @@ def basic_over_tls(w):
     w.forget(w.busybox.id)
 
 
+def authorities(w):
+    """A registry's own CA is trusted beside the system's; one whose server asks for our certificate gets it."""
+    system, own = (registries.Authority(w.root + "/" + name, TLS_HOST) for name in ("system-ca", "own-ca"))
+    os.makedirs("/etc/ssl/certs", exist_ok=True)  # of our own /etc
+    shutil.copy(system.ca, "/etc/ssl/certs/ca-certificates.crt")
+    # The system's, with another beside it.
+    registry = w.run(registries.Registry(w.root, "of-the-system", TLS_HOST, system))
+    registry.put("box", "latest", w.busybox)
+    certificates = "/etc/docker/certs.d/" + registry.address
+    os.makedirs(certificates)
+    for with_own in (False, True):
+        if with_own:
+            shutil.copy(own.ca, certificates + "/own.crt")
+        w.works(w.pull(w.name("box", registry)))
+        w.forget(w.busybox.id)
+    # Its own, and ours.
+    registry = w.run(registries.Registry(w.root, "asks-us", TLS_HOST, own, clients=own))
+    registry.put("box", "latest", w.busybox)
+    name, certificates = w.name("box", registry), "/etc/docker/certs.d/" + registry.address
+    os.makedirs(certificates)
+    shutil.copy(own.ca, certificates + "/ca.crt")
+    message = w.fails(w.pull(name))
+    assert message.startswith('Get "https://%s/v2/": the server asks for a client certificate, and certs.d has none for it: '
+                              % registry.address), message
+    # Somebody else's certificate does not help, and neither does half of one.
+    shutil.copy(system.client_certificate, certificates + "/client.cert")
+    message = w.fails(w.pull(name))
+    assert "client.key" in message, message
+    shutil.copy(system.client_key, certificates + "/client.key")
+    message = w.fails(w.pull(name))
+    assert "the server asks for a client certificate, and does not take ours" in message, message
+    shutil.copy(own.client_certificate, certificates + "/client.cert")
+    shutil.copy(own.client_key, certificates + "/client.key")
+    w.works(w.pull(name))
+    w.engine.docker("tag", name, name + ":pushed")
+    w.engine.docker("push", name + ":pushed")
+    check(registry.manifest("box", "pushed")[1], w.busybox.manifest, "pushed")
+    w.forget(w.busybox.id)
+
+
 def bcrypt(password):
     """A hash that docker-registry takes."""
     return subprocess.run([sys.executable, "-W", "ignore", "-c",
@@ -928,7 +968,7 @@ def proxied(w):
 
 
 CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
-         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, tokens, questions, mirrors,
+         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions, mirrors,
          proxied, own_client]
 
 

@@ -81,8 +81,9 @@ class Image:
 class Registry:
     """docker-registry in a directory of its own."""
 
-    def __init__(self, root, name, host="127.0.0.1", tls=None, auth=None):
-        self.host, self.tls = host, tls
+    def __init__(self, root, name, host="127.0.0.1", tls=None, auth=None, clients=None):
+        """clients: the Authority of those that may connect, who have to show its certificate."""
+        self.host, self.tls, self.clients = host, tls, clients
         self.port = self.free_port(host)
         self.directory = os.path.join(root, name)
         self.address = "%s:%d" % (host, self.port)
@@ -93,6 +94,8 @@ class Registry:
                          "http": {"addr": self.address, "secret": "x"}}
         if tls:
             configuration["http"]["tls"] = {"certificate": tls.certificate, "key": tls.key}
+        if clients:
+            configuration["http"]["tls"]["clientcas"] = [clients.ca]
         if auth:
             configuration["auth"] = auth
         with open(self.directory + "/config.yml", "w") as f:
@@ -118,6 +121,8 @@ class Registry:
     def connection(self):
         if self.tls:
             context = ssl.create_default_context(cafile=self.tls.ca)
+            if self.clients:
+                context.load_cert_chain(self.clients.client_certificate, self.clients.client_key)
             return http.client.HTTPSConnection(self.host, self.port, timeout=vessel.TIMEOUT_S, context=context)
         return http.client.HTTPConnection(self.host, self.port, timeout=vessel.TIMEOUT_S)
 
@@ -178,6 +183,11 @@ class Authority:
             f.write("subjectAltName=IP:%s\n" % host)
         self.openssl("x509", "-req", "-in", directory + "/server.csr", "-CA", self.ca, "-CAkey", directory + "/ca.key",
                      "-CAcreateserial", "-days", "2", "-extfile", directory + "/san", "-out", self.certificate)
+        self.client_certificate, self.client_key = directory + "/client.crt", directory + "/client.key"
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a client", "-keyout", self.client_key, "-out",
+                     directory + "/client.csr")
+        self.openssl("x509", "-req", "-in", directory + "/client.csr", "-CA", self.ca, "-CAkey", directory + "/ca.key",
+                     "-CAcreateserial", "-days", "2", "-out", self.client_certificate)
 
     @staticmethod
     def openssl(*args, **rest):
