@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import vessel  # noqa: E402
@@ -55,7 +56,8 @@ def flow(engine):
     check(docker(*found).stdout, "", "no container yet")
     image = json.loads(docker("inspect", "--type", "image", "busybox").stdout)[0]
     assert "Config" in image and image["Architecture"] and image["Os"] == "linux", image
-    events = engine.docker_start("events", "--format", "{{json .}}", "--filter", "event=start")
+    # --since, for it may be slow to ask
+    events = engine.docker_start("events", "--since", str(time.time()), "--format", "{{json .}}", "--filter", "event=start")
     docker("volume", "create", "dc-data")
     run = engine.docker_start(
         "run", "--sig-proxy=false", "-a", "STDOUT", "-a", "STDERR", "--mount",

@@ -417,9 +417,9 @@ class Cases(apiobjects.Objects):
         self.remove("ex")
 
     def files(self):
-        self.create("files", "echo changed >/etc/new; sleep 1000")
-        vessel.wait_until("it has changed", lambda: {"Path": "/etc/new", "Kind": 1} in
-                          self.ask("GET /containers/{id}/changes", "files", status=200))
+        self.create("files", "echo changed >/etc/new; echo ready; sleep 1000")
+        self.ready("files", 1)
+        assert {"Path": "/etc/new", "Kind": 1} in self.ask("GET /containers/{id}/changes", "files", status=200)
         with tarfile.open(fileobj=io.BytesIO(self.ask("GET /containers/{id}/export", "files", status=200))) as tar:
             assert "etc/new" in tar.getnames()
         connection = self.engine.connection()

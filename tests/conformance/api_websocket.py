@@ -72,10 +72,10 @@ class Client:
             size = struct.unpack(">Q", self.exactly(8))[0]
         return first & 0x0f, self.exactly(size)
 
-    def until(self, text):
-        """What comes in messages until `text` was in it."""
+    def until(self, *texts):
+        """What comes in messages until each of `texts` was in it."""
         said = b""
-        while text not in said:
+        while not all(text in said for text in texts):
             opcode, payload = self.frame()
             assert opcode in (TEXT, BINARY), (opcode, payload)
             said += payload
@@ -118,16 +118,12 @@ class Cases:
             cid = self.create("read a; echo got $a; echo bad >&2; read b; echo got $b; exit 0")
             ws = self.attach(cid, transport=transport, early=frame(TEXT, b"early\n"))
             check((ws.status, ws.headers["sec-websocket-accept"]), (101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the handshake")
-            said = ws.until(b"bad\n")
+            said = ws.until(b"bad\n", b"early\n")
             check(sorted(said.split(b"\n")), [b"", b"bad", b"got early"], "both streams, without heads")
             ws.send(BINARY, b"in ", fin=False)
             ws.send(PING, b"are you there?")
+            check(ws.frame(), (PONG, b"are you there?"), "a pong")
             ws.send(0, b"parts\n")
-            while True:
-                opcode, payload = ws.frame()
-                if opcode == PONG:
-                    break
-            check(payload, b"are you there?", "a pong")
             check(ws.to_end(), (b"got in parts\n", 1000), "the end")
             self.remove(cid)
 

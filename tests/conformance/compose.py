@@ -78,6 +78,7 @@ class Project:
         self.environment = dict(engine.environment(), HOME=engine.root, **(environment or {}))
 
     def write(self, text):
+        self.text = text
         with open(self.directory + "/compose.yaml", "w") as f:
             f.write(text)
 
@@ -137,6 +138,26 @@ def fetch(port, path="/"):
     return vessel.wait_until("port %d answers" % port, answer)
 
 
+def foreground(project, said, name, *args):
+    """`compose ARGS` until it has shown what container `name` says, which then is told to go on: (exit code, output)."""
+    path = project.directory + "/out"
+    with open(path, "w") as out:
+        client = subprocess.Popen([*project.COMMAND, *args], cwd=project.directory, env=project.environment,
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def shown():
+        with open(path) as f:
+            return f.read()
+    try:
+        vessel.wait_until("it shows what the container says", lambda: said in shown() or client.poll() is not None)
+        project.engine.docker("exec", name, "touch", "/go")
+        return client.wait(vessel.TIMEOUT_S), shown()
+    finally:
+        if client.poll() is None:
+            client.kill()
+            client.wait()
+
+
 def shop(engine, name, **environment):
     port = engine.free_port()
     return Project(engine, name, SHOP % {"port": port}, environment), port
@@ -158,7 +179,7 @@ def up_and_down(engine):
         check(project.container("web")["Config"]["Labels"]["shop.tier"], "front", "the label")
         check(sorted(project.container("web")["NetworkSettings"]["Networks"]), ["shop_back", "shop_front"], "networks of web")
         check(project.run("exec", "-T", "web", "wget", "-qO-", "http://db:5432/rows"), "first\n", "web reaches db")
-        assert "worker of" in project.run("logs", "worker")
+        vessel.wait_until("the worker's log", lambda: "worker of" in project.run("logs", "worker"))
     check(project.left(), [], "left behind")
 
 
@@ -170,7 +191,7 @@ def nothing_to_do(engine):
         before = project.container("db")["Id"], project.container("worker")["Id"]
         project.run("up", "-d", "db", "worker")
         check((project.container("db")["Id"], project.container("worker")["Id"]), before, "ids after a second up")
-        project.run("exec", "-T", "db", "sh", "-c", "echo second >>/data/rows")
+        project.run("exec", "-T", "db", "sh", "-c", "until [ -s /data/rows ]; do usleep 10000; done; echo second >>/data/rows")
         project.environment["SHOP_USER"] = "berta"
         project.run("up", "-d", "-t", "1", "db", "worker")
         assert project.container("db")["Id"] != before[0], "the database was not recreated"
@@ -231,7 +252,7 @@ def life(engine):
 def one_off(engine):
     project, _ = shop(engine, "oneoff")
     with project:
-        check(project.run("run", "--rm", "-T", "worker", "sh", "-c", "wget -qO- http://db:5432/rows; exit 0"), "first\n",
+        check(project.run("run", "--rm", "-T", "worker", "sh", "-c", "until wget -qO- http://db:5432/rows; do usleep 50000; done"), "first\n",
               "run starts what it depends on")
         project.run("run", "--rm", "-T", "--no-deps", "worker", "sh", "-c", "exit 7", code=7)
         check([n for n in project.left() if "run" in n], [], "one-off containers are gone")
@@ -240,8 +261,9 @@ def one_off(engine):
 def attached(engine):
     project, _ = shop(engine, "front")
     with project:
-        out = project.run("up", "--exit-code-from", "once", "-t", "1", "once", "db")
-        assert "once-1" in out and "first" in out, out
+        project.write(project.text.replace("usleep 50000; done\"]", "usleep 50000; done; until [ -e /go ]; do usleep 50000; done\"]"))
+        code, out = foreground(project, "first", "front-once-1", "up", "--exit-code-from", "once", "-t", "1", "once", "db")
+        assert code == 0 and "once-1" in out and "first" in out, (code, out)
 
 
 def completed(engine):
@@ -287,7 +309,7 @@ services:
     image: busybox
     command: sh -c 'usleep 300000; touch /tmp/ready; exec sleep 1000'
     init: true
-    healthcheck: {test: ["CMD", "test", "-e", "/tmp/ready"], interval: 100ms, timeout: 10s, retries: 100}
+    healthcheck: {test: ["CMD", "test", "-e", "/tmp/ready"], interval: 400ms, timeout: 60s, retries: 1000}
   web:
     image: busybox
     command: httpd -f -p 80 -h /www
@@ -399,7 +421,8 @@ def daemon_killed(engine):
         check(fetch(port), "hello\n", "with no daemon")
         engine.start()
         check({name: engine.inspect(name)["State"]["Pid"] for name in project.processes()}, before, "processes")
-        check(project.run("exec", "-T", "web", "wget", "-qO-", "http://database:5432/rows"), "first\n", "names resolve")
+        check(project.run("exec", "-T", "web", "sh", "-c", "until wget -qO- http://database:5432/rows; do usleep 50000; done"), "first\n",
+              "names resolve")
         project.run("up", "-d", "--scale", "worker=2", "worker")
         check(len(project.processes()), 4, "scaled by the new daemon")
         engine.kill()

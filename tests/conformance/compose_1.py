@@ -25,7 +25,7 @@ services:
     healthcheck:
       test: ["CMD", "test", "-e", "/tmp/up"]
       interval: 100ms
-      retries: 50
+      retries: 1000
   web:
     image: busybox
     depends_on:
@@ -59,10 +59,10 @@ def up_and_down(engine):
     with project(engine, "oneup") as p:
         p.run("up", "-d", "--scale", "web=2")
         compose.check(p.run("exec", "-T", "-e", "B=c", "--user", "1000", "--index", "2", "web", "sh", "-c",
-                            "echo $A $B; id -u; wget -qO- http://database:5432/rows"), "b c\n1000\nfirst\n", "exec")
+                            "echo $A $B; id -u; until wget -qO- http://database:5432/rows; do usleep 50000; done"), "b c\n1000\nfirst\n", "exec")
         port = int(p.run("port", "web", "80").rsplit(":", 1)[1])
         compose.check(compose.fetch(port), "hello\n", "a published port")
-        compose.check(p.run("logs", "--no-color", "web").count("web of "), 2, "the log")
+        compose.vessel.wait_until("both are in the log", lambda: p.run("logs", "--no-color", "web").count("web of ") == 2)
         p.run("up", "-d", "--scale", "web=1")
         before = p.run("ps", "-q", "web").split()
         compose.check(p.run("run", "--rm", "-T", "--no-deps", "web", "echo", "once"), "once\n", "run")
@@ -73,9 +73,10 @@ def up_and_down(engine):
 
 def attached(engine):
     with project(engine, "oneattached") as p:
-        p.write("version: '2.4'\nservices:\n  a:\n    image: busybox\n    command: sh -c 'echo from a; exit 3'\n")
-        out = p.run("up", "--no-color", "--exit-code-from", "a", code=3)
-        assert "from a" in out, out
+        p.write("version: '2.4'\nservices:\n  a:\n    image: busybox\n    "
+                "command: sh -c 'echo from a; until [ -e /go ]; do usleep 10000; done; exit 3'\n")
+        code, out = compose.foreground(p, "from a", "oneattached_a_1", "up", "--no-color", "--exit-code-from", "a")
+        assert code == 3 and "from a" in out, (code, out)
 
 
 CASES = (

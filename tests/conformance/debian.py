@@ -26,7 +26,10 @@ def size_of(directory):
     seen, blocks = set(), 0
     for path, directories, files in os.walk(directory):
         for name in directories + files:
-            status = os.lstat(os.path.join(path, name))
+            try:
+                status = os.lstat(os.path.join(path, name))
+            except FileNotFoundError:  # being removed
+                continue
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 blocks += status.st_blocks
@@ -123,7 +126,8 @@ class Cases:
             state = self.engine.inspect("m%d" % i)
             addresses.add(state["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
         assert len(addresses) == MANY, addresses
-        script = "import sys; print(open('/root/n').read().strip())"
+        script = ("import os, time\nwhile not os.path.exists('/root/n') or not os.path.getsize('/root/n'): time.sleep(0.05)\n"
+                  "print(open('/root/n').read().strip())")
         clients = [self.engine.docker_start("exec", "m%d" % i, "python3", "-c", script) for i in range(MANY)]
         for i, client in enumerate(clients):
             out, errors = client.communicate(timeout=600)

@@ -5,7 +5,7 @@ The library is Debian's python3-docker, unpacked with what it imports by tools/p
 
 Where it takes a connection over (exec_run, attach_socket) it forgets what it has read together with the answer's head, so
 that output of an instant can be lost on the way, of any engine.  Commands whose output is looked at therefore ask through
-`late`, which lets the client go first.
+`late`: they begin when the client has read the head.
 """
 
 import io
@@ -36,21 +36,31 @@ def raises(kind, function, *args, **named):
     raise AssertionError("%s was not raised" % kind.__name__)
 
 
-def late(command):
-    return ["sh", "-c", "usleep 200000; " + command]
-
-
 class Cases:
     def __init__(self, engine):
         self.engine = engine
         os.environ.update(DOCKER_HOST=engine.host(), DOCKER_CONFIG=engine.root + "/config")
         self.client = docker.from_env(timeout=vessel.TIMEOUT_S)
+        self.gates, self.gate = engine.root + "/gates", 0
+        os.mkdir(self.gates)
+        read = self.client.api._read_from_socket
+
+        def behind_the_head(*args, **named):
+            open("%s/%d" % (self.gates, self.gate), "w").close()
+            return read(*args, **named)
+        self.client.api._read_from_socket = behind_the_head
 
     def close(self):
         self.client.close()
 
+    def late(self, command):
+        """For an exec in a sleeper."""
+        self.gate += 1
+        return ["sh", "-c", "while [ ! -e /gates/%d ]; do usleep 5000; done; %s" % (self.gate, command)]
+
     def sleeper(self, **named):
         named.setdefault("command", "sleep 1000")
+        named["volumes"] = named.get("volumes", []) + [self.gates + ":/gates:ro"]
         return self.client.containers.run("busybox", detach=True, init=True, **named)
 
     def run_case(self, name):
@@ -141,13 +151,13 @@ class Cases:
 
     def exec_run(self):
         c = self.sleeper()
-        check(tuple(c.exec_run(late("echo hello"))), (0, b"hello\n"), "exec_run")
-        code, (out, err) = c.exec_run(late("echo out; echo err >&2; exit 4"), demux=True)
+        check(tuple(c.exec_run(self.late("echo hello"))), (0, b"hello\n"), "exec_run")
+        code, (out, err) = c.exec_run(self.late("echo out; echo err >&2; exit 4"), demux=True)
         check((code, out, err), (4, b"out\n", b"err\n"), "demultiplexed")
-        check(b"".join(c.exec_run(late("seq 3"), stream=True).output), b"1\n2\n3\n", "streamed")
-        check(tuple(c.exec_run(late("echo $A; id -u; pwd"), environment=["A=b"], user="1000", workdir="/tmp")),
+        check(b"".join(c.exec_run(self.late("seq 3"), stream=True).output), b"1\n2\n3\n", "streamed")
+        check(tuple(c.exec_run(self.late("echo $A; id -u; pwd"), environment=["A=b"], user="1000", workdir="/tmp")),
               (0, b"b\n1000\n/tmp\n"), "environment, user and directory")
-        check(c.exec_run(late("tty"), tty=True).output.strip()[:8], b"/dev/pts", "with a terminal")
+        check(c.exec_run(self.late("tty"), tty=True).output.strip()[:8], b"/dev/pts", "with a terminal")
         check(c.exec_run("sleep 1000", detach=True).exit_code, None, "detached")
         s = c.exec_run("cat", socket=True, stdin=True).output
         s._sock.sendall(b"through\n")
@@ -165,7 +175,7 @@ class Cases:
             entry.size = 1 << 20
             tar.addfile(entry, io.BytesIO(b"x" * entry.size))
         assert c.put_archive("/tmp", out.getvalue())
-        check(c.exec_run(late("wc -c /tmp/file")).output.split()[0], b"1048576", "what was put")
+        check(c.exec_run(self.late("wc -c /tmp/file")).output.split()[0], b"1048576", "what was put")
         stream, stat = c.get_archive("/www/index.html")
         check((stat["name"], stat["size"]), ("index.html", 6), "the head")
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
@@ -195,8 +205,8 @@ class Cases:
         b = self.sleeper(name="netb", network="pyother")
         net.connect(b, aliases=["bee"], ipv4_address="10.98.7.77")
         vessel.wait_until("the server listens", lambda: a.exec_run("wget -qO- http://127.0.0.1/").exit_code == 0)
-        check(b.exec_run(late("wget -qO- http://neta/")).output, b"hello\n", "by name")
-        assert b"10.98.7.77" in a.exec_run(late("nslookup bee")).output
+        check(b.exec_run(self.late("wget -qO- http://neta/")).output, b"hello\n", "by name")
+        assert b"10.98.7.77" in a.exec_run(self.late("nslookup bee")).output
         net.reload()
         check(sorted(c.name for c in net.containers), ["neta", "netb"], "its containers")
         problem = raises(docker.errors.APIError, net.remove)

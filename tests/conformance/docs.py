@@ -22,6 +22,7 @@ import vessel  # noqa: E402
 PREPARE = r"""
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
+curl() { command curl --retry 100 --retry-all-errors --retry-delay 1 "$@"; }  # a server may be about to listen
 trap 'status=$?; vessel ps -aq | xargs -r vessel rm -f >/dev/null || status=1
       kill $(cat /run/vessel.pid); wait; exit $status' EXIT
 """

@@ -149,7 +149,8 @@ def podman_runs(p):
 
 
 def podman_life(p):
-    p.do(*p.container("-d", "--name", "life"), "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 1; done")
+    p.do(*p.container("-d", "--name", "life"), "sh", "-c", "trap 'exit 4' TERM; echo ready; while :; do sleep 1; done")
+    vessel.wait_until("it has set its trap", lambda: p.do("logs", "life") == "ready")
     check(p.do("ps", "--format", "{{.Names}}"), "life", "ps")
     check(p.do("exec", "life", "echo", "inside"), "inside", "exec")
     check(p.do("exec", "-t", "life", "tty"), "/dev/pts/0", "terminal of exec")
@@ -261,7 +262,7 @@ def clean_up(root):
         for name in ("/conmon", ""):
             path = "/sys/fs/cgroup/%s%s%s" % (top, CGROUP, name)
             if os.path.isdir(path):
-                os.rmdir(path)
+                vessel.remove_cgroup(path)
 
 
 def main():

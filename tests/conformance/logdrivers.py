@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Log drivers that speak to somebody else: receivers of every kind, with the docker client."""
 
+import contextlib
 import ctypes
 import gzip
 import json
@@ -435,6 +436,7 @@ class Cases:
         tcp = Stream(socket.AF_INET, ("127.0.0.1", 0))
         self.docker("run", "-d", "-t", "-i", "--name", "cc", "--log-driver", "gelf", "--log-opt",
                     "gelf-address=tcp://127.0.0.1:%d" % tcp.address[1], "busybox", "cat")
+        vessel.wait_until("those of others have ended", lambda: len(helpers(self.engine)) == 1)
         (pid,) = helpers(self.engine)
         os.kill(pid, signal.SIGSTOP)
         sock = self.engine.attach("/containers/cc/attach?stream=1&stdin=1")
@@ -469,7 +471,8 @@ class Cases:
         self.done()
         assert "lines are dropped" in self.engine.log_text()
         for pid in helpers(self.engine):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         tcp.reading.set()
 
     def files_apart(self):

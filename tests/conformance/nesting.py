@@ -78,7 +78,8 @@ def nest(engine, name, script):
     inside(engine, name, "run", "-d", "--name", "server", "busybox", "httpd", "-f", "-h", "/www")
     address = inside(engine, name, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
                      "server").stdout.strip()
-    done = inside(engine, name, "run", "--rm", "busybox", "wget", "-q", "-O", "-", "http://%s/" % address)
+    done = inside(engine, name, "run", "--rm", "busybox", "sh", "-c",
+                  "until wget -q -O - http://%s/; do usleep 50000; done" % address)
     assert done.stdout == "hello\n", done
     done = inside(engine, name, "exec", "server", "sh", "-c", "echo in; exit 3", check=False)
     assert (done.returncode, done.stdout) == (3, "in\n"), done

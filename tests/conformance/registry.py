@@ -359,11 +359,9 @@ def refusals(w):
         check(answer[0], status, what + ": status of %r" % got)
         assert message is None or message in got, "%s: got %r, wanted %r" % (what, got, message)
         assert w.image(name) is None, what + ": the image is there"
-        check(w.left().get("tmp"), before["tmp"], what + ": tmp")
-        check(w.left()["layers"], before["layers"], what + ": layers")
-        check(w.left()["blobs/sha256"], before["blobs/sha256"], what + ": blobs")
-        if what == "wrong bytes":
-            check(w.partial(), [], "partial downloads of bad bytes")
+        for folder in ("tmp", "layers", "blobs/sha256") + (("partial",) if what == "wrong bytes" else ()):
+            wanted = before.get(folder, []) if folder != "partial" else []
+            vessel.wait_until("%s: %s is as before" % (what, folder), lambda: w.left().get(folder, []) == wanted)
     w.proxy.heal()
     check(w.fails(w.pull("127.0.0.1:1/x")), 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused', "nobody")
     w.works(w.pull(name))
@@ -491,7 +489,7 @@ def cancelled(w):
 
 def silent(w):
     """A server that says no more is given up, and asked for the rest."""
-    os.environ["VESSEL_REGISTRY_STALL_S"] = "1"
+    os.environ["VESSEL_REGISTRY_STALL_S"] = "3"
     w.engine.kill()
     w.engine.start()
     del os.environ["VESSEL_REGISTRY_STALL_S"]
@@ -551,6 +549,7 @@ def sandboxed(w):
     fault = w.proxy.break_("blobs/" + w.big.layers[0]["digest"], stall=1000)
     client = w.engine.docker_start("pull", w.name("big", w.proxy))
     assert fault.stalled.wait(vessel.TIMEOUT_S), "nobody came"
+    vessel.wait_until("one helper", lambda: len(helpers()) == 1)
     (pid,) = helpers()
     with open("/proc/%d/status" % pid) as f:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
@@ -697,7 +696,7 @@ def push_fails(w):
     w.proxy.heal()
     w.proxy.break_("denied/manifests", method="PUT", status=400, body=b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}')
     check(w.fails(w.push(w.name("denied", w.proxy))), "manifest invalid: manifest invalid", "manifest refused")
-    check(helpers(), [], "helpers")
+    vessel.wait_until("no helper is left", lambda: not helpers())
     w.forget(w.big.id)
 
 

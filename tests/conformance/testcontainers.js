@@ -44,7 +44,7 @@ const cases = {
 	async "until it is healthy"() {
 		const c = await new GenericContainer("busybox")
 			.withCommand(["sh", "-c", "touch /tmp/up; sleep 1000"])
-			.withHealthCheck({test: ["CMD-SHELL", "test -e /tmp/up"], interval: 100, timeout: 1000, retries: 3})
+			.withHealthCheck({test: ["CMD-SHELL", "test -e /tmp/up"], interval: 100, timeout: 60000, retries: 1000})
 			.withWaitStrategy(Wait.forHealthCheck()).start();
 
 		await c.stop({timeout: 0});

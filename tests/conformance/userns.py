@@ -141,13 +141,14 @@ class Cases:
         with open(path, "w") as f:
             f.write("text")
         self.docker("create", "--name", "copy", "-v", "copied:/volume", "busybox", "sh", "-c",
-                    "stat -c '%u %g' /volume/f /root/f; touch /volume/made /root/made; sleep 1000")
+                    "stat -c '%u %g' /volume/f /root/f; touch /volume/made /root/made; echo ready; sleep 1000")
         try:
             for place in ("volume", "root"):
                 self.docker("cp", path, "copy:/%s/f" % place)
             self.docker("start", "copy")
-            out = vessel.wait_until("it says", lambda: self.docker("logs", "copy"))
-            assert out.split() == ["0", "0", "0", "0"], out
+            self.engine.wait_log("copy")
+            out = self.docker("logs", "copy")
+            assert out.split() == ["0", "0", "0", "0", "ready"], out
             for state in ("running", "stopped"):
                 for name in ("volume/f", "volume/made", "root/f", "root/made"):
                     archive = self.engine.api("GET", "/containers/copy/archive?path=/" + name)[1]
@@ -193,6 +194,7 @@ class Cases:
     def network(self):
         server = self.docker("run", "-d", "--name", "web", "-p", "8099:80", "busybox", "httpd", "-f", "-h", "/www").strip()
         try:
+            self.engine.wait_listening(server)
             out = self.run("--network", "container:" + server, "busybox", "sh", "-c",
                            "wget -q -O - http://127.0.0.1/; readlink /proc/self/ns/user; readlink /proc/self/ns/net").split()
             pid = self.pid(server)

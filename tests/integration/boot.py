@@ -86,10 +86,12 @@ def order(engine):
     """The dependents come first by age, by name and in the list: only the labels put them last."""
     create(engine, "a-web", "b-api,z-db:healthy")
     create(engine, "b-api", "z-db")
-    create(engine, "z-db", Healthcheck={"Test": ["CMD-SHELL", "test -e /tmp/ok"], "Interval": 50000000, "StartPeriod": 10 ** 11},
+    create(engine, "z-db", Healthcheck={"Test": ["CMD-SHELL", "test -e /tmp/ok"], "Interval": 10 ** 9, "StartInterval": 50000000,
+                                          "StartPeriod": 10 ** 11},
            cmd="rm -f /tmp/ok; sleep 0.3; : >/tmp/ok; sleep 100000")
     create(engine, "c-late", "job:completed", cmd="cat /proc/uptime; sleep 100000")
-    create(engine, "job", cmd="test -e /once && sleep 0.2 && exit 0; : >/once; sleep 100000", policy="on-failure")
+    create(engine, "job", cmd="test -e /once && sleep 0.2 && exit 0; : >/once; echo ready; sleep 100000", policy="on-failure")
+    engine.wait_log("job")
     reboot(engine)
     wait_running(engine, "a-web", "b-api", "z-db", "c-late")
     started = {name: state(engine, name)["StartedAt"] for name in ("a-web", "b-api", "z-db", "c-late")}

@@ -133,9 +133,15 @@ class Scenario:
     # Checks ------------------------------------------------------------------------------------
 
     def check_port_free(self):
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("127.0.0.1", self.port))
+        """Now or in a moment: the shim that reserves it goes when the exit is on record."""
+
+        def free():
+            with socket.socket() as s, contextlib.suppress(OSError):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", self.port))
+                return True
+            return False
+        vessel.wait_until("the port is free", free)
 
     def check_port_held(self):
         with socket.socket() as s:
@@ -294,6 +300,7 @@ class Scenario:
         links = lambda: [name for _, name in socket.if_nameindex()]  # noqa: E731
         assert link in links(), "no bridge"
         self.engine.docker("run", "-d", "--name", "box", "--network", "net", "busybox", "httpd", "-f", "-h", "/www")
+        self.engine.wait_listening("box")
         page = self.engine.docker("run", "--rm", "--network", "net", "busybox", "wget", "-q", "-O", "-", "http://box/")
         assert page.stdout == "hello\n", page
         self.engine.docker("rm", "-f", "box")

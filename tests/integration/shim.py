@@ -533,8 +533,7 @@ def killed_shim():
     vessel.wait_until("process 1 is gone", lambda: is_gone(shim.pid))
     shim.close()
     for top in os.listdir("/sys/fs/cgroup"):
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir("/sys/fs/cgroup/%s%s/%s" % (top, CGROUP, shim.id))
+        vessel.remove_cgroup("/sys/fs/cgroup/%s%s/%s" % (top, CGROUP, shim.id))
 
 
 def much_output():

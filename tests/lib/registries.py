@@ -84,7 +84,7 @@ class Registry:
     def __init__(self, root, name, host="127.0.0.1", tls=None, auth=None, clients=None):
         """clients: the Authority of those that may connect, who have to show its certificate."""
         self.host, self.tls, self.clients = host, tls, clients
-        self.port = self.free_port(host)
+        self.port = vessel.Engine.free_port(host)
         self.directory = os.path.join(root, name)
         self.address = "%s:%d" % (host, self.port)
         self.headers = {}
@@ -104,12 +104,6 @@ class Registry:
         self.process = subprocess.Popen([REGISTRY, "serve", self.directory + "/config.yml"], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
         vessel.wait_until("the registry answers", self.answers)
-
-    @staticmethod
-    def free_port(host):
-        with socket.socket() as s:
-            s.bind((host, 0))
-            return s.getsockname()[1]
 
     def answers(self):
         assert self.process.poll() is None, "the registry has ended: see " + self.directory
@@ -339,8 +333,8 @@ class Proxy(Server):
         end = what.get("cut", what.get("stall", len(data)))
         for at in range(0, end, 65536):
             part = bytes(data[at:min(at + 65536, end)])
+            record["sent"] += len(part)  # before whoever reads it can go on
             handler.wfile.write(part)
-            record["sent"] += len(part)
         if "stall" in what:
             handler.wfile.flush()
             fault.stalled.set()

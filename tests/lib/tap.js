@@ -1,7 +1,7 @@
 // What the tests in JavaScript share: TAP on standard output, a case after the other.
 "use strict";
 
-const TIMEOUT_MS = 1000 * Number(process.env.VESSEL_TEST_TIMEOUT_S || 60);
+const TIMEOUT_MS = 1000 * Number(process.env.VESSEL_TEST_TIMEOUT_S || 120);
 
 // Run {name: async function} in order; each has TIMEOUT_MS, a bound that no case meets.
 async function run(prefix, cases, only) {

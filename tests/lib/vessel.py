@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,7 +29,7 @@ DOCKER_OLD = os.path.join(TOP, "build/peers/docker-20.10/usr/bin/docker")
 for _signal in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     signal.signal(_signal, signal.SIG_DFL)
 
-TIMEOUT_S = float(os.environ.get("VESSEL_TEST_TIMEOUT_S", 60))  # a bound on what must end by itself; nothing is measured by it
+TIMEOUT_S = float(os.environ.get("VESSEL_TEST_TIMEOUT_S", 120))  # a bound on what must end by itself; nothing is measured by it
 
 
 def enter_private_namespace():
@@ -48,6 +49,17 @@ def wait_until(what, predicate):
             return result
         time.sleep(0.005)
     raise AssertionError("never happened: " + what)
+
+
+def remove_cgroup(path):
+    """A cgroup and those below it, once the last of their processes has left."""
+
+    def gone():
+        for directory, _, _ in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        return not os.path.isdir(path)
+    wait_until("%s can be removed" % path, gone)
 
 
 class Unix(http.client.HTTPConnection):
@@ -154,9 +166,7 @@ class Audit:
                     for kind in now if now[kind] - self.before[kind]]
 
         with contextlib.suppress(AssertionError):
-            deadline = time.monotonic() + 5
-            while differences() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until("all is as it was", lambda: not differences())
         return differences()
 
 
@@ -174,10 +184,13 @@ class Engine:
         self.log = open(self.root + "/vesseld.log", "ab")
 
     @staticmethod
-    def free_port():
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
+    def free_port(host="127.0.0.1"):
+        """Below those that the kernel gives to whoever connects or asks for any: it stays free."""
+        while True:
+            port = random.randrange(20000, 32000)
+            with socket.socket() as s, contextlib.suppress(OSError):
+                s.bind((host, port))
+                return port
 
     def start(self, crash_at=None, args=()):
         environment = {k: v for k, v in os.environ.items() if k != "VESSEL_CRASH_AT"}
@@ -228,9 +241,8 @@ class Engine:
             wait_until("all processes end", lambda: not self.processes())
         for top in os.listdir("/sys/fs/cgroup"):
             path = "/sys/fs/cgroup/%s%s" % (top, self.cgroup_parent)
-            for directory, _, _ in os.walk(path, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(directory)
+            with contextlib.suppress(AssertionError):
+                remove_cgroup(path)
         self.log.close()
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -329,6 +341,23 @@ class Engine:
             head += byte
         assert head.startswith(b"HTTP/1.1 101 "), head
         return connection.sock
+
+    def wait_log(self, name, text=b"ready", times=1):
+        """Until a container has said something so often: "ready" is what ours say once they have set their traps."""
+        wait_until("%s says %s" % (name, text.decode()), lambda: self.api(
+            "GET", "/containers/%s/logs?stdout=1&stderr=1" % name)[1].count(text) >= times)
+
+    def wait_listening(self, name, port=80):
+        """Until something in a container listens on a TCP port: its start is no promise of that."""
+        pid = self.inspect(name)["State"]["Pid"]
+
+        def listens():
+            for table in ("tcp", "tcp6"):
+                with open("/proc/%d/net/%s" % (pid, table)) as f:
+                    if any(line.split()[1].endswith(":%04X" % port) and line.split()[3] == "0A" for line in f):
+                        return True
+            return False
+        wait_until("%s listens on %d" % (name, port), listens)
 
     def import_busybox(self, tag="busybox"):
         self.docker("import", "-", tag, input=busybox_tar())

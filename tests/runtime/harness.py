@@ -14,13 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CGROUP = "vessel-test-runtime-%d" % os.getpid()  # the parent of every box's cgroup
 SLICE = "vesseltest.slice"      # the same with systemd as the driver
 CGROUP_ROOT = "/sys/fs/cgroup"
-LIMIT_S = 60  # one command that hangs; nothing is measured by it
+LIMIT_S = 120  # one command that hangs; nothing is measured by it
 
 CASES = []
 
@@ -423,7 +424,9 @@ class Suite:
             problem = traceback.format_exc()
         try:
             box.close()
-            left = self.residue(box)
+            end = time.monotonic() + LIMIT_S
+            while (left := self.residue(box)) and not problem and time.monotonic() < end:
+                time.sleep(0.01)  # what was killed may be about to end
             if left and not problem:
                 problem = "left behind: %s" % left
         except Exception:
