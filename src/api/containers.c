@@ -94,8 +94,10 @@ int containers_inspect(struct api_call *c, struct error *err)
 			 .now_ns = clock_realtime_ns()},
 		.w = &j.w,
 	};
-	int r = api_on_loop(c, look_up, &in, err);
+	int r;
 
+	engine_settle(c->engine, c->params[0]);
+	r = api_on_loop(c, look_up, &in, err);
 	if (r < 0)
 		return r;
 	/* It may be gone by now; what is left to say is said without. */

@@ -169,8 +169,10 @@ int containers_top(struct api_call *c, struct error *err)
 	autofree char *cgroup = NULL, *text = NULL;
 	autofree pid_t *pids = NULL;
 	size_t n = 0;
-	int status, r = api_on_loop(c, find, &t, err);
+	int status, r;
 
+	engine_settle(c->engine, c->params[0]);
+	r = api_on_loop(c, find, &t, err);
 	cgroup = t.cgroup;
 	if (r == 0)
 		r = split_args(http_request_arena(c->req), api_query(c, "ps_args"), argv, err);

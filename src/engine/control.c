@@ -174,8 +174,10 @@ int engine_kill(struct engine *e, const char *ref, int signo, struct error *err)
 {
 	struct cancel_call cancel = {0};
 	struct container *c;
-	int r = operation_hold(e, ref, &c, err);
+	int r;
 
+	engine_settle(e, ref);
+	r = operation_hold(e, ref, &c, err);
 	if (r < 0)
 		return r;
 	if (signo == 0)

@@ -104,6 +104,9 @@ int engine_start(struct engine *e, const char *ref,
 int engine_stop(struct engine *e, const char *ref, int signal, int timeout_s, struct error *err);
 int engine_restart(struct engine *e, const char *ref, int signal, int timeout_s, struct error *err);
 int engine_kill(struct engine *e, const char *ref, int signal, struct error *err);
+/* Wait until a start that has been let go is on record, for a bounded time: its output may have told somebody
+ * that the container runs.  Before a state is answered, where that does not take the container's turn. */
+void engine_settle(struct engine *e, const char *ref);
 int engine_pause(struct engine *e, const char *ref, struct error *err);
 int engine_unpause(struct engine *e, const char *ref, struct error *err);
 int engine_rename(struct engine *e, const char *ref, const char *name, struct error *err);

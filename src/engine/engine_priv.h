@@ -38,7 +38,7 @@ struct held_client {
 	size_t early_len;
 };
 
-/* A worker that waits until the container's present run is over and cleaned up. */
+/* A worker that waits until the container's present run is over and cleaned up; or for its start. */
 struct exit_waiter {
 	struct exit_waiter *next;
 	sem_t done;
@@ -53,22 +53,24 @@ struct exit_info {
 };
 
 struct container_runtime {
-	struct engine *engine;     /* borrowed */
-	unsigned refs;             /* the table's, and one for each operation */
-	struct operation *ops;     /* the first one has its turn */
-	struct shim_client *shim;  /* owned reference; NULL: no shim */
-	pid_t shim_pid;            /* valid while the connection to it is open */
-	struct held_client *held;  /* owned list, in order of arrival */
-	struct exit_waiter *exits; /* list of stack objects */
-	struct exit_info exit;     /* of the last run; being cleaned up if exit_pending */
-	unsigned ends;             /* runs that are over and cleaned up */
-	unsigned stops;            /* those that no policy follows with another one */
-	bool exit_pending;         /* the run is over, its cleaning up is not */
-	bool shim_lost;            /* the shim went without a word */
-	bool unsaved;              /* its row could not be written */
-	bool unreadable; /* its stored configuration is none: it can only end and be removed */
-	bool starting;   /* a start is under way: the state is still the one before it */
-	bool removing;   /* somebody removes it */
+	struct engine *engine;      /* borrowed */
+	unsigned refs;              /* the table's, and one for each operation */
+	struct operation *ops;      /* the first one has its turn */
+	struct shim_client *shim;   /* owned reference; NULL: no shim */
+	pid_t shim_pid;             /* valid while the connection to it is open */
+	struct held_client *held;   /* owned list, in order of arrival */
+	struct exit_waiter *exits;  /* list of stack objects */
+	struct exit_waiter *starts; /* likewise: engine_settle() */
+	struct exit_info exit;      /* of the last run; being cleaned up if exit_pending */
+	unsigned ends;              /* runs that are over and cleaned up */
+	unsigned stops;             /* those that no policy follows with another one */
+	bool exit_pending;          /* the run is over, its cleaning up is not */
+	bool shim_lost;             /* the shim went without a word */
+	bool unsaved;               /* its row could not be written */
+	bool unreadable;   /* its stored configuration is none: it can only end and be removed */
+	bool starting;     /* a start is under way: the state is still the one before it */
+	_Atomic bool told; /* the start under way has been let go, and is not on record yet */
+	bool removing;     /* somebody removes it */
 	bool remove_volumes;
 	bool forgotten;       /* out of the tables */
 	bool restarting;      /* by engine_restart: --rm and policies wait */

@@ -2,9 +2,14 @@
 #include "engine/operation.h"
 
 #include <assert.h>
+#include <time.h>
 
+#include "base/clock.h"
+#include "engine/engine.h"
 #include "engine/engine_priv.h"
 #include "engine/shim_client.h"
+
+#define SETTLE_MS 2000 /* a kernel that executes a program for longer is not waited for */
 
 struct begin_call {
 	struct operation *op;
@@ -178,4 +183,60 @@ void operation_release(struct engine *e, struct container *c)
 {
 	if (c)
 		engine_call(e, release_on_loop, c);
+}
+
+/* ---- a start that is not on record yet ------------------------------------------------------- */
+
+struct settle_call {
+	struct engine *e;
+	const char *ref;
+	struct container *c; /* a reference: there is something to wait for */
+	struct exit_waiter w;
+};
+
+static void settle_on_loop(void *data)
+{
+	struct settle_call *call = data;
+	struct container *c = NULL;
+
+	if (roster_find(call->e, call->ref, &c, NULL) < 0 || !c->rt->starting || !c->rt->told)
+		return;
+	container_ref(c);
+	call->c = c;
+	call->w.next = c->rt->starts;
+	c->rt->starts = &call->w;
+}
+
+static void unsettle_on_loop(void *data)
+{
+	struct settle_call *call = data;
+	struct exit_waiter **p = &call->c->rt->starts;
+
+	while (*p != &call->w)
+		p = &(*p)->next;
+	*p = call->w.next;
+	container_unref(call->c);
+}
+
+void operation_settled(struct container *c)
+{
+	c->rt->told = false;
+	for (struct exit_waiter *w = c->rt->starts; w; w = w->next)
+		(void)sem_post(&w->done);
+}
+
+void engine_settle(struct engine *e, const char *ref)
+{
+	struct settle_call call = {.e = e, .ref = ref};
+	int64_t end = clock_monotonic_ns() + (int64_t)SETTLE_MS * 1000000;
+	const struct timespec ts = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+
+	(void)sem_init(&call.w.done, 0, 0);
+	engine_call(e, settle_on_loop, &call);
+	if (call.c) {
+		while (sem_clockwait(&call.w.done, CLOCK_MONOTONIC, &ts) < 0 && errno == EINTR)
+			;
+		engine_call(e, unsettle_on_loop, &call);
+	}
+	(void)sem_destroy(&call.w.done);
 }

@@ -40,5 +40,8 @@ void operation_end(struct operation *op); /* accepts one that did not begin */
 int operation_hold(struct engine *e, const char *ref, struct container **ret, struct error *err);
 void operation_release(struct engine *e, struct container *c);
 
+/* [loop] A start is on record, or has failed: those in engine_settle() go on. */
+void operation_settled(struct container *c);
+
 /* [loop] The container is out of the tables: those who wait get "No such container". */
 void operation_refuse_all(struct container *c);

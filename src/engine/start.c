@@ -279,6 +279,7 @@ static int record_running(struct start *s)
 	row.state.status = CONTAINER_RUNNING;
 	row.state.pid = s->pid;
 	row.starting_at = s->c->rt->starting_at = clock_realtime_ns();
+	s->c->rt->told = true; /* as good as */
 	row.stopped_by_user = false;
 	r = rows_update(s->e->db, &u, s->err);
 	row_state_done(&row);
@@ -316,6 +317,7 @@ static void started_on_loop(void *data)
 	rt->starting = false;
 	rt->starting_at = 0;
 	rt->stopped_by_user = false;
+	operation_settled(c);
 	rows_post_state(s->e->db, c);
 	held_clients_started(c);
 	for (size_t i = 0; i < c->endpoint_count; i++)
@@ -366,6 +368,7 @@ static void failed_on_loop(void *data)
 	c->endpoint_count = 0;
 	c->rt->starting = false;
 	c->rt->starting_at = 0;
+	operation_settled(c);
 	c->rt->exit_pending = false;
 	c->rt->shim_lost = false;
 	c->state.exit_code = exit_code_of(s->err);

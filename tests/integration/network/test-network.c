@@ -124,7 +124,7 @@ static int sock(int ns, int family, int type)
 {
 	int protocol = type == SOCK_RAW ? IPPROTO_RAW : 0;
 	int back = enter(ns), fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	struct timeval limit = {.tv_sec = 10}; /* ends a failed test, decides nothing */
+	struct timeval limit = {.tv_sec = 60}; /* ends a failed test, decides nothing */
 
 	netlink_netns_leave(back);
 	assert_true(fd >= 0);
