@@ -92,5 +92,4 @@ class Asker:
 
     def ready(self, name, times):
         """Its shell has set its traps, and said so, this many times."""
-        vessel.wait_until("%s is ready" % name, lambda: self.engine.api("GET", "/containers/%s/logs?stdout=1" % name)[1].count(
-            b"ready") == times)
+        self.engine.wait_log(name, times=times)

@@ -79,6 +79,14 @@ def equal(got, wanted, what=""):
     expect(got == wanted, "%s: got %r, wanted %r" % (what or "value", got, wanted))
 
 
+def becomes(look, wanted, what=""):
+    """For what the kernel does in its own time: look() until it is that, within a generous bound."""
+    end = time.monotonic() + LIMIT_S
+    while (got := look()) != wanted and time.monotonic() < end:
+        time.sleep(0.01)
+    equal(got, wanted, what)
+
+
 class Host:
     """What this kernel and this machine have."""
 

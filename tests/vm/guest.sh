@@ -30,7 +30,7 @@ until_true() {
 	local i=0
 	until "$@" >/dev/null 2>&1; do
 		i=$((i + 1))
-		[ $i -lt 3000 ] || { echo "never: $*"; return 1; }
+		[ $i -lt 12000 ] || { echo "never: $*"; return 1; }
 		usleep 10000
 	done
 }
@@ -117,8 +117,8 @@ v2_view() {
 	vessel exec -d view sleep 2000
 	until_true sh -c "[ \$(wc -l </sys/fs/cgroup/docker/$id/cgroup.procs) -eq 2 ]"
 	vessel rm -f view
-	[ ! -d "/sys/fs/cgroup/docker/$id" ]
-	fails pidof sleep
+	until_true [ ! -d "/sys/fs/cgroup/docker/$id" ]
+	until_true fails pidof sleep
 }
 
 limits() {
@@ -156,7 +156,7 @@ service_restart() {
 	vessel exec outlives killall sleep || true # process 1 ends with it, and may take it along
 	is "$(vessel wait outlives)" 3
 	vessel rm outlives
-	[ ! -d "/sys/fs/cgroup/machine.slice/$id" ]
+	until_true [ ! -d "/sys/fs/cgroup/machine.slice/$id" ]
 }
 
 memory_oom() {
@@ -260,11 +260,12 @@ pause_freezes() {
 	grep -q 'frozen 0' /sys/fs/cgroup/docker/$id/cgroup.events
 	vessel pause pp
 	vessel rm -f pp
-	[ ! -d "/sys/fs/cgroup/docker/$id" ]
+	until_true [ ! -d "/sys/fs/cgroup/docker/$id" ]
 }
 
 bridge_and_ports() {
 	vessel run -d --name web -p 8080:80 -p 127.0.0.1:8081:80 busybox httpd -f -p 80 -h /www
+	until_true wget -qO- http://127.0.0.1:8080/
 	is "$(wget -qO- http://127.0.0.1:8080/)" hello
 	is "$(wget -qO- http://127.0.0.1:8081/)" hello
 	is "$(wget -qO- 'http://[::1]:8080/')" hello
@@ -327,6 +328,7 @@ remapped() {
 	is "$(vessel run --rm --userns host layers sh -c 'cat /n; head -n 1 /proc/self/uid_map' | xargs)" \
 		"127 0 0 4294967295"
 	vessel run -d --name web busybox httpd -f -p 80 -h /www
+	until_true vessel exec web wget -qO- http://127.0.0.1/
 	is "$(vessel run --rm --network container:web busybox sh -c 'wget -qO- http://127.0.0.1/; id -u' | xargs)" "hello 0"
 	is "$(vessel exec web head -n 1 /proc/self/uid_map | xargs)" "0 200000 65536"
 	vessel rm -f rr web
@@ -347,7 +349,7 @@ daemon_killed() {
 	daemon_start
 	is "$(vessel inspect -f '{{.State.Status}} {{.State.Pid}}' on)" "running $pid"
 	is "$(vessel exec on echo still)" still
-	wget -qO- http://127.0.0.1:8080/cgi-bin/stop
+	wget -qO- http://127.0.0.1:8080/cgi-bin/stop || true # it may end before the answer is out
 	is "$(vessel wait on)" 7
 	vessel logs on >/tmp/lines
 	last=$(tail -n 1 /tmp/lines)
@@ -356,21 +358,25 @@ daemon_killed() {
 	vessel rm on
 }
 
+has_exited() { [ "$(vessel inspect -f '{{.State.Status}}' "$1")" = exited ]; }
+
 crash_unclean() {
 	vessel run -d --name lost busybox sleep 1000
 	pid=$(vessel inspect -f '{{.State.Pid}}' lost)
 	shim=$(sed -n 's/^PPid:\t//p' /proc/$pid/status)
 	kill -9 "$(cat /tmp/daemon)" "$shim" "$pid"
 	daemon_start
-	is "$(vessel inspect -f '{{.State.Status}}' lost)" exited
+	until_true has_exited lost
 	vessel start lost
 	is "$(vessel inspect -f '{{.State.Status}}' lost)" running
 	vessel rm -f lost
 }
 
+no_cgroups() { [ -z "$(find /sys/fs/cgroup/docker -mindepth 1 -type d ! -name 'shim*' ! -name leaf)" ]; }
+
 nothing_left() {
 	is "$(vessel ps -aq)" ""
-	is "$(find /sys/fs/cgroup/docker -mindepth 1 -type d ! -name 'shim*' ! -name leaf)" ""
+	until_true no_cgroups
 	fails grep overlay /proc/mounts
 	is "$(ip -o link | cut -d: -f2 | tr -d ' ' | cut -d@ -f1 | sort | tr '\n' ' ')" "lo vessel0 "
 	is "$(ls /var/lib/vessel/containers /run/vessel/containers | grep -v :)" ""

@@ -56,7 +56,7 @@ reload() {
 	i=0
 	until vessel system info -f '{{.Labels}}' | grep -q told=yes; do
 		i=$((i + 1))
-		[ $i -lt 1000 ]
+		[ $i -lt 6000 ]
 		sleep 0.01
 	done
 	is "$(systemctl is-active vessel.service)" active

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from cases.rootless import mapping, own, rootless
-from harness import CGROUP, CGROUP_ROOT, Failure, equal, expect, test
+from harness import CGROUP, CGROUP_ROOT, Failure, becomes, equal, expect, test
 
 MB = 1 << 20
 
@@ -659,7 +659,7 @@ def systemd_scope(box):
     equal(paths_of(box.pid()), {"/vesseltest.slice/" + unit_of(box)})
     box.kill()
     box.runtime("delete", box.id, check=True)
-    equal(show(unit_of(box), "LoadState", "ActiveState"), {"LoadState": "not-found", "ActiveState": "inactive"})
+    becomes(lambda: show(unit_of(box), "LoadState", "ActiveState"), {"LoadState": "not-found", "ActiveState": "inactive"})
 
 
 @test("systemd: limits are properties, and files", needs=("systemd", "cgroup v2"))
@@ -790,4 +790,4 @@ def systemd_user(box):
     equal(open(CGROUP_ROOT + scope + "/pids.max").read(), "17\n")
     box.kill()
     box.runtime("delete", box.id, check=True)
-    expect(not os.path.exists(CGROUP_ROOT + scope), "the scope is still there")
+    becomes(lambda: os.path.exists(CGROUP_ROOT + scope), False, "the scope is there")

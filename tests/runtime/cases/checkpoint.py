@@ -31,7 +31,9 @@ def prepare(box):
 
 
 def count(box):
-    return int(box.exec("/bin/cat", "/dev/shm/count").out or 0)
+    while not (text := box.exec("/bin/cat", "/dev/shm/count").out):
+        pass  # it is being written
+    return int(text)
 
 
 def counting(box):

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import time
 
-from harness import LIMIT_S, Failure, equal, expect, test, without
+from harness import LIMIT_S, Failure, becomes, equal, expect, test, without
 
 
 def refused(box, pattern, *args, code=1, **popen):
@@ -410,8 +410,7 @@ def subreaper(box):
         child.stdin.close()
         equal(child.wait(LIMIT_S), 1)  # read's end of file
         child.stdout.close()
-        expect(not os.path.exists("/proc/%d" % orphan) or open("/proc/%d/stat" % orphan).read().split()[2] == "Z",
-               "the orphan outlives the container")
+        wait_end(orphan)
 
 
 @test("NOTIFY_SOCKET: readiness is passed on, and nothing else; start waits for it")
@@ -753,7 +752,7 @@ def exec_detach(box):
     expect(str(pid) in box.cgroup_file("cgroup.procs").split(), "it is in the container's cgroup")
     equal(os.readlink("/proc/%d/ns/pid" % pid), os.readlink("/proc/%d/ns/pid" % box.pid()))
     refused(box, "/nowhere/pid", "exec", "--pid-file", "/nowhere/pid", box.id, "/payload", "pause", code=255)
-    equal(len(box.cgroup_file("cgroup.procs").split()), 2, "processes after a failed hand-over")
+    becomes(lambda: len(box.cgroup_file("cgroup.procs").split()), 2, "processes after a failed hand-over")
 
 
 @test("exec --tty: in the foreground, and over a console socket")
