@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "linux/caps.h"
 #include "linux/mount.h"
 #include "oci/runtime_spec.h"
 #include "runtime/runtime.h"
@@ -32,6 +33,55 @@
 #define OLDEST_VERSION "1.0.2"
 
 /* -- config.json --------------------------------------------------------------------------- */
+
+/* Programs refuse what we have not got ourselves; our library leaves it out. */
+static void write_capabilities(const struct json *sets, struct json_writer *w)
+{
+	const struct json *v, *name;
+	struct caps own = {.permitted = CAP_SET_ALL};
+	const char *key;
+
+	(void)caps_get(&own, NULL);
+	jw_object(w);
+	json_object_foreach(key, v, sets) {
+		jw_karray(w, key);
+		json_array_foreach(name, v) {
+			int cap = caps_parse(json_string(name) ?: "");
+
+			if (cap >= 0 && own.permitted & (uint64_t)1 << cap)
+				jw_value(w, name);
+		}
+		jw_array_end(w);
+	}
+	jw_object_end(w);
+}
+
+void bundle_write_process(const struct json *process, const struct bundle_terminal *t,
+			  struct json_writer *w)
+{
+	const struct json *v;
+	const char *key;
+
+	jw_object(w);
+	json_object_foreach(key, v, process) {
+		if (t && (str_eq(key, "terminal") || str_eq(key, "consoleSize")))
+			continue;
+		jw_key(w, key);
+		if (str_eq(key, "capabilities"))
+			write_capabilities(v, w);
+		else
+			jw_value(w, v);
+	}
+	if (t)
+		jw_kbool(w, "terminal", t->is_there);
+	if (t && t->is_there && t->rows && t->cols) {
+		jw_kobject(w, "consoleSize");
+		jw_kuint(w, "height", t->rows);
+		jw_kuint(w, "width", t->cols);
+		jw_object_end(w);
+	}
+	jw_object_end(w);
+}
 
 static void write_namespace(const struct json *ns, struct json_writer *w)
 {
@@ -81,6 +131,8 @@ void bundle_write_config(const struct json *spec, struct strbuf *out)
 		jw_key(&w, key);
 		if (str_eq(key, "linux"))
 			write_linux(v, &w);
+		else if (str_eq(key, "process"))
+			bundle_write_process(v, NULL, &w);
 		else if (str_eq(key, "ociVersion"))
 			jw_string(&w, OLDEST_VERSION);
 		else
@@ -167,7 +219,8 @@ int bundle_make(const char *path, const struct driver_create_args *args, struct 
 
 	r = r < 0 ? r : file_mkdir_p(AT_FDCWD, rootfs, 0711, err);
 	/* The root of a user namespace must get to its files. */
-	if (r >= 0 && chmod(path, 0711) < 0)
+	if (r >= 0 && args->spec->linux_.namespaces[OCI_NAMESPACE_USER].present &&
+	    (chmod(args->config->runtime_dir, 0711) < 0 || chmod(path, 0711) < 0))
 		r = error_set(err, ERROR_INTERNAL, errno, "make '%s'", path);
 	if (r < 0)
 		return r;

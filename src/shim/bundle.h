@@ -7,11 +7,13 @@
  */
 #pragma once
 
-#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct driver_create_args;
 struct error;
 struct json;
+struct json_writer;
 struct strbuf;
 
 /* The name of RuntimeDir's subdirectory. */
@@ -22,5 +24,12 @@ struct strbuf;
 int bundle_make(const char *path, const struct driver_create_args *args, struct error *err);
 /* Unmount and remove it; what is missing is fine. */
 int bundle_remove(const char *path, struct error *err);
+struct bundle_terminal {
+	bool is_there;
+	uint32_t rows, cols; /* 0: unset */
+};
+/* A process object, without capabilities that the shim has not got.  With NULL the terminal is as there. */
+void bundle_write_process(const struct json *process, const struct bundle_terminal *t,
+			  struct json_writer *w);
 /* The specification as a program can read it: namespaces named by /proc/self/fd/N are the shim's. */
 void bundle_write_config(const struct json *spec, struct strbuf *out);

@@ -23,6 +23,7 @@ struct driver_create_args {
 	const struct shim_config *config; /* borrowed, with the spec, until driver_release_spec */
 	const struct oci_spec *spec;      /* the configuration's, decoded */
 	int state_dir_fd;                 /* borrowed, as all descriptors here */
+	int give_up_fd;                   /* a socket at whose end nobody wants it any more */
 	int stdio[3];                     /* -EBADF: /dev/null; unused with a terminal */
 	struct runtime_prepared *prepared;
 	/* Once there are namespaces.  netns_fd is borrowed; -EBADF: the host's. */

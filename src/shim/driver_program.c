@@ -122,6 +122,7 @@ struct making {
 	const char *pid_file;
 	bool tty;
 	const int *stdio;
+	int give_up_fd;
 };
 
 static int make_process(struct program_driver *p, const struct making *m,
@@ -130,7 +131,7 @@ static int make_process(struct program_driver *p, const struct making *m,
 	autofree char *pid_file = xasprintf("%s/%s", p->dir, m->pid_file);
 	autoclose int listener = -EBADF, console = -EBADF;
 	const char *argv[ARGS_MAX] = {m->what};
-	struct program_call call = {m->what, argv, {-EBADF, -EBADF, -EBADF}};
+	struct program_call call = {m->what, argv, {-EBADF, -EBADF, -EBADF}, m->give_up_fd};
 	char socket_path[64];
 	size_t n = 1;
 	int r;
@@ -162,29 +163,15 @@ static int make_process(struct program_driver *p, const struct making *m,
 	return 0;
 }
 
-/* The process object, with the size that the terminal is to have. */
 static int write_process(const struct program_driver *p, const struct driver_exec_args *args,
 			 struct error *err)
 {
+	const struct bundle_terminal terminal = {args->tty, args->rows, args->cols};
 	autostrbuf struct strbuf text = STRBUF_INIT(PROCESS_MAX);
-	const struct json *v;
 	struct json_writer w;
-	const char *key;
 
 	json_writer_init(&w, &text);
-	jw_object(&w);
-	json_object_foreach(key, v, args->process) {
-		if (!str_eq(key, "terminal") && !str_eq(key, "consoleSize"))
-			jw_kvalue(&w, key, v);
-	}
-	jw_kbool(&w, "terminal", args->tty);
-	if (args->tty && args->rows && args->cols) {
-		jw_kobject(&w, "consoleSize");
-		jw_kuint(&w, "height", args->rows);
-		jw_kuint(&w, "width", args->cols);
-		jw_object_end(&w);
-	}
-	jw_object_end(&w);
+	bundle_write_process(args->process, &terminal, &w);
 	if (strbuf_error(&text) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "exec: the process object");
 	return file_write_atomic(p->dir_fd, "process.json", text.s, text.len, 0600, 0, err);
@@ -266,15 +253,21 @@ static int program_kill(struct driver *d, int signo, struct error *err)
 static int program_update(struct driver *d, const struct json *resources, struct error *err)
 {
 	struct program_driver *p = of(d);
-	static const char *const options[] = {"--resources", "/dev/stdin"};
-	const char *const argv[] = {"update", options[0], options[1], p->id, NULL};
+	const char *const argv[] = {"update", "--resources", "/dev/stdin", p->id, NULL};
 	struct program_call call = {"update", argv, {-EBADF, -EBADF, -EBADF}};
 	autostrbuf struct strbuf text = STRBUF_INIT(PROCESS_MAX);
 	autoclose int fd = -EBADF;
+	const struct json *v;
 	struct json_writer w;
+	const char *key;
 
 	json_writer_init(&w, &text);
-	jw_value(&w, resources);
+	jw_object(&w);
+	json_object_foreach(key, v, resources) {
+		if (!str_eq(key, "devices")) /* are not for an update */
+			jw_kvalue(&w, key, v);
+	}
+	jw_object_end(&w);
 	if (strbuf_error(&text) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "update: resources");
 	fd = fd_memfd("resources", text.s, text.len, err);
@@ -400,7 +393,8 @@ static int create(struct program_driver *p, const struct driver_create_args *arg
 				 .options = {"--bundle", p->dir},
 				 .pid_file = "init.pid",
 				 .tty = args->config->tty,
-				 .stdio = args->stdio};
+				 .stdio = args->stdio,
+				 .give_up_fd = args->give_up_fd};
 	struct driver_process process = {.console_fd = -EBADF};
 	int r = runtime_cgroup_place(args->spec, p->id, false, &p->place, err);
 

@@ -9,6 +9,7 @@
  */
 #include "shim/program.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -29,7 +31,8 @@
 #include "linux/pidfd.h"
 
 #define TIME_LIMIT_MS (60 * 1000)
-#define ASK_MS        5 /* before Linux 5.3 nobody tells with a time limit */
+#define ASK_MS        5 /* without a pidfd */
+#define NS_PER_MS     1000000
 #define LOG_MAX       ((size_t)1 << 20)
 #define TEXT_MAX      ((size_t)4096) /* of stderr */
 #define STATUS_FD     3
@@ -187,30 +190,39 @@ static int tell_failure(const struct program *p, const struct program_call *call
 
 /* -- the call ------------------------------------------------------------------------------ */
 
-static int wait_process(pid_t pid, int pidfd, int timeout_ms)
+enum end { END_OWN, END_LATE, END_GIVEN_UP };
+
+static enum end wait_process(pid_t pid, int pidfd, int give_up_fd)
 {
-	if (pidfd >= 0)
-		return pidfd_wait(pidfd, timeout_ms);
-	for (int left = timeout_ms; left > 0; left -= ASK_MS) {
+	struct pollfd fds[] = {
+		{.fd = give_up_fd > 0 ? give_up_fd : -1}, /* POLLHUP always counts */
+		{.fd = pidfd, .events = POLLIN},          /* none before Linux 5.3 */
+	};
+	const int64_t end = clock_monotonic_ns() / NS_PER_MS + TIME_LIMIT_MS;
+	int64_t left;
+
+	while ((left = end - clock_monotonic_ns() / NS_PER_MS) > 0) {
 		siginfo_t info = {0};
 
 		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
-			return 1;
-		(void)poll(NULL, 0, ASK_MS);
+			return END_OWN;
+		(void)poll(fds, ARRAY_SIZE(fds), fds[1].fd >= 0 ? (int)left : ASK_MS);
+		if (fds[0].revents & POLLHUP)
+			return END_GIVEN_UP;
 	}
-	return 0;
+	return END_LATE;
 }
 
-/* Reaped in any case.  False: it took too long. */
-static bool await_end(pid_t pid, int pidfd, siginfo_t *ret)
+/* Reaped in any case. */
+static enum end await_end(pid_t pid, int pidfd, int give_up_fd, siginfo_t *ret)
 {
-	bool ended = wait_process(pid, pidfd, TIME_LIMIT_MS) != 0;
+	enum end end = wait_process(pid, pidfd, give_up_fd);
 
-	if (!ended)
+	if (end != END_OWN)
 		(void)kill(pid, SIGKILL);
 	while (waitid(P_PID, (id_t)pid, ret, WEXITED) < 0 && errno == EINTR)
 		;
-	return ended;
+	return end;
 }
 
 static const char **make_argv(struct arena *a, const struct program *p,
@@ -255,11 +267,13 @@ static int start(const struct program *p, const struct program_call *call, const
 	return spawn(&args, ret_pid, ret_pidfd, err);
 }
 
-/* dockerd's words, or nearly. */
+/* dockerd's words, in which clients look for the exit code: its errors begin in lower case. */
 static int not_executed(const struct program *p, const struct program_call *call, int errnum,
 			struct error *err)
 {
-	autofree char *text = xasprintf("fork/exec %s: %s", p->path, strerror(errnum));
+	const char *reason = strerror(errnum);
+	autofree char *text =
+		xasprintf("fork/exec %s: %c%s", p->path, tolower(reason[0]), reason + 1);
 
 	return failed(call, text, err);
 }
@@ -269,6 +283,7 @@ int program_run(const struct program *p, const struct program_call *call, struct
 	autoclose int said = -EBADF, pidfd = -EBADF, from = -EBADF, to = -EBADF;
 	int stdio[3] = {call->stdio[0], call->stdio[1], call->stdio[2]}, status[2], errnum = 0, r;
 	siginfo_t si = {0};
+	enum end end;
 	pid_t pid;
 
 	(void)unlink(p->log);
@@ -284,8 +299,10 @@ int program_run(const struct program *p, const struct program_call *call, struct
 		return r;
 	/* What is in between ends at once, or becomes the program. */
 	r = fd_read_full(from, &errnum, sizeof(errnum));
-	if (!await_end(pid, pidfd, &si))
-		return failed(call, "it takes too long: killed", err);
+	end = await_end(pid, pidfd, call->give_up_fd, &si);
+	if (end != END_OWN)
+		return failed(call, end == END_LATE ? "it takes too long: killed" : "given up",
+			      err);
 	if (r == (int)sizeof(errnum))
 		return not_executed(p, call, errnum, err);
 	if (si.si_code == CLD_EXITED && si.si_status == 0)

@@ -24,6 +24,8 @@ struct program_call {
 	const char *what;        /* for the error's message: "create" */
 	const char *const *argv; /* the command and what follows, NULL-terminated */
 	int stdio[3];            /* borrowed; -EBADF: /dev/null, and stderr is an error's text */
+	/* A socket at whose end the program is killed, for nobody wants its result; 0: none. */
+	int give_up_fd;
 };
 
 /* Until it has ended.  An error's message begins with "OCI runtime WHAT failed: " and ends with the last

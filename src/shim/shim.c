@@ -604,6 +604,7 @@ static int create_container(struct shim *s, const struct shim_config *c, struct 
 		.config = c,
 		.spec = &s->spec,
 		.state_dir_fd = s->state_dir_fd,
+		.give_up_fd = SHIM_CONTROL_FD,
 		.prepared = s->prepared,
 		.on_namespaces = on_namespaces,
 		.data = s,
