@@ -2,10 +2,14 @@
 #include "linux/scheduling.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "linux/cpulist.h"
 
@@ -84,6 +88,54 @@ int scheduling_restore_cpus(const struct scheduling_cpus *cpus, struct error *er
 	return syscall(SYS_sched_setaffinity, 0, sizeof(cpus->words), cpus->words) < 0
 		       ? failure("sched_setaffinity", err)
 		       : 0;
+}
+
+bool scheduling_other_cpus(struct scheduling_cpus *ret)
+{
+	int own = sched_getcpu();
+	uint64_t any = 0;
+
+	if (own < 0 || own >= CPULIST_BITS || scheduling_get_cpus(ret, NULL) < 0)
+		return false;
+	ret->words[own / 64] &= ~((uint64_t)1 << own % 64);
+	for (size_t i = 0; i < CPULIST_WORDS; i++)
+		any |= ret->words[i];
+	return any != 0;
+}
+
+/* More than fit into a line are nobody's few processors. */
+static bool read_online(uint64_t ret[static CPULIST_WORDS])
+{
+	autoclose int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
+	char line[256];
+	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+
+	if (n <= 0 || line[n - 1] != '\n')
+		return false;
+	line[n - 1] = '\0';
+	return cpulist_parse(line, ret) > 0;
+}
+
+bool scheduling_find_others(struct scheduling_cpus *ret)
+{
+	uint64_t online[CPULIST_WORDS];
+	unsigned missing = 0;
+
+	if (!scheduling_other_cpus(ret) || !read_online(online))
+		return false;
+	for (size_t i = 0; i < CPULIST_WORDS; i++)
+		missing += (unsigned)__builtin_popcountll(online[i] & ~ret->words[i]);
+	return missing == 1;
+}
+
+void scheduling_move(pid_t pid, const struct scheduling_cpus *others)
+{
+	struct scheduling_cpus all;
+
+	if (syscall(SYS_sched_setaffinity, pid, sizeof(others->words), others->words) < 0)
+		return;
+	memset(all.words, 0xff, sizeof(all.words));
+	(void)syscall(SYS_sched_setaffinity, pid, sizeof(all.words), all.words);
 }
 
 /* The kernel looks at one bit less than it is told, and refuses more than a page of bits unless the

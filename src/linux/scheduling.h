@@ -7,7 +7,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct error;
 
@@ -31,3 +33,15 @@ struct scheduling_cpus {
 };
 int scheduling_get_cpus(struct scheduling_cpus *ret, struct error *err);
 int scheduling_restore_cpus(const struct scheduling_cpus *cpus, struct error *err);
+
+/* What a thread makes is often queued on its own processor, and starts when it waits or is
+ * interrupted, while another processor idles: on kernels that pack virtual processors always.  Who goes on
+ * with something longer moves its creature elsewhere, which costs nothing if it runs already.
+ *
+ * The processors of the calling thread but the one it runs on; false if there are none. */
+bool scheduling_other_cpus(struct scheduling_cpus *ret);
+/* The same for a new child, which is to live on: false, too, unless the calling thread may use all
+ * processors.  Only then is the child, that has been moved, as free as before: what sched_setaffinity(2) sets
+ * is remembered, and holds against changes of cpusets. */
+bool scheduling_find_others(struct scheduling_cpus *ret);
+void scheduling_move(pid_t pid, const struct scheduling_cpus *others);

@@ -24,6 +24,7 @@
 #include "linux/procfs.h"
 #include "linux/rlimits.h"
 #include "linux/rootless.h"
+#include "linux/scheduling.h"
 #include "linux/self.h"
 #include "linux/selinux.h"
 #include "linux/sys.h"
@@ -499,7 +500,9 @@ static int launch(struct creation *cr, struct error *err)
 	const struct runtime_create_args *args = cr->args;
 	const struct oci_namespace *user = &args->spec->linux_.namespaces[OCI_NAMESPACE_USER];
 	struct runtime_container *c = cr->c;
+	struct scheduling_cpus others;
 	struct launched process;
+	bool movable;
 	int r;
 
 	r = create_cgroup(cr, err);
@@ -509,9 +512,12 @@ static int launch(struct creation *cr, struct error *err)
 	cr->setup.joins_cgroup = !user->present;
 	cr->setup.waits_mapped =
 		cr->setup.clone_flags & CLONE_NEWUSER || needs_time_offsets(&args->spec->linux_);
+	movable = scheduling_find_others(&others);
 	r = clone_in_place(cr, &process, err);
 	if (r < 0)
 		return r;
+	if (movable)
+		scheduling_move(process.pid, &others); /* we have all the cgroups to make */
 	c->pid = process.pid;
 	c->pidfd = process.pidfd;
 	c->sync_fd = process.sync_fd;

@@ -14,7 +14,7 @@
 int netdevices_move(const struct json_objects *devices, int proc_fd, int netns_fd,
 		    struct netdevices_moved *ret, struct error *err)
 {
-	autoclose int own = ns_open_pid(proc_fd, getpid(), "net");
+	autoclose int own = devices->n ? ns_open_pid(proc_fd, getpid(), "net") : -EBADF;
 
 	if (devices->n == 0)
 		return 0;

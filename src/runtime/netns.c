@@ -14,9 +14,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "linux/scheduling.h"
 #include "runtime/setup_priv.h"
 
-#define STACK_SIZE ((size_t)64 * 1024)
+#define STACK_SIZE ((size_t)128 * 1024)
 
 struct netns_maker {
 	pthread_t thread;
@@ -76,6 +77,15 @@ static void *make(void *data)
 	return NULL;
 }
 
+static void move_away(pthread_t thread)
+{
+	struct scheduling_cpus others;
+
+	if (scheduling_other_cpus(&others))
+		(void)pthread_setaffinity_np(thread, sizeof(others.words),
+					     (const cpu_set_t *)(const void *)others.words);
+}
+
 struct netns_maker *netns_maker_start(void)
 {
 	struct netns_maker *m = xnew0(struct netns_maker);
@@ -92,8 +102,10 @@ struct netns_maker *netns_maker_start(void)
 	r = pthread_create(&m->thread, &attr, make, m);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
-	if (r == 0)
+	if (r == 0) {
+		move_away(m->thread);
 		return m;
+	}
 	maker_free(m);
 	return NULL;
 }

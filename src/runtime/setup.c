@@ -5,6 +5,7 @@
  * and the filter come last of all, when nothing is left to be said.
  */
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -392,6 +393,8 @@ void setup_run(struct setup *s, const struct stage *stages, size_t n)
 
 	/* Our copy would keep us from seeing that the caller has died. */
 	fd_close(&s->caller_sync_fd);
+	if (s->plan)
+		(void)sched_yield(); /* our creator moves us to another processor, if we run on its */
 	self_forget_mount();
 	for (size_t i = 0; i < n; i++) {
 		if (stages[i].fn(s, &err) < 0) {

@@ -23,6 +23,7 @@ void creation_done(struct creation *cr)
 {
 	(void)runtime_free(cr->c);
 	(void)state_free(cr->state);
+	(void)runtime_prepared_free(cr->prepared);
 	bundle_done(&cr->bundle);
 	fd_close(&cr->notify_fd);
 	free(cr->seccomp_cache);
@@ -120,6 +121,7 @@ static int fill_args(struct creation *cr, struct error *err)
 		.no_pivot = options_has(o, OPT_NO_PIVOT),
 		.no_new_keyring = options_has(o, OPT_NO_NEW_KEYRING),
 		.on_process = on_process,
+		.prepared = cr->prepared,
 		.data = cr,
 	};
 	return 0;
@@ -140,6 +142,8 @@ int creation_begin(struct creation *cr, bool detach, struct error *err)
 	const struct options *o = cr->o;
 	int r = bundle_open(o->value[OPT_BUNDLE], &cr->bundle, err);
 
+	if (r == 0 && cr->prepares)
+		cr->prepared = runtime_prepare(runtime_takes_netns(&cr->bundle.spec));
 	if (r == 0)
 		r = handover_check(o,
 				   cr->bundle.spec.has_process && cr->bundle.spec.process.terminal,
@@ -187,9 +191,11 @@ void creation_roll_back(struct creation *cr)
 int command_create(const struct options *o, int *ret_code, struct error *err)
 {
 	autocreation struct creation cr = CREATION_INIT(o);
-	int r = creation_begin(&cr, true, err);
+	int r;
 
 	(void)ret_code;
+	cr.prepares = true;
+	r = creation_begin(&cr, true, err);
 	if (r == 0)
 		r = state_create_container(cr.state, &cr.args, &cr.c, err);
 	if (r == 0)
@@ -250,6 +256,7 @@ int command_run(const struct options *o, int *ret_code, struct error *err)
 	int r;
 
 	cr = (struct creation)CREATION_INIT(o);
+	cr.prepares = true;
 	r = creation_begin(&cr, detach, err);
 	if (r == 0 && !detach) {
 		foreground_block_signals();

@@ -17,7 +17,9 @@ struct creation {
 	struct runtime_container *c; /* owned */
 	char *seccomp_cache;         /* owned */
 	struct runtime_create_args args;
-	int notify_fd; /* owned; -EBADF: nobody listens for notifications */
+	struct runtime_prepared *prepared; /* owned */
+	bool prepares;                     /* set before creation_begin: a container is made here */
+	int notify_fd;                     /* owned; -EBADF: nobody listens for notifications */
 };
 #define CREATION_INIT(options)                                             \
 	{                                                                  \
