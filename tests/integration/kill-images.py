@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -215,6 +216,30 @@ class Case:
         self.remove("one:1", "two:2")
 
 
+def file_of(layer, name):
+    """Where a layer has a file's bytes: the file itself, or the tar that an EROFS image points into."""
+    return layer + ("/diff/" + name if os.path.isdir(layer + "/diff") else "/tar")
+
+
+def contents(layer, name):
+    with open(file_of(layer, name), "rb") as f:
+        return f.read()
+
+
+def lose(layer):
+    if os.path.isdir(layer + "/diff"):
+        shutil.rmtree(layer + "/diff")
+    else:
+        os.remove(layer + "/index")
+        os.remove(layer + "/tar")
+
+
+def change(layer, name, data):
+    with open(file_of(layer, name), "r+b") as f:
+        f.seek(f.read().index(data))
+        f.write(b"z" * len(data))
+
+
 def offline(case):
     """fsck of a data root at rest: what is wrong is found, mended, and not found again."""
     engine = case.engine
@@ -236,22 +261,20 @@ def offline(case):
             hashlib.sha256(x).hexdigest() for x in IMAGES[name][:2])).encode()).hexdigest()
     # Each kind of damage once.
     zipped = "sha256:" + hashlib.sha256(layer_tar({"f": b"x" * 9000})).hexdigest()
-    with open("%s/layers/%s/diff/f" % (data, zipped[7:]), "wb") as f:
-        f.write(b"y" * 9000)
-    os.remove("%s/layers/%s/diff/f" % (data, zipped[7:]))
-    os.rmdir("%s/layers/%s/diff" % (data, zipped[7:]))
-    with open("%s/layers/%s/diff/one" % (data, chain("one:1")), "wb") as f:
-        f.write(b"z" * 5000)
+    lose("%s/layers/%s" % (data, zipped[7:]))
+    change("%s/layers/%s" % (data, chain("one:1")), "one", b"1" * 5000)
     os.mkdir(data + "/layers/" + "0" * 64)
     with open(data + "/blobs/sha256/" + "1" * 64, "w") as f:
         f.write("nobody's")
     os.mkdir(data + "/tmp/left")
     os.makedirs(data + "/containers/" + "2" * 64 + "/upper/precious")
-    os.remove(data + "/layers/l/" + min(os.listdir(data + "/layers/l"), key=lambda name: int(name, 16)))
+    short = sorted(os.listdir(data + "/layers/l"), key=lambda name: int(name, 16))  # for overlays of directories
+    for name in short[:1]:
+        os.remove(data + "/layers/l/" + name)
     found = run("--deep")
     assert found.returncode == 4, found
     for what in ("lost its files", "was changed on disk", "layers/" + "0" * 64, "blobs/sha256/" + "1" * 64, "tmp/left",
-                 "containers/" + "2" * 64, "short name is missing"):
+                 "containers/" + "2" * 64, *["short name is missing"] * bool(short)):
         assert what in found.stdout, (what, found.stdout)
     mended = run("--deep", "--repair")
     assert mended.returncode == 1, mended
@@ -262,8 +285,7 @@ def offline(case):
     case.fsck("--deep")
     # Made again of its blob; what could not be is gone, to be loaded anew.
     assert case.names() == ["busybox:latest", "two:2", "zipped:1"], case.names()
-    with open("%s/layers/%s/diff/f" % (data, zipped[7:]), "rb") as f:
-        assert f.read() == b"x" * 9000
+    assert b"x" * 9000 in contents("%s/layers/%s" % (data, zipped[7:]), "f")
     case.load()
     case.whole()
     case.remove("one:1", "two:2", "zipped:1")

@@ -66,7 +66,7 @@ sys.stdout.buffer.write(vessel.busybox_tar())' "$TOP/tests/lib"
 
 daemon_start() {
 	"$BIN/vesseld" -H "unix://$ROOT/vessel.sock" --data-root "$ROOT/data" --exec-root "$ROOT/run" \
-		--pidfile "$ROOT/vesseld.pid" --cgroup-parent "$CGROUP" --debug "$@" \
+		--pidfile "$ROOT/vesseld.pid" --cgroup-parent "$CGROUP" --debug ${VESSEL_TEST_LAYERS:+--layer-format "$VESSEL_TEST_LAYERS"} "$@" \
 		>>"$ROOT/vesseld.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$ROOT/daemon"
 	local end=$((SECONDS + PATIENCE))

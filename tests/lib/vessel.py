@@ -196,6 +196,8 @@ class Engine:
         environment = {k: v for k, v in os.environ.items() if k != "VESSEL_CRASH_AT"}
         if crash_at:
             environment["VESSEL_CRASH_AT"] = crash_at
+        if "VESSEL_TEST_LAYERS" in os.environ:  # the format of layers, else what the file system can
+            args = ("--layer-format", os.environ["VESSEL_TEST_LAYERS"], *args)
         self.daemon = subprocess.Popen(
             [BIN + "/vesseld", "-H", "unix://" + self.socket,
              "-H", "tcp://127.0.0.1:%d" % self.tcp_port, "--data-root", self.root + "/data",
