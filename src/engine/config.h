@@ -210,6 +210,8 @@ int config_security_parse(const struct json_strings *opts, struct config_securit
 
 /* "container:REF" -> REF; else NULL.  For NetworkMode, IpcMode, PidMode. */
 const char *config_mode_container(const char *mode);
+/* StorageOpt's size in bytes; 0: none.  ERROR_INVALID for other options. */
+int config_storage_size(const struct host_config *h, uint64_t *ret, struct error *err);
 
 struct exec_config {
 	struct arena *arena; /* owned */

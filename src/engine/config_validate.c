@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/units.h"
 #include "engine/config_priv.h"
 #include "engine/logging.h"
 #include "engine/time_offset.h"
@@ -26,10 +27,13 @@ static int invalid(struct error *err, const char *what)
 static const struct {
 	const char *object, *name; /* object NULL: the top */
 } not_there_yet[] = {
-	{"HostConfig", "StorageOpt"},    {"HostConfig", "Cgroup"},
-	{"HostConfig", "KernelMemory"},  {"HostConfig", "KernelMemoryTCP"},
-	{"HostConfig", "CpuCount"},      {"HostConfig", "CpuPercent"},
-	{"HostConfig", "IOMaximumIOps"}, {"HostConfig", "IOMaximumBandwidth"},
+	{"HostConfig", "Cgroup"},
+	{"HostConfig", "KernelMemory"},
+	{"HostConfig", "KernelMemoryTCP"},
+	{"HostConfig", "CpuCount"},
+	{"HostConfig", "CpuPercent"},
+	{"HostConfig", "IOMaximumIOps"},
+	{"HostConfig", "IOMaximumBandwidth"},
 };
 
 bool config_is_zero(const struct json *v)
@@ -62,6 +66,29 @@ static int refuse_not_there_yet(const struct json *body, struct error *err)
 					 object ? object : "", object ? "." : "", name);
 	}
 	return 0;
+}
+
+int config_storage_size(const struct host_config *h, uint64_t *ret, struct error *err)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < h->storage_opt.n; i++) {
+		const char *key = h->storage_opt.keys[i], *value = h->storage_opt.values[i];
+
+		if (!str_eq(key, "size"))
+			return error_set(err, ERROR_INVALID, 0, "Unknown option %s", key);
+		if (units_parse_size(value, true, &size) < 0)
+			return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", value);
+	}
+	*ret = size;
+	return 0;
+}
+
+static int validate_storage(const struct host_config *h, struct error *err)
+{
+	uint64_t size;
+
+	return config_storage_size(h, &size, err);
 }
 
 static int validate_hostname(const struct container_config *c, struct error *err)
@@ -521,6 +548,8 @@ static int validate_host(const struct container_spec *s, struct error *err)
 		r = validate_modes(h, err);
 	if (r == 0)
 		r = validate_devices(h, err);
+	if (r == 0)
+		r = validate_storage(h, err);
 	if (r < 0)
 		return r;
 	if (!str_empty(h->userns_mode) && strcmp(h->userns_mode, "host") != 0)

@@ -200,6 +200,20 @@ static int make_spec(struct engine *e, const struct engine_create_args *args, st
 	return check.r;
 }
 
+/* --storage-opt size, else the daemon's. */
+static int limit_size(struct engine *e, const struct container *c, struct error *err)
+{
+	uint64_t size = 0;
+	int r = config_storage_size(&c->spec->host, &size, err);
+
+	if (r >= 0 && c->spec->host.storage_opt.n == 0)
+		size = settings_storage_size(engine_settings(e));
+	if (r < 0 || size == 0)
+		return r;
+	r = store_snapshot_limit(e->store, c->id, size, err);
+	return r < 0 ? error_wrap(err, r, "--storage-opt size") : r;
+}
+
 /* containers/<id> with its marker, durable before any row can name it. */
 static int make_dirs(struct engine *e, struct container *c, struct error *err)
 {
@@ -212,6 +226,7 @@ static int make_dirs(struct engine *e, struct container *c, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "make directory '%s'", c->state_dir);
 	r = file_write_atomic(e->data_fd, marker, "", 0, 0600, 0, err);
 	r = r < 0 ? r : store_snapshot_create(e->store, c->image_id, c->id, &snap, err);
+	r = r < 0 ? r : limit_size(e, c, err);
 	return r < 0 ? r : image_mounts_hold(e, c, err);
 }
 

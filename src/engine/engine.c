@@ -22,6 +22,7 @@
 #include "engine/security.h"
 #include "engine/shim_client.h"
 #include "engine/standby.h"
+#include "linux/projquota.h"
 #include "linux/self.h"
 #include "shim/protocol.h"
 
@@ -266,6 +267,11 @@ static int open_storage(struct engine *e, struct error *err)
 	r = r < 0 ? r : restore_remove_unfinished(e, &unfinished, err);
 	r = r < 0 ? r : store_open(e->data_fd, e->db, &e->store, err);
 	r = r < 0 ? r : open_layers(e, err);
+	if (r >= 0 && settings_storage_size(engine_settings(e)) > 0) {
+		r = projquota_check(e->data_fd, err);
+		if (r < 0)
+			(void)error_wrap(err, r, "storage option overlay2.size");
+	}
 	for (size_t i = 0; r >= 0 && i < unfinished.n; i++)
 		r = store_snapshot_remove(e->store, unfinished.v[i], err);
 	return r;

@@ -33,7 +33,8 @@ struct settings {
 	const struct json *signature_policy; /* registry/trust.h; or NULL */
 	struct trust_policy *trust;          /* owned: the same with its keys, as they were then */
 	const char *storage_driver;
-	const char *layer_format; /* "": auto */
+	struct json_strings storage_opts; /* "overlay2.size=SIZE" */
+	const char *layer_format;         /* "": auto */
 	/* containers' defaults */
 	const char *log_driver;
 	const struct json *log_opts; /* object of strings or NULL */
@@ -95,6 +96,9 @@ struct setting {
 extern const struct setting settings_table[];
 
 #define SETTINGS_MAX 128 /* rows */
+
+/* Of storage-opts, bytes; 0: unlimited. */
+uint64_t settings_storage_size(const struct settings *s);
 
 /* Where a value comes from: documents with the file's keys, those of "proxies" one level up. */
 struct settings_source {

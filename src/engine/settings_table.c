@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/units.h"
 #include "engine/settings.h"
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -46,6 +47,34 @@ static int check_storage_driver(const struct json *v, struct error *err)
 		return 0;
 	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 			 "'%s' is not implemented, only 'overlay2' is", json_string(v));
+}
+
+static int check_storage_opts(const struct json *v, struct error *err)
+{
+	static const char size_key[] = "overlay2.size=";
+	const struct json *item;
+	uint64_t size;
+
+	json_array_foreach(item, v) {
+		const char *s = json_string(item);
+
+		if (!str_has_prefix(s, size_key))
+			return error_set(err, ERROR_INVALID, 0, "overlay2: unknown option %.*s",
+					 (int)strcspn(s, "="), s);
+		if (units_parse_size(s + strlen(size_key), true, &size) < 0)
+			return refuse(err, "invalid size", s + strlen(size_key));
+	}
+	return 0;
+}
+
+uint64_t settings_storage_size(const struct settings *s)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < s->storage_opts.n; i++)
+		(void)units_parse_size(strchr(s->storage_opts.v[i], '=') + 1, true,
+				       &size); /* checked */
+	return size;
 }
 
 static int check_layer_format(const struct json *v, struct error *err)
@@ -377,7 +406,8 @@ const struct setting settings_table[] = {
 	{"signature-policy", NULL, 0, SETTING_OBJECT, AT(signature_policy), LOADS},
 	{"storage-driver", "storage-driver", 's', SETTING_STRING, AT(storage_driver),
 	 .check = check_storage_driver, .fallback = "\"overlay2\"", .help = "Storage driver to use"},
-	{"storage-opts", "storage-opt", 0, SETTING_LIST, ABSENT, .help = "Storage driver options"},
+	{"storage-opts", "storage-opt", 0, SETTING_LIST, AT(storage_opts), .check = check_storage_opts,
+	 .help = "Storage driver options"},
 	{"swarm-default-advertise-addr", "swarm-default-advertise-addr", 0, SETTING_STRING, ABSENT,
 	 .help = "Set default address or interface for swarm advertised address"},
 	{"swarm-raft-election-tick", "swarm-raft-election-tick", 0, SETTING_INT, ABSENT,

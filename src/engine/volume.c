@@ -130,11 +130,11 @@ static int ensure(struct engine *e, const struct volume_request *q, const char *
 	(void)pthread_mutex_lock(&e->volumes_lock);
 	engine_call(e, find_on_loop, &call);
 	if (call.found) {
-		r = volume_make_dir(e->data_fd, name, false, err);
+		r = volume_make_dir(e->data_fd, name, volume_size(call.v), false, err);
 		(void)volume_free(v);
 	} else {
 		r = rows_save_volume(e->db, v, sync, err);
-		r = r < 0 ? r : volume_make_dir(e->data_fd, name, sync, err);
+		r = r < 0 ? r : volume_make_dir(e->data_fd, name, volume_size(v), sync, err);
 		if (r >= 0) {
 			call.v = v;
 			engine_call(e, add_on_loop, &call);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "linux/projquota.h"
 #include "store/mounts.h"
 #include "store/store_priv.h"
 
@@ -238,6 +239,28 @@ int store_snapshot_create(struct store *s, const char *image_id, const char *con
 	*ret = snap;
 	snap = (struct store_snapshot){0};
 	return 0;
+}
+
+int store_snapshot_limit(struct store *s, const char *container_id, uint64_t bytes,
+			 struct error *err)
+{
+	/* overlayfs makes files in one and moves them to the other: they belong together */
+	static const char *const names[] = {"upper", "work"};
+	int fds[] = {-EBADF, -EBADF};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(names); i++) {
+		autofree char *path = xasprintf("%s/%s", container_id, names[i]);
+
+		fds[i] = openat(s->containers_fd, path,
+				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fds[i] < 0)
+			r = error_set(err, ERROR_INTERNAL, errno, "open 'containers/%s'", path);
+	}
+	r = r < 0 ? r : projquota_limit(fds, ARRAY_SIZE(fds), bytes, err);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fd_close(&fds[i]);
+	return r;
 }
 
 static int get_job(struct db_tx *tx, void *data, struct error *err)

@@ -238,6 +238,10 @@ int store_snapshot_get(struct store *s, const char *container_id, struct store_s
 /* The same with layers that can be looked into and mounted. */
 int store_snapshot_open(struct store *s, const char *container_id, struct store_snapshot *ret,
 			struct error *err);
+/* What it may write to its root file system takes at most this many bytes of the disk: right after create.
+ * ERROR_INVALID where the file system cannot (linux/projquota.h). */
+int store_snapshot_limit(struct store *s, const char *container_id, uint64_t bytes,
+			 struct error *err);
 /* An image that the container mounts beside its own, by a number of its choice from 1 to
  * STORE_MOUNTED_MAX: held as its own is.  ERROR_NOT_FOUND if there is no such image (any more). */
 #define STORE_MOUNTED_MAX 1000

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "linux/mount.h"
+#include "linux/projquota.h"
 #include "volume/populate.h"
 #include "volume/volume.h"
 
@@ -39,7 +40,16 @@ static char *tmp_name(const char *kind)
 	return xasprintf("tmp/volume-%s-%016llx", kind, (unsigned long long)n);
 }
 
-int volume_make_dir(int data_fd, const char *name, bool sync, struct error *err)
+static int limit_dir(int data_fd, const char *path, uint64_t size, struct error *err)
+{
+	autoclose int fd = openat(data_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open directory '%s'", path);
+	return projquota_limit(&fd, 1, size, err);
+}
+
+int volume_make_dir(int data_fd, const char *name, uint64_t size, bool sync, struct error *err)
 {
 	autofree char *final = xasprintf("volumes/%s", name);
 	autofree char *tmp = tmp_name("new");
@@ -51,6 +61,8 @@ int volume_make_dir(int data_fd, const char *name, bool sync, struct error *err)
 	r = file_mkdir_p(data_fd, tmp, 0701, err);
 	if (r >= 0 && mkdirat(data_fd, data, 0755) < 0)
 		r = error_set(err, ERROR_INTERNAL, errno, "make directory '%s'", data);
+	if (r >= 0 && size > 0)
+		r = limit_dir(data_fd, data, size, err);
 	if (r >= 0 && sync)
 		r = sync_dir(data_fd, tmp, err);
 	if (r >= 0 && renameat(data_fd, tmp, data_fd, final) < 0 && errno != EEXIST &&
@@ -87,8 +99,8 @@ int volume_open_dir(int data_fd, const char *name, struct error *err)
 }
 
 /* Into a directory beside it, which then takes its place: rename(2) replaces an empty one. */
-static int populate_whole(int data_fd, const char *name, const struct volume_layers *layers,
-			  struct error *err)
+static int populate_whole(int data_fd, const char *name, int old_fd,
+			  const struct volume_layers *layers, struct error *err)
 {
 	autofree char *path = xasprintf("volumes/%s/_data", name);
 	autofree char *parent = xasprintf("volumes/%s", name);
@@ -100,7 +112,8 @@ static int populate_whole(int data_fd, const char *name, const struct volume_lay
 		return r;
 	fd = openat(data_fd, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = fd < 0 ? error_set(err, ERROR_INTERNAL, errno, "open '%s'", tmp)
-		   : populate(layers->v, layers->n, layers->path, fd, err);
+		   : projquota_share(old_fd, fd, err);
+	r = r < 0 ? r : populate(layers->v, layers->n, layers->path, fd, err);
 	if (r > 0) {
 		/* Half of it, after a power loss, would look like the user's own content. */
 		if (syncfs(fd) < 0)
@@ -125,7 +138,7 @@ int volume_populate(int data_fd, const char *name, bool mounted, const struct vo
 	if (r <= 0)
 		return r;
 	if (!mounted)
-		return populate_whole(data_fd, name, layers, err);
+		return populate_whole(data_fd, name, fd, layers, err);
 	r = populate(layers->v, layers->n, layers->path, fd, err);
 	return r < 0 ? r : 0;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/units.h"
 
 void volume_map_add(struct volume_map *m, const char *key, const char *value)
 {
@@ -35,7 +36,17 @@ bool volume_is_anonymous(const struct volume *v)
 
 bool volume_is_mounted(const struct volume *v)
 {
-	return v->options.keys.n > 0;
+	return volume_map_get(&v->options, "device") != NULL;
+}
+
+uint64_t volume_size(const struct volume *v)
+{
+	const char *text = volume_map_get(&v->options, "size");
+	uint64_t size = 0;
+
+	if (text)
+		(void)units_parse_size(text, true, &size); /* checked at create */
+	return size;
 }
 
 struct volume *volume_free(struct volume *v)
@@ -114,20 +125,27 @@ int volume_name_check(const char *name, struct error *err)
 
 int volume_options_check(const struct volume_map *options, struct error *err)
 {
-	static const char *const known[] = {"type", "o", "device"};
+	static const char *const known[] = {"type", "o", "device", "size"};
+	const char *text = volume_map_get(options, "size");
+	uint64_t size;
 
 	for (size_t i = 0; i < options->keys.n; i++) {
 		const char *key = options->keys.v[i];
 		bool found = false;
 
-		if (str_eq(key, "size"))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "DriverOpts: 'size' is not implemented");
 		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
 			found |= str_eq(known[k], key);
 		if (!found)
 			return error_set(err, ERROR_INVALID, 0, "invalid option: \"%s\"", key);
 	}
+	if (text && units_parse_size(text, true, &size) < 0)
+		return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", text);
+	if (text && options->keys.n == 1)
+		return 0;
+	if (text) /* what is mounted there has its own */
+		return error_set(err, ERROR_INVALID, 0,
+				 "option \"size\" limits a directory: mounts take theirs in option "
+				 "\"o\"");
 	if (options->keys.n > 0 && str_empty(volume_map_get(options, "device")))
 		return error_set(err, ERROR_INVALID, 0, "missing device in volume options");
 	if (options->keys.n > 0 && str_empty(volume_map_get(options, "type")) &&

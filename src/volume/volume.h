@@ -28,19 +28,20 @@ void volume_map_done(struct volume_map *m);
 struct volume {
 	char *name; /* owned */
 	int64_t created_ns;
-	struct volume_map labels, options; /* options: type, o, device */
+	struct volume_map labels, options; /* options: type, o, device; or size */
 	bool busy;                         /* being removed: nobody can use it; not in the row */
 };
 bool volume_is_anonymous(const struct volume *v);
 bool volume_is_mounted(
-	const struct volume *v); /* has options: something is mounted on its directory */
+	const struct volume *v); /* has a device: something is mounted on its directory */
+uint64_t volume_size(const struct volume *v); /* bytes that it may take; 0: unlimited */
 struct volume *volume_free(struct volume *v);
 void volume_encode(struct json_writer *w, const struct volume *v);
 int volume_decode(const struct json *doc, struct volume **ret, struct error *err);
 
 /* ERROR_INVALID in Docker's words. */
 int volume_name_check(const char *name, struct error *err);
-/* Options as the local driver takes them; ERROR_NOT_IMPLEMENTED for "size". */
+/* Options as the local driver takes them. */
 int volume_options_check(const struct volume_map *options, struct error *err);
 
 struct volumes {
@@ -52,8 +53,9 @@ void volumes_add(struct volumes *s, struct volume *v_take); /* its name is new *
 void volumes_drop(struct volumes *s, struct volume *v);     /* and free it */
 void volumes_done(struct volumes *s);
 
-/* Make the directory; one that is there is fine.  sync: durably. */
-int volume_make_dir(int data_fd, const char *name, bool sync, struct error *err);
+/* Make the directory; one that is there is fine.  sync: durably.  size: bytes that its files may take,
+ * ERROR_INVALID where the file system has no quotas; 0: unlimited. */
+int volume_make_dir(int data_fd, const char *name, uint64_t size, bool sync, struct error *err);
 /* Take it away, durably: *ret_tmp (malloc'd) is what file_remove_tree is left to delete; NULL if it was
  * not there. */
 int volume_bury_dir(int data_fd, const char *name, char **ret_tmp, struct error *err);

@@ -305,6 +305,51 @@ daemon_stop() {
 	until_true fails kill -0 "$(cat /tmp/daemon)"
 }
 
+# A small ext4 with project quotas.
+storage_quota() {
+	daemon_stop
+	mkdir /quota
+	mount -o loop,prjquota -t ext4 /quota.ext4 /quota
+	quota_daemon() {
+		vesseld --debug --data-root /quota/data "$@" >>/tmp/vesseld.log 2>&1 &
+		echo $! >/tmp/daemon
+		until_true vessel version
+	}
+	quota_daemon
+	vessel import /busybox.tar busybox
+	fill='dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null; wc -c </big; df -k / | tail -n 1 | tr -s " " | cut -d" " -f2'
+	got=$(vessel run --name small --storage-opt size=1m busybox sh -c "$fill" | xargs)
+	is "${got#* }" 1024
+	[ "${got% *}" -lt 1048576 ]
+	is "$(vessel run --rm --storage-opt size=2m busybox sh -c "$fill" | xargs | cut -d' ' -f2)" 2048
+	is "$(vessel run --rm busybox sh -c "$fill" | cut -d' ' -f1 | head -n 1)" 4194304
+	fails vessel run --rm --storage-opt size=lots busybox true
+	fails vessel run --rm --storage-opt inodes=3 busybox true
+	# as root, with all capabilities; copies come to the same account; so does the daemon's own
+	is "$(vessel start -a small | xargs | cut -d' ' -f2)" 1024
+	is "$(vessel run --rm --privileged --storage-opt size=1m busybox sh -c "$fill" | xargs | cut -d' ' -f2)" 1024
+	fails sh -c 'tar -c -C / busybox.tar | vessel cp - small:/root'
+	# a volume, with what the image has there in it
+	vessel volume create -o size=1m vol
+	is "$(vessel volume inspect -f '{{index .Options "size"}}' vol)" 1m
+	is "$(vessel run --rm -v vol:/www busybox sh -c 'cat /www/index.html; dd if=/dev/zero of=/www/big bs=64k count=64 2>/dev/null; df -k /www | tail -n 1 | tr -s " " | cut -d" " -f2' | xargs)" "hello 1024"
+	[ "$(wc -c </quota/data/volumes/vol/_data/big)" -lt 1048576 ]
+	fails vessel volume create -o size=1m -o type=tmpfs -o device=tmpfs both
+	# a daemon of its own default, which finds what there was
+	kill -9 "$(cat /tmp/daemon)"
+	quota_daemon --storage-opt overlay2.size=3m
+	is "$(vessel run --rm busybox sh -c "$fill" | xargs | cut -d' ' -f2)" 3072
+	is "$(vessel run --rm --storage-opt size=0 busybox sh -c "$fill" | xargs | cut -d' ' -f1)" 4194304
+	is "$(vessel start -a small | xargs | cut -d' ' -f2)" 1024
+	vessel rm small
+	vessel volume rm vol
+	daemon_stop
+	fails vesseld --data-root /run/other --storage-opt overlay2.size=3m >/tmp/out 2>&1
+	grep "mounted with the option 'pquota'" /tmp/out
+	umount /quota
+	daemon_start
+}
+
 # On ext4, for tmpfs knows no idmapped mounts before Linux 6.3.
 remapped() {
 	daemon_stop
@@ -406,6 +451,7 @@ check "pause freezes, unpause thaws, rm -f of a paused container" pause_freezes
 check "bridge, published ports on IPv4 and IPv6, hairpin, container:" bridge_and_ports
 check "exec: environment, exit code, input, user" execs
 check "an image of 127 layers" many_layers
+check "--storage-opt size, volumes with a size, overlay2.size" storage_quota
 check "--userns-remap: layers are shown with the container's owners" remapped
 check "the daemon killed: container, port, log and exit code stay" daemon_killed
 check "daemon, shim and process 1 killed: exited, and starts again" crash_unclean

@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What an engine's host has loaded: the kernel's module loader is not part of the test.
 MODULES = ("overlay", "veth", "bridge", "br_netfilter", "nf_tables", "nft_chain_nat", "nft_nat",
            "nft_masq", "nft_redir", "nft_ct", "nft_fib_inet", "nft_reject_inet", "crc32c_generic",
-           "dummy numdummies=0", "loop", "ext4",
+           "dummy numdummies=0", "loop", "ext4", "quota_v2",
            "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag", "af_packet_diag", "tun")
 # What cases, and criu, start on the host, where busybox' own cannot do enough.
 TOOLS = ("unshare", "nsenter", "tar", "gzip")
@@ -245,6 +245,8 @@ def busybox_root(root, kernel):
         tar.extractall(root + "/bundle/rootfs")
     bundles(root + "/bundle")
     layers_tar(root + "/layers.tar")
+    subprocess.run(["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota,lazy_itable_init=0", root + "/quota.ext4",
+                    "24M"], check=True)
     with open(root + "/etc/passwd", "w") as f:
         f.write("root:x:0:0:root:/root:/bin/sh\n")
     for name in ("init", "guest.sh"):

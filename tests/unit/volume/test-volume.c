@@ -54,7 +54,11 @@ static void options(void **state)
 	volume_map_add(&m, "device", "tmpfs");
 	assert_int_equal(volume_options_check(&m, NULL), 0);
 	volume_map_done(&m);
-	assert_int_equal(check("size", "1m", NULL), ERROR_NOT_IMPLEMENTED);
+	volume_map_add(&m, "size", "1m");
+	assert_int_equal(volume_options_check(&m, NULL), 0);
+	volume_map_done(&m);
+	assert_int_equal(check("size", "much", NULL), ERROR_INVALID);
+	assert_int_equal(check("size", "1m", "device"), ERROR_INVALID);
 	assert_int_equal(check("colour", "red", NULL), ERROR_INVALID);
 	assert_int_equal(check("type", "tmpfs", "o"), ERROR_INVALID); /* no device */
 	assert_int_equal(check("device", "/x", NULL), ERROR_INVALID);
@@ -136,8 +140,8 @@ static void directories(void **state)
 	assert_int_equal(file_mkdir_p(root, "layer/content", 0751, NULL), 0);
 	assert_int_equal(file_write_atomic(root, "layer/content/file", "hello", 5, 0640, 0, NULL),
 			 0);
-	assert_int_equal(volume_make_dir(root, "vol", true, NULL), 0);
-	assert_int_equal(volume_make_dir(root, "vol", false, NULL), 0);
+	assert_int_equal(volume_make_dir(root, "vol", 0, true, NULL), 0);
+	assert_int_equal(volume_make_dir(root, "vol", 0, false, NULL), 0);
 	assert_int_equal(volume_populate(root, "vol", false, &from, NULL), 0);
 	assert_true(file_read(root, "volumes/vol/_data/file", 100, &text, NULL, NULL) >= 0);
 	assert_string_equal(text, "hello");
