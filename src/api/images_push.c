@@ -4,6 +4,7 @@
 #include "api/api_priv.h"
 #include "api/handlers.h"
 #include "api/image_config.h"
+#include "api/images_filter.h"
 #include "api/lines.h"
 #include "api/registry.h"
 #include "base/mem.h"
@@ -80,6 +81,29 @@ static int find_tagged(struct api_call *c, const struct image_ref *ref, struct t
 	return r;
 }
 
+/* An image here has one platform: it must be the one that is asked for. */
+static int check_platforms(struct api_call *c, const struct image_ref *ref, struct error *err)
+{
+	__attribute__((cleanup(tagged_done))) struct tagged tagged = {0};
+	autofree char *familiar = image_ref_familiar(ref);
+	struct image_platform want;
+	bool given = false;
+	int r = c->version >= 146 ? images_platform_parse(c, &want, &given, err) : 0;
+
+	if (r < 0 || !given)
+		return r;
+	r = find_tagged(c, ref, &tagged, err);
+	for (size_t i = 0; i < tagged.names.n && r >= 0; i++) {
+		autostore_image struct store_image img = {0};
+
+		if (ref->tag && !str_eq(ref->tag, tagged.names.v[i]))
+			continue;
+		r = store_image_get(engine_store(c->engine), tagged.ids.v[i], &img, err);
+		r = r < 0 ? r : images_platform_check(c, familiar, &img, err);
+	}
+	return r;
+}
+
 static int push(struct api_call *c, const struct registry_args *args, const struct image_ref *ref,
 		struct error *err)
 {
@@ -112,9 +136,6 @@ int images_push(struct api_call *c, struct error *err)
 	struct registry_call call;
 	int r;
 
-	if (*api_query(c, "platform"))
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "platform: an image here has one platform only");
 	r = image_ref_parse(c->params[0], &ref, err);
 	if (r >= 0 && ref.digest)
 		r = error_set(err, ERROR_INVALID, 0, "cannot push a digest reference");
@@ -128,5 +149,8 @@ int images_push(struct api_call *c, struct error *err)
 		free(ref.tag);
 		ref.tag = xstrdup(tag);
 	}
+	r = check_platforms(c, &ref, err);
+	if (r < 0)
+		return r;
 	return lines_end(c, push(c, &call.args, &ref, err), err);
 }

@@ -79,6 +79,8 @@ const char *cli_escape(struct cli *cli, const char *s); /* percent-encoding, in 
 
 /* --filter KEY=VALUE items as the API's {"KEY":["VALUE",...]}, percent-encoded for a query. */
 int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, struct error *err);
+/* "&platform={...}" of "linux/arm64/v8", "linux/arm64" or "arm64", percent-encoded; "" of NULL. */
+const char *cli_platform(struct cli *cli, const char *platform);
 /* For flags of such items: is it KEY=VALUE? */
 int cli_check_filter(const char *value, struct error *err);
 /* A body that is a stream of JSON documents, one a line: `fn` for each as it comes, until it fails. */

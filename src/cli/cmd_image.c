@@ -59,6 +59,8 @@ struct archive_options {
 static const struct flag load_flags[] = {
 	FLAG(struct archive_options, "input", 'i', FLAG_STRING, input,
 	     "Read from tar archive file, instead of STDIN"),
+	FLAG(struct archive_options, "platform", 0, FLAG_STRING, platform,
+	     "Load only the given platform"),
 	FLAG(struct archive_options, "quiet", 'q', FLAG_BOOL, quiet, "Suppress the load output"),
 	{0},
 };
@@ -74,7 +76,10 @@ static int cmd_load(struct cli *cli, const struct invocation *in, struct error *
 	if (!o->input && isatty(fd))
 		return error_set(err, ERROR_INVALID, 0,
 				 "requested load from stdin, but stdin is empty");
-	return upload(cli, cli_path(cli, "/images/load?quiet=%d", quiet), fd, quiet, err);
+	return upload(
+		cli,
+		cli_path(cli, "/images/load?quiet=%d%s", quiet, cli_platform(cli, o->platform)), fd,
+		quiet, err);
 }
 
 static const struct flag import_flags[] = {
@@ -110,6 +115,8 @@ static int cmd_import(struct cli *cli, const struct invocation *in, struct error
 static const struct flag save_flags[] = {
 	FLAG(struct archive_options, "output", 'o', FLAG_STRING, output,
 	     "Write to a file, instead of STDOUT"),
+	FLAG(struct archive_options, "platform", 0, FLAG_STRING, platform,
+	     "Save only the given platform"),
 	{0},
 };
 
@@ -125,6 +132,7 @@ static int cmd_save(struct cli *cli, const struct invocation *in, struct error *
 	strbuf_adds(&path, "/images/get?");
 	for (int i = 0; i < in->parsed.arg_count; i++)
 		strbuf_addf(&path, "%snames=%s", i ? "&" : "", cli_escape(cli, in->parsed.args[i]));
+	strbuf_adds(&path, cli_platform(cli, o->platform));
 	return cli_download(cli, path.s, o->output, err);
 }
 
@@ -195,7 +203,7 @@ static int cmd_rmi(struct cli *cli, const struct invocation *in, struct error *e
 struct list_options {
 	bool all, digests, no_trunc, quiet, human;
 	struct strv filter;
-	const char *format;
+	const char *format, *platform;
 };
 
 static const struct flag images_flags[] = {
@@ -309,6 +317,8 @@ static const struct flag history_flags[] = {
 	FLAG(struct list_options, "human", 'H', FLAG_BOOL, human,
 	     "Print sizes and dates in human readable format (default true)"),
 	FLAG(struct list_options, "no-trunc", 0, FLAG_BOOL, no_trunc, "Don't truncate output"),
+	FLAG(struct list_options, "platform", 0, FLAG_STRING, platform,
+	     "Show history for the given platform"),
 	FLAG(struct list_options, "quiet", 'q', FLAG_BOOL, quiet, "Only show image IDs"),
 	{0},
 };
@@ -339,7 +349,8 @@ static int cmd_history(struct cli *cli, const struct invocation *in, struct erro
 	const struct json *layers, *layer, *rows;
 	struct json_writer w;
 	int r = cli_json(cli, "GET",
-			 cli_path(cli, "/images/%s/history", cli_escape(cli, in->parsed.args[0])),
+			 cli_path(cli, "/images/%s/history?%s", cli_escape(cli, in->parsed.args[0]),
+				  cli_platform(cli, o->platform)),
 			 NULL, &layers, err);
 
 	if (r < 0)

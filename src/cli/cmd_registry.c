@@ -119,6 +119,8 @@ static const struct flag push_flags[] = {
 	     "Push all tags of an image to the repository"),
 	FLAG(struct transfer_options, "disable-content-trust", 0, FLAG_BOOL, disable_content_trust,
 	     "Skip image signing (default true)"),
+	FLAG(struct transfer_options, "platform", 0, FLAG_STRING, platform,
+	     "Push a platform-specific manifest as a single-platform image to the registry"),
 	FLAG(struct transfer_options, "quiet", 'q', FLAG_BOOL, quiet, "Suppress verbose output"),
 	{0},
 };
@@ -147,8 +149,9 @@ static int cmd_push(struct cli *cli, const struct invocation *in, struct error *
 	}
 	name = image_ref_name(&ref);
 	r = transfer(cli, image,
-		     cli_path(cli, "/images/%s/push?tag=%s", cli_escape(cli, name),
-			      ref.tag ? cli_escape(cli, ref.tag) : ""),
+		     cli_path(cli, "/images/%s/push?tag=%s%s", cli_escape(cli, name),
+			      ref.tag ? cli_escape(cli, ref.tag) : "",
+			      cli_platform(cli, o->platform)),
 		     &progress, err);
 	full = image_ref_format(&ref);
 	if (r >= 0 && o->quiet)

@@ -271,6 +271,40 @@ int cli_filters(struct cli *cli, const struct strv *filters, const char **ret, s
 	return 0;
 }
 
+const char *cli_platform(struct cli *cli, const char *platform)
+{
+	autostrbuf struct strbuf b = STRBUF_INIT(CLI_RESPONSE_MAX);
+	const char *os = "linux", *arch = platform, *variant = NULL;
+	struct json_writer w;
+	char *slash;
+
+	if (!platform)
+		return "";
+	arch = arena_strdup(cli->arena, platform);
+	slash = strchr(arch, '/');
+	if (slash) {
+		*slash = '\0';
+		os = arch;
+		arch = slash + 1;
+		slash = strchr(arch, '/');
+	}
+	if (slash) {
+		*slash = '\0';
+		variant = slash + 1;
+	}
+	json_writer_init(&w, &b);
+	jw_object(&w);
+	jw_kstring(&w, "architecture",
+		   str_eq(arch, "x86_64")    ? "amd64"
+		   : str_eq(arch, "aarch64") ? "arm64"
+					     : arch);
+	jw_kstring(&w, "os", os);
+	if (variant)
+		jw_kstring(&w, "variant", variant);
+	jw_object_end(&w);
+	return arena_printf(cli->arena, "&platform=%s", cli_escape(cli, b.s));
+}
+
 int cli_check_filter(const char *value, struct error *err)
 {
 	if (!strchr(value, '='))

@@ -93,7 +93,7 @@ REFUSED = {
     ],
 }
 # Parameters of queries that are refused: the object, the query, and what the answer names.
-QUERIES = {"POST /images/{name}/push": [(501, "busybox", {"platform": '{"os":"linux","architecture":"amd64"}'}, "platform")]}
+QUERIES = {}
 
 
 # What a container can be told all at once, and inspect shows as it was.
@@ -147,7 +147,7 @@ NEWER = {"GET /system/df": ["verbose"], "GET /images/json": ["identity"]}
 ELSEWHERE = {
     "GET /containers/{id}/attach/ws": {"api_websocket.py": "detachKeys logs stream stdin stdout stderr"},
     "POST /images/create": {"registry.py: platforms": "fromImage tag platform", "registry.py: tokens": "X-Registry-Auth"},
-    "POST /images/{name}/push": {"registry.py: push_all": "tag", "registry.py: tokens": "X-Registry-Auth"},
+    "POST /images/{name}/push": {"registry.py: push_all": "tag platform", "registry.py: tokens": "X-Registry-Auth"},
     "GET /images/search": {"registry.py: questions": "term limit filters"},
     "POST /auth": {"registry.py: tokens": "username password email serveraddress"},
     "GET /distribution/{name}/json": {"registry.py: questions": ""},

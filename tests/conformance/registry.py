@@ -651,6 +651,18 @@ def push_all(w):
     check([w.registry.manifest("to", tag)[1] for tag in "ab"], [one.manifest, two.manifest], "manifests")
     check(w.fails(w.push(w.name("nothing"))), "An image does not exist locally with the tag: " + w.name("nothing"), "no image")
     check(w.fails(w.push(w.name("to"), "c")), "tag does not exist: %s:c" % w.name("to"), "no tag")
+    # The platform is the image's, or there is nothing to push.
+    w.engine.docker("push", "--platform", "linux/amd64", w.name("to") + ":a")
+    answer = w.lines("POST", "/images/%s/push?tag=a&platform=%s" % (
+        w.name("to"), urllib.parse.quote('{"os":"linux","architecture":"arm64"}')), auth_header())
+    check(answer, (404, "image with reference %s:a was found but does not match the specified platform: wanted linux/arm64, "
+                   "actual: linux/amd64" % w.name("to")), "another platform")
+    client = [vessel.BIN + "/vessel", "-H", w.engine.host()]
+    subprocess.run([*client, "push", "-q", "--platform", "amd64", w.name("to") + ":b"], check=True, capture_output=True)
+    for command in (["push", "--platform", "linux/arm64/v8", w.name("to") + ":b"], ["save", "-o", "/dev/null", "--platform", "arm64", one.id],
+                    ["history", "--platform", "linux/arm64", one.id]):
+        done = subprocess.run([*client, *command], capture_output=True, text=True)
+        assert done.returncode == 1 and "wanted linux/arm64" in done.stderr, (command, done)
     w.forget(one.id, two.id)
 
 
