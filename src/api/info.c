@@ -172,7 +172,7 @@ static void write_registries(struct json_writer *w, const struct settings *s, un
 	const struct json_strings *insecure = &s->insecure_registries;
 
 	jw_kobject(w, "RegistryConfig");
-	if (api < 149) {
+	if (api < 147) {
 		jw_knull(w, "AllowNondistributableArtifactsCIDRs");
 		jw_knull(w, "AllowNondistributableArtifactsHostnames");
 	}

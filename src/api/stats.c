@@ -206,7 +206,7 @@ int containers_stats(struct api_call *c, struct error *err)
 	s->req = c->req;
 	s->loop = engine_loop(c->engine);
 	s->goes_on = api_query_bool_default(c, "stream", true);
-	s->one_shot = api_query_bool(c, "one-shot");
+	s->one_shot = c->version >= 141 && api_query_bool(c, "one-shot");
 	r = s->goes_on && s->one_shot
 		    ? error_set(err, ERROR_INVALID, 0, "cannot have stream=true and one-shot=true")
 		    : api_on_loop(c, find, s, err);

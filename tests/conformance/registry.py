@@ -19,6 +19,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import apifacts  # noqa: E402
 import registries  # noqa: E402
 import vessel  # noqa: E402
 from registries import Image, layer_tar, skopeo  # noqa: E402
@@ -844,6 +845,7 @@ def questions(w):
                                    "Platforms": [{"architecture": "amd64", "os": "linux"}]}), "distribution")
     status, answer = w.engine.api("GET", "/distribution/%s/json" % w.name("multi"))
     check([p["architecture"] for p in answer["Platforms"]], ["unknown", "arm64", "amd64"], "platforms")
+    check(apifacts.Facts().check(answer, "#DistributionInspect"), [], "types of distribution inspect")
     status, answer = w.engine.api("GET", "/distribution/%s/json" % w.name("nothing"))
     check(status, 404, "not there")
     w.proxy.heal()
@@ -856,6 +858,8 @@ def questions(w):
     filters = urllib.parse.quote(json.dumps({"is-official": {"true": True}, "stars": {"5": True}}))
     status, answer = w.engine.api("GET", "/images/search?term=%s&filters=%s" % (w.name("busy", w.proxy), filters))
     check([a["name"] for a in answer], ["busybox"], "filtered")
+    facts = apifacts.Facts()
+    check(facts.check(answer, facts.routes["GET /images/search"]["answers"]["200"]), [], "types of a search's results")
     w.proxy.break_(r"/v1/search\?q=busy&n=7$", status=200, body=json.dumps(found).encode())
     filters = urllib.parse.quote(json.dumps({"is-official": ["false"], "is-automated": ["false"]}))
     status, answer = w.engine.api("GET", "/images/search?term=%s&limit=7&filters=%s" % (w.name("busy", w.proxy), filters))

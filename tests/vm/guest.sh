@@ -132,6 +132,14 @@ limits() {
 		/sys/fs/cgroup/cpu.stat; do :; done; echo throttled')" throttled
 }
 
+stats_shape() {
+	vessel run -d --name busy -m 64m --cpus 0.2 --pids-limit 50 busybox sh -c 'while :; do :; done'
+	id=$(vessel inspect -f '{{.Id}}' busy)
+	until_true grep -q 'nr_throttled [1-9]' /sys/fs/cgroup/docker/$id/cpu.stat
+	/usr/bin/python3 /tests/vm/stats.py busy
+	vessel rm -f busy
+}
+
 # The daemon, and at most the shim that it keeps ready.
 alone_in() {
 	for member in $(cat "$1/cgroup.procs"); do
@@ -439,6 +447,7 @@ check "vessel-runtime: device policy by eBPF" runtime_devices
 check "vesseld starts at its default places and runs a container" engine_starts
 check "a container sees its own cgroup, read-only; exec joins it; rm -f ends all" v2_view
 check "--memory, --cpus, --cpuset-cpus, --pids-limit" limits
+check "stats are of the API's shape" stats_shape
 check "the daemon's cgroup is killed: containers are elsewhere; --cgroup-parent" service_restart
 check "an out-of-memory kill is recorded" memory_oom
 check "devices: default policy, --device with access, --privileged" device_policy
