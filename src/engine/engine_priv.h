@@ -220,7 +220,9 @@ void exit_begin(struct container *c, const struct exit_info *info);
  * an error set. */
 int exit_wait(struct engine *e, struct container *c, int64_t timeout_ms);
 /* [worker] exec-root/containers/<id> and the cgroup, when no shim is left. */
-void exit_clean_runtime(struct engine *e, const char *id);
+void exit_clean_runtime(struct engine *e, const struct container *c);
+/* The same of a container that nothing is known of but its directory. */
+void exit_clean_unknown(struct engine *e, const char *id);
 
 /* engine/remove.c: [worker, with the operation] everything but the shim's release. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct error *err);

@@ -266,9 +266,10 @@ static void unlink_network(struct engine *e, const struct container *c, struct u
 	crash_point(CRASH_EXIT_UNLINKED);
 }
 
-void exit_clean_runtime(struct engine *e, const char *id)
+static void clean(struct engine *e, const char *cgroup_parent, const char *id)
 {
-	autofree char *path = xasprintf("%s/%s", e->cgroup_parent, id);
+	bool absolute = cgroup_parent[0] == '/';
+	autofree char *path = xasprintf("%s%s/%s", absolute ? "" : "/", cgroup_parent, id);
 	autocgroup struct cgroup *cg = NULL;
 	autoerror struct error err = {0};
 
@@ -276,6 +277,18 @@ void exit_clean_runtime(struct engine *e, const char *id)
 	    cgroup_destroy(cg, &err) < 0)
 		log_warn("remove cgroup of container '%s': %s", id, error_msg(&err));
 	runtime_dir_remove(e, id);
+}
+
+void exit_clean_runtime(struct engine *e, const struct container *c)
+{
+	const char *own = c->spec->host.cgroup_parent;
+
+	clean(e, str_empty(own) ? e->cgroup_parent : own, c->id);
+}
+
+void exit_clean_unknown(struct engine *e, const char *id)
+{
+	clean(e, e->cgroup_parent, id);
 }
 
 /* What follows the exit. */
@@ -420,7 +433,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	crash_point(CRASH_EXIT_RECEIVED);
 	if (c->rt->shim_lost) {
 		call.lost = !read_exit_json(c, &info) && info.code == EXIT_SHIM_KILLED;
-		exit_clean_runtime(e, c->id);
+		exit_clean_runtime(e, c);
 	}
 	call.ended = ended = unpublish_network(e, c);
 	c->rt->exit = info;
@@ -440,7 +453,7 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	}
 	release_shim(c, removed, direct);
 	if (removed)
-		exit_clean_runtime(e, c->id);
+		exit_clean_runtime(e, c);
 	crash_point(CRASH_EXIT_RELEASED);
 	engine_call(e, finish_on_loop, &call);
 }

@@ -74,7 +74,7 @@ int remove_recorded(struct engine *e, struct container *c, bool volumes, struct 
 			store_buried_delete(buried);
 		crash_point(CRASH_REMOVE_DIRS);
 		if (!c->rt->shim)
-			exit_clean_runtime(e, c->id);
+			exit_clean_runtime(e, c);
 	}
 	if (r < 0) {
 		call.status = CONTAINER_DEAD;

@@ -478,7 +478,7 @@ static void settle(struct container *c, const struct found *f)
 			c->state.pid = 0;
 			rt->starting_at = 0;
 			drop_endpoints(rt->engine, c);
-			exit_clean_runtime(rt->engine, c->id);
+			exit_clean_runtime(rt->engine, c);
 			rows_post_state(rt->engine->db, c);
 			return;
 		}
@@ -542,7 +542,7 @@ static void judge(struct restore *rs, struct container_found *cf)
 	}
 	drop_endpoints(e, c);
 	if (cf->f.had_dir)
-		exit_clean_runtime(e, c->id);
+		exit_clean_runtime(e, c);
 	if (c->spec->host.auto_remove && c->state.status == CONTAINER_EXITED) {
 		if (remove_locked(e, c, true, &err) < 0)
 			log_error("remove container '%s': %s", c->id, error_msg(&err));
@@ -573,7 +573,7 @@ static void clean_unknown(struct engine *e, const char *id)
 			(void)shim_request_send_direct(&q, RESTORE_ANSWER_MS, NULL, NULL);
 			drop_shim(&f);
 		}
-		exit_clean_runtime(e, id);
+		exit_clean_unknown(e, id);
 	}
 	shim_reply_done(&f.state);
 }

@@ -402,7 +402,7 @@ static void undo(struct start *s)
 	if (rows_update(s->e->db, &u, &err) < 0)
 		log_error("record failed start of container '%s': %s", c->id, error_msg(&err));
 	row_state_done(&row);
-	exit_clean_runtime(s->e, c->id);
+	exit_clean_runtime(s->e, c);
 }
 
 static void drop_held_on_loop(void *data)

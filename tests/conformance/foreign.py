@@ -316,12 +316,17 @@ class Cases:
         assert self.state("box")["ExitCode"] == 5 and "bye" in self.docker("logs", "box")
 
     def killed_shim(self):
-        self.loop(MAIN)
+        parent = self.engine.cgroup_parent + "/below"
+        self.loop(MAIN, "--cgroup-parent", parent)
         os.kill(self.shim(), signal.SIGKILL)
         self.await_status("box", "exited")
         assert self.state("box")["ExitCode"] == 137
         vessel.wait_until("nothing runs", lambda: not self.engine.processes())
         self.docker("start", "box")
+        self.docker("rm", "-f", "box")
+        for top in os.listdir("/sys/fs/cgroup"):  # it stays, as other parents do
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.rmdir("/sys/fs/cgroup/%s%s" % (top, parent))
 
 
 def configure(engine):
