@@ -43,9 +43,6 @@ static int parse_key(struct arena *a, const char *key, struct config_port *ret, 
 	if (parse_range(a, number, &ret->port, &end) < 0 || (!ret_end && end != ret->port))
 		return error_set(err, ERROR_INVALID, 0, "invalid port specification: \"%s\"",
 				 number);
-	if (strcmp(ret->proto, "sctp") == 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-				 "port '%s': SCTP is not implemented", key);
 	if (ret_end)
 		*ret_end = end;
 	return 0;

@@ -72,8 +72,10 @@ static void add_ports(struct links *l, const char *prefix, const struct containe
 	qsort(ports, n, sizeof(*ports), compare_ports);
 	for (size_t i = 0; i < n; i++) {
 		const char *proto = portbind_proto_name(ports[i].proto);
-		autofree char *key = xasprintf("%s_PORT_%u_%s", prefix, ports[i].port,
-					       ports[i].proto == PORTBIND_TCP ? "TCP" : "UDP");
+		const char *upper = ports[i].proto == PORTBIND_TCP   ? "TCP"
+				    : ports[i].proto == PORTBIND_UDP ? "UDP"
+								     : "SCTP";
+		autofree char *key = xasprintf("%s_PORT_%u_%s", prefix, ports[i].port, upper);
 
 		if (i == 0)
 			strv_addf(&l->env, "%s_PORT=%s://%s:%u", prefix, proto, ip, ports[i].port);

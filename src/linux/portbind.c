@@ -7,14 +7,24 @@
  * listen, which the kernel grants to one socket only (inet_csk_listen_start checks again), clear
  * SO_REUSEADDR while still listening, so that no later bind may share, and then stop listening with
  * shutdown(SHUT_RD), which keeps a port that was asked for by number (SOCK_BINDPORT_LOCK).
+ *
+ * SCTP is forwarded by kernels that have no sockets for it.  There a name among the abstract unix sockets,
+ * which a network namespace has of its own too, keeps shims out of each other's way: nobody else could
+ * have the port.  It stands for the port on all addresses of a family.
  */
 #include "linux/portbind.h"
 
 #include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/error.h"
+
+#define CHOICES_MAX 64 /* ports chosen by the kernel before giving up */
 
 static const struct {
 	uint8_t proto;
@@ -22,6 +32,7 @@ static const struct {
 } protos[] = {
 	{PORTBIND_TCP, "tcp"},
 	{PORTBIND_UDP, "udp"},
+	{PORTBIND_SCTP, "sctp"},
 };
 
 const char *portbind_proto_name(uint8_t proto)
@@ -48,10 +59,14 @@ static int set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* Whether [::1] reaches this binding: the one address that nftables cannot redirect. */
-static bool needs_relay(const struct netaddr *host)
+/* Whether [::1] reaches this binding: the one address that nftables cannot redirect.  SCTP is not
+ * relayed. */
+static bool needs_relay(const struct port_binding *b)
 {
-	return host->family == AF_INET6 && (netaddr_is_any(host) || netaddr_is_loopback(host));
+	const struct netaddr *host = &b->host;
+
+	return b->proto != PORTBIND_SCTP && host->family == AF_INET6 &&
+	       (netaddr_is_any(host) || netaddr_is_loopback(host));
 }
 
 static int hold_tcp(int fd, bool relay)
@@ -84,10 +99,50 @@ static int bound_port(int fd, uint16_t *ret)
 	return 0;
 }
 
+/* A port for nobody to choose but us: the kernel's are for sockets. */
+static int choose_port(uint16_t *ret)
+{
+	uint16_t n;
+
+	if (getrandom(&n, sizeof(n), 0) != (ssize_t)sizeof(n))
+		return -EIO;
+	*ret = (uint16_t)(32768 + n % 28232); /* ip_local_port_range as it mostly is */
+	return 0;
+}
+
+/* The same without SCTP sockets. */
+static int try_name(const struct port_binding *b, uint16_t port, uint16_t *ret_port, int *ret_fd)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool chosen = port == 0;
+	int r = -EADDRINUSE, n;
+
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; r == -EADDRINUSE && i < (chosen ? CHOICES_MAX : 1); i++) {
+		r = chosen ? choose_port(&port) : 0;
+		if (r < 0)
+			return r;
+		n = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "vessel-sctp-%d-%u",
+			     b->host.family == AF_INET6 ? 6 : 4, (unsigned)port);
+		r = bind(fd, (struct sockaddr *)&sa,
+			 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0
+			    ? -errno
+			    : 0;
+	}
+	if (r < 0)
+		return r;
+	*ret_port = port;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
 /* One attempt at one port (0: any).  0 or -errno. */
 static int try_port(const struct port_binding *b, uint16_t port, uint16_t *ret_port, int *ret_fd)
 {
-	bool tcp = b->proto == PORTBIND_TCP, relay = needs_relay(&b->host);
+	bool tcp = b->proto == PORTBIND_TCP, udp = b->proto == PORTBIND_UDP;
+	bool relay = needs_relay(b);
 	struct sockaddr_storage sa;
 	socklen_t len = netaddr_sockaddr(&b->host, port, &sa);
 	autoclose int fd = -EBADF;
@@ -96,8 +151,11 @@ static int try_port(const struct port_binding *b, uint16_t port, uint16_t *ret_p
 
 	if (len == 0)
 		return -EINVAL;
-	fd = socket(sa.ss_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	fd = socket(sa.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		    b->proto);
+	if (fd < 0 && b->proto == PORTBIND_SCTP &&
+	    (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT))
+		return try_name(b, port, ret_port, ret_fd);
 	if (fd < 0)
 		return -errno;
 	if (sa.ss_family == AF_INET6) {
@@ -109,7 +167,7 @@ static int try_port(const struct port_binding *b, uint16_t port, uint16_t *ret_p
 		r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (r < 0)
 			return r;
-	} else if (!tcp && !relay) {
+	} else if (udp && !relay) {
 		/* A datagram that slips in before the nftables element exists is never read. */
 		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, 0); /* the kernel's minimum */
 	}
@@ -164,7 +222,7 @@ static int reserve_one(struct port_binding *b, struct portbind_socket *ret)
 			return r;
 		b->host_port = got;
 		b->host_port_end = 0;
-		*ret = (struct portbind_socket){.fd = fd, .relay = needs_relay(&b->host)};
+		*ret = (struct portbind_socket){.fd = fd, .relay = needs_relay(b)};
 		return 0;
 	}
 	return r;
@@ -201,8 +259,6 @@ static int try_group(struct port_binding *group, size_t size, struct portbind_so
 	}
 	return 0;
 }
-
-#define CHOICES_MAX 64 /* ports chosen by the kernel before giving up */
 
 static int reserve_group(struct port_binding *group, size_t size, struct portbind_socket *sockets,
 			 struct error *err)

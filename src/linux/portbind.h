@@ -19,7 +19,7 @@
 
 struct error;
 
-enum portbind_proto { PORTBIND_TCP = 6, PORTBIND_UDP = 17 }; /* IPPROTO_* */
+enum portbind_proto { PORTBIND_TCP = 6, PORTBIND_UDP = 17, PORTBIND_SCTP = 132 }; /* IPPROTO_* */
 
 struct port_binding {
 	uint8_t proto; /* enum portbind_proto */
@@ -43,5 +43,5 @@ int portbind_reserve(struct port_binding *bindings, size_t n, struct portbind_so
 		     struct error *err);
 void portbind_release(struct portbind_socket *sockets, size_t n);
 
-const char *portbind_proto_name(uint8_t proto);              /* "tcp", "udp" or "" */
+const char *portbind_proto_name(uint8_t proto);              /* "tcp", "udp", "sctp" or "" */
 int portbind_proto_parse(const char *s, uint8_t *ret_proto); /* -EINVAL */

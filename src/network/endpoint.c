@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -245,6 +246,20 @@ int network_endpoints_set_gateway(struct network_endpoint *const *eps, size_t n,
 	return r < 0 ? error_wrap(err, r, "set the default route") : 0;
 }
 
+/* What moves SCTP packets is a part of the kernel that it may have been built without. */
+static int check_sctp(const struct network_endpoint *ep, struct error *err)
+{
+	static const char knob[] = "/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established";
+
+	for (size_t i = 0; i < ep->port_count; i++)
+		if (ep->ports[i].proto == PORTBIND_SCTP && access(knob, F_OK) < 0)
+			return error_set(err, ERROR_UNAVAILABLE, 0,
+					 "port %u/sctp: the kernel cannot redirect SCTP "
+					 "(CONFIG_NF_CT_PROTO_SCTP)",
+					 (unsigned)ep->ports[i].container_port);
+	return 0;
+}
+
 /* A client that has been sending datagrams to the port before is tracked as not redirected, for as
  * long as it goes on. */
 static void forget_unredirected(const struct network_manager *nm, const struct network_endpoint *ep)
@@ -254,9 +269,9 @@ static void forget_unredirected(const struct network_manager *nm, const struct n
 	size_t n = 0;
 
 	for (size_t i = 0; i < ep->port_count; i++)
-		if (ep->ports[i].proto == PORTBIND_UDP)
+		if (ep->ports[i].proto != PORTBIND_TCP)
 			v[n++] = (struct nfct_port){.family = ep->ports[i].host.family,
-						    .proto = PORTBIND_UDP,
+						    .proto = ep->ports[i].proto,
 						    .port = ep->ports[i].host_port};
 	if (n > 0 && nfsocket_take(nm->nfsockets, &sock, NULL) == 0)
 		(void)nfct_forget_ports(sock.nl, v, n,
@@ -279,8 +294,9 @@ static void forget_connections(const struct network_manager *nm, const struct ne
 int network_endpoint_publish(const struct network_manager *nm, const struct network_endpoint *ep,
 			     struct error *err)
 {
-	int r = table_publish(nm, ep, err);
+	int r = check_sctp(ep, err);
 
+	r = r < 0 ? r : table_publish(nm, ep, err);
 	if (r < 0)
 		return error_wrap(err, r, "publish ports of endpoint '%.12s'", ep->id);
 	forget_unredirected(nm, ep);

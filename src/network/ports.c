@@ -31,8 +31,6 @@ int ports_key_parse(const char *key, uint16_t *ret_port, uint8_t *ret_proto, str
 	uint16_t port;
 	autofree char *number = xstrndup(key, slash ? (size_t)(slash - key) : strlen(key));
 
-	if (strcmp(proto_name, "sctp") == 0)
-		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "publish port '%s': SCTP", key);
 	if (portbind_proto_parse(proto_name, &proto) < 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid port '%s': unknown protocol '%s'",
 				 key, proto_name);

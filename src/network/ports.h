@@ -1,6 +1,6 @@
 /* network/ports.h - port bindings as the API writes them ("80/tcp" and HostIp, HostPort).
  *
- * SCTP answers ERROR_NOT_IMPLEMENTED.  All else that is wrong: ERROR_INVALID.
+ * What is wrong with them: ERROR_INVALID.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct port_bindings {
 void port_bindings_done(struct port_bindings *b); /* accepts a zeroed one */
 #define autoport_bindings __attribute__((cleanup(port_bindings_done)))
 
-/* "80/tcp", "53/udp", "80" (tcp). */
+/* "80/tcp", "53/udp", "7/sctp", "80" (tcp). */
 int ports_key_parse(const char *key, uint16_t *ret_port, uint8_t *ret_proto, struct error *err);
 void ports_key_format(uint16_t port, uint8_t proto, char ret[static 16]); /* "80/tcp" */
 

@@ -95,7 +95,8 @@ static int check_ports(const struct shim_config *c, struct error *err)
 	for (size_t i = 0; i < c->ports.n; i++) {
 		const struct shim_port *p = &ports[i];
 
-		if (!str_eq(p->proto, "tcp") && !str_eq(p->proto, "udp"))
+		if (!str_eq(p->proto, "tcp") && !str_eq(p->proto, "udp") &&
+		    !str_eq(p->proto, "sctp"))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 					 "Ports[%zu].Proto: cannot publish '%s'", i, p->proto);
 		if (p->host_port > UINT16_MAX || p->host_port_end > UINT16_MAX ||

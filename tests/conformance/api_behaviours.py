@@ -5,6 +5,8 @@ import json
 import os
 import re
 import socket
+import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -458,8 +460,59 @@ class Cases:
         check(info["Swarm"]["LocalNodeState"], "inactive", "swarm")
 
 
+    def sctp(self):
+        """A published SCTP port leads into the container; this kernel need not have sockets for it."""
+        self.create("sctp", "sleep 1000", ExposedPorts={"7/sctp": {}}, HostConfig={"PortBindings": {
+            "80/sctp": [{"HostPort": "9080"}], "81/sctp": [{"HostPort": ""}]}})
+        got = self.engine.inspect("sctp")
+        ports = got["NetworkSettings"]["Ports"]
+        check((ports["80/sctp"][0]["HostPort"], ports["7/sctp"]), ("9080", None), "ports")
+        other = self.post("/containers/create?name=second", {"Image": "busybox", "Cmd": ["true"], "HostConfig": {
+            "PortBindings": {"80/sctp": [{"HostPort": "9080"}]}}}, 201)["Id"]
+        answer = self.post("/containers/%s/start" % other, status=500)
+        assert "9080 failed: port is already allocated" in answer["message"], answer
+        pid = got["State"]["Pid"]
+        listener = subprocess.Popen(["nsenter", "--net=/proc/%d/ns/net" % pid, sys.executable, "-c", SCTP_LISTENER],
+                                    stdout=subprocess.PIPE, text=True)
+        try:
+            check(listener.stdout.readline(), "ready\n", "the listener")
+            for host_port, port in (9080, 80), (int(ports["81/sctp"][0]["HostPort"]), 81):
+                with socket.socket(socket.AF_INET, socket.SOCK_RAW, 132) as sock:
+                    sock.sendto(sctp_init(4000 + port, host_port), (got["NetworkSettings"]["Gateway"], 0))
+                check(listener.stdout.readline(), "%d %d\n" % (4000 + port, port), "what arrives")
+        finally:
+            listener.kill()
+            listener.wait()
+            listener.stdout.close()
+        self.remove("sctp", "second")
+
+
+# Ports of the packets that come.
+SCTP_LISTENER = """
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+sock.settimeout(%d)
+print("ready", flush=True)
+while True:
+    packet = sock.recv(65536)
+    at = (packet[0] & 15) * 4
+    print(int.from_bytes(packet[at:at + 2], "big"), int.from_bytes(packet[at + 2:at + 4], "big"), flush=True)
+""" % vessel.TIMEOUT_S
+
+
+def sctp_init(source, destination):
+    """The first packet of an association (RFC 9260, 3.3.2)."""
+    init = struct.pack("!BBHIIHHI", 1, 0, 20, 1, 65536, 1, 1, 1)
+    crc = 0xffffffff
+    for byte in struct.pack("!HHII", source, destination, 0, 0) + init:  # CRC-32C, reflected
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return struct.pack("!HHI", source, destination, 0) + struct.pack("<I", crc ^ 0xffffffff) + init
+
+
 NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_close", "stopped_attach", "run", "exit_codes", "execs", "resize",
-         "images", "names", "events", "logs", "inspect", "status", "conflicts", "untyped_inspect", "connections", "info")
+         "images", "names", "events", "logs", "inspect", "status", "conflicts", "untyped_inspect", "connections", "info", "sctp")
 
 
 def main():

@@ -48,7 +48,7 @@ static int try_connect(uint16_t port)
 
 static void a_held_port_is_refused_to_others(void **state)
 {
-	static const uint8_t protos[] = {PORTBIND_TCP, PORTBIND_UDP};
+	static const uint8_t protos[] = {PORTBIND_TCP, PORTBIND_UDP, PORTBIND_SCTP};
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(protos); i++) {

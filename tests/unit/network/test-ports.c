@@ -16,6 +16,7 @@ static void keys_are_port_and_protocol(void **state)
 		uint8_t proto;
 	} good[] = {{"80/tcp", 80, PORTBIND_TCP},
 		    {"53/udp", 53, PORTBIND_UDP},
+		    {"7/sctp", 7, PORTBIND_SCTP},
 		    {"65535", 65535, PORTBIND_TCP}};
 	static const char *const bad[] = {"",       "0/tcp", "65536/tcp", "80/", "/tcp",
 					  "80/TCP", "80-90", "-1/tcp",    "80 ", "80/tcp/udp"};
@@ -41,18 +42,6 @@ static void keys_are_port_and_protocol(void **state)
 	}
 	ports_key_format(53, PORTBIND_UDP, text);
 	assert_string_equal(text, "53/udp");
-}
-
-static void sctp_is_not_there_yet(void **state)
-{
-	struct error err = {0};
-	uint16_t port;
-	uint8_t proto;
-
-	(void)state;
-	assert_true(ports_key_parse("80/sctp", &port, &proto, &err) < 0);
-	assert_int_equal(err.kind, ERROR_NOT_IMPLEMENTED);
-	error_done(&err);
 }
 
 static void no_host_address_means_both_families_on_one_port(void **state)
@@ -137,7 +126,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_are_port_and_protocol),
-		cmocka_unit_test(sctp_is_not_there_yet),
 		cmocka_unit_test(no_host_address_means_both_families_on_one_port),
 		cmocka_unit_test(without_ipv6_there_is_one),
 		cmocka_unit_test(host_ports_and_ranges),

@@ -111,9 +111,9 @@ static void config_refusals(void **state)
 		 ERROR_INVALID, "Log.Path"},
 		{HEAD ",\"Spec\":{},\"Upper\":\"/u\",\"Log\":{\"Type\":\"none\"}}", ERROR_INVALID,
 		 "Work"},
-		{HEAD ",\"Spec\":{},\"Log\":{\"Type\":\"none\"},\"Ports\":[{\"Proto\":\"sctp\","
+		{HEAD ",\"Spec\":{},\"Log\":{\"Type\":\"none\"},\"Ports\":[{\"Proto\":\"icmp\","
 		      "\"HostIp\":\"::\",\"ContainerPort\":1}]}",
-		 ERROR_NOT_IMPLEMENTED, "sctp"},
+		 ERROR_NOT_IMPLEMENTED, "icmp"},
 		{HEAD ",\"Spec\":{},\"Log\":{\"Type\":\"none\"},\"Ports\":[{\"Proto\":\"tcp\","
 		      "\"HostIp\":\"::\",\"ContainerPort\":70000}]}",
 		 ERROR_INVALID, "out of range"},
