@@ -86,7 +86,11 @@ config() {
 		timeout 60 strace -qq -o /dev/null -e "inject=all:signal=KILL:when=$n" \
 			"$BIN/vessel-runtime" --root "$WORK/state" create -b "$WORK/bundle" "$ID" </dev/null >"$WORK/out" 2>&1 || true
 		runtime delete --force "$ID"
-		left=$(ls -d /sys/fs/cgroup/*/vessel-runtime-cli/"$ID" "$WORK/state/$ID" 2>/dev/null || true)
+		for _ in {1..600}; do # what was killed with it may be about to end
+			left=$(ls -d /sys/fs/cgroup/*/vessel-runtime-cli/"$ID" "$WORK/state/$ID" 2>/dev/null || true)
+			[ -n "$left" ] || break
+			sleep 0.1
+		done
 		[ -z "$left" ] || { echo "call $n: left $left"; return 1; }
 	done
 }

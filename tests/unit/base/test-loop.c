@@ -233,8 +233,8 @@ static void test_timers_in_order(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(loop_add_timer(f->loop, 20, trace_timer, f, &f->c, NULL), 0);
-	assert_int_equal(loop_add_timer(f->loop, 10, trace_timer, f, &f->b, NULL), 0);
+	assert_int_equal(loop_add_timer(f->loop, 300, trace_timer, f, &f->c, NULL), 0);
+	assert_int_equal(loop_add_timer(f->loop, 200, trace_timer, f, &f->b, NULL), 0);
 	assert_int_equal(loop_add_timer(f->loop, 0, trace_timer, f, &f->a, NULL), 0);
 	run(f);
 	assert_string_equal(f->trace, "abc");
