@@ -516,26 +516,13 @@ NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_c
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        cases = Cases(engine)
+    with vessel.Suite() as suite:
+        cases = Cases(suite.engine)
         cases.create("behave", "sleep 1000")
         for name in NAMES:
-            if only in name:
-                tap.case("behaviour: " + name.replace("_", " "), getattr(cases, name))
+            suite.case(name, "behaviour: " + name.replace("_", " "), getattr(cases, name))
         cases.remove("behave")
-        tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-    finally:
-        engine.destroy()
-    return tap.end()
+    return suite.status
 
 
 if __name__ == "__main__":

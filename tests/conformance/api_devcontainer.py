@@ -112,18 +112,9 @@ def flow(engine):
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        tap.case("dev container: found, run, probed by exec, stopped and started", flow, engine)
-        tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-    finally:
-        engine.destroy()
-    return tap.end()
+    with vessel.Suite() as suite:
+        suite.case("flow", "dev container: found, run, probed by exec, stopped and started", flow, suite.engine)
+    return suite.status
 
 
 if __name__ == "__main__":

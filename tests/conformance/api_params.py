@@ -621,27 +621,14 @@ def is_current(cases, write):
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        cases = Cases(engine)
+    with vessel.Suite() as suite:
+        cases = Cases(suite.engine)
         for name in NAMES:
-            if only in name:
-                cases.case = name.replace("_", " ")
-                tap.case("parameters: " + cases.case, getattr(cases, name))
-        if not only:
-            tap.case("the table of routes and parameters is whole and current", is_current, cases, "--write" in sys.argv)
-            tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-    finally:
-        engine.destroy()
-    return tap.end()
+            cases.case = name.replace("_", " ")
+            suite.case(name, "parameters: " + cases.case, getattr(cases, name))
+        if not suite.only:
+            suite.case("", "the table of routes and parameters is whole and current", is_current, cases, "--write" in sys.argv)
+    return suite.status
 
 
 if __name__ == "__main__":

@@ -117,6 +117,10 @@ class Cases:
         self.exec = self.post("/containers/full/exec", {"Cmd": ["true"], "AttachStdout": True, "User": "1000"})["Id"]
         vessel.wait_until("it is healthy", lambda: self.engine.inspect("full")["State"]["Health"]["Status"] == "healthy")
 
+    def tear_down(self):
+        self.engine.docker("rm", "-fv", "full", "plain", "over")
+        self.engine.docker("network", "rm", "net")
+
     def reads(self):
         yield "GET /containers/json", "/containers/json?all=1&size=1"
         for name in ("full", "plain", "over"):
@@ -286,24 +290,13 @@ NAMES = ("newest", "old", "whole", "versions", "events", "changes")
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        cases = Cases(engine)
+    with vessel.Suite() as suite:
+        cases = Cases(suite.engine)
         cases.set_up()
         for name in NAMES:
-            if only in name:
-                tap.case("answers conform to the API: " + name, getattr(cases, name))
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-    finally:
-        engine.docker("rm", "-fv", "full", "plain", "over", check=False)
-        engine.destroy()
-    return tap.end()
+            suite.case(name, "answers conform to the API: " + name, getattr(cases, name))
+        cases.tear_down()
+    return suite.status
 
 
 if __name__ == "__main__":

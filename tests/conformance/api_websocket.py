@@ -230,24 +230,11 @@ NAMES = ("both_ways", "before_the_start", "log", "much", "terminal", "leaving", 
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        cases = Cases(engine)
+    with vessel.Suite() as suite:
+        cases = Cases(suite.engine)
         for name in NAMES:
-            if only in name:
-                tap.case("websocket: " + name.replace("_", " "), getattr(cases, name))
-        tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-    finally:
-        engine.destroy()
-    return tap.end()
+            suite.case(name, "websocket: " + name.replace("_", " "), getattr(cases, name))
+    return suite.status
 
 
 if __name__ == "__main__":

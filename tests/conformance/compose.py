@@ -458,23 +458,10 @@ CASES = (
 
 
 def main(cases=CASES):
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        for name, function in cases:
-            if only in function.__name__:
-                tap.case(name, function, engine)
-        tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-    finally:
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-        engine.destroy()
-    return tap.end()
+    with vessel.Suite() as suite:
+        for title, function in cases:
+            suite.case(function.__name__, title, function, suite.engine)
+    return suite.status
 
 
 if __name__ == "__main__":

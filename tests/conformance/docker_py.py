@@ -316,25 +316,12 @@ NAMES = ("system", "run", "detached", "logs", "attach", "exec_run", "archives", 
 
 
 def main():
-    vessel.enter_private_namespace()
-    tap = vessel.Tap()
-    only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    engine = vessel.Engine()
-    try:
-        engine.start()
-        engine.import_busybox()
-        audit = vessel.Audit(engine)
-        cases = Cases(engine)
+    with vessel.Suite() as suite:
+        cases = Cases(suite.engine)
         for name in NAMES:
-            if only in name:
-                tap.case("docker-py: " + name.replace("_", " "), cases.run_case, name)
+            suite.case(name, "docker-py: " + name.replace("_", " "), cases.run_case, name)
         cases.close()
-        tap.case("nothing is left on the host", lambda: check(audit.check(), [], "left"))
-        if "--keep-log" in sys.argv:
-            print(engine.log_text()[-20000:])
-    finally:
-        engine.destroy()
-    return tap.end()
+    return suite.status
 
 
 if __name__ == "__main__":

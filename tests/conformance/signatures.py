@@ -176,7 +176,7 @@ class World:
             assert message.startswith(head), "%r does not begin with %r" % (message, head)
         assert reason in message, "%r is not in %r" % (reason, message)
         check(self.engine.api("GET", "/images/%s%s%s/json" % (name, "@" if ":" in tag else ":", tag))[0], 404, "the image")
-        check(self.left(), before, "what is in the store")
+        vessel.wait_until("the store is as before", lambda: self.left() == before)
 
     def left(self):
         data = self.engine.root + "/data/"

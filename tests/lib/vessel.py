@@ -413,6 +413,51 @@ class Tap:
         return 1 if self.failed else 0
 
 
+class Suite:
+    """What a test program does around its cases: an engine with busybox before them, and behind them nothing left.
+
+    with vessel.Suite() as suite:
+        suite.case("name", "title", function)
+    return suite.status
+
+    A word on the command line chooses cases by their names; --keep-log prints the end of the engine's log.
+    """
+
+    def __init__(self):
+        enter_private_namespace()
+        self.only = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
+        self.tap, self.engine, self.status = Tap(), Engine(), 1
+
+    def __enter__(self):
+        try:
+            self.engine.start()
+            self.engine.import_busybox()
+            self.audit = Audit(self.engine)
+        except BaseException:
+            self.engine.destroy()
+            raise
+        return self
+
+    def case(self, name, title, function, *args):
+        if self.only in name:
+            self.tap.case(title, function, *args)
+
+    def nothing_left(self):
+        left = self.audit.check()
+        assert not left, "left behind: " + "; ".join(left)
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.tap.case("nothing is left on the host", self.nothing_left)
+            if "--keep-log" in sys.argv:
+                print(self.engine.log_text()[-20000:])
+        finally:
+            self.engine.destroy()
+        if kind is None:
+            self.status = self.tap.end()
+
+
 def node_tests(script, environment=None):
     """Run the cases of a JavaScript file beside this program on an engine of their own, and audit what they leave."""
     enter_private_namespace()
