@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "registry/challenge.h"
 
 #define ERRORS_MAX 8
 #define TEXT_MAX   4096
@@ -79,6 +80,20 @@ static bool read_errors(const struct transfer_response *answer, struct session_f
 	return text->len > 0 && strbuf_error(text) == 0;
 }
 
+/* A token that is good, but not for this: RFC 6750, section 3.1.  Docker's words for it. */
+static bool is_denied(const struct transfer_response *answer)
+{
+	autoarena struct arena *a = arena_new();
+	struct challenges found = {0};
+	const struct challenge *c;
+	const char *header;
+
+	for (size_t i = 0; (header = transfer_header(answer, "www-authenticate", i)); i++)
+		(void)challenges_parse(a, header, &found, NULL);
+	c = challenges_find(&found, "bearer");
+	return c && str_eq(challenge_get(c, "error"), "insufficient_scope");
+}
+
 int failure_of_answer(const struct transfer_response *answer, const char *url,
 		      struct session_failure *failure, struct error *err)
 {
@@ -86,6 +101,11 @@ int failure_of_answer(const struct transfer_response *answer, const char *url,
 	long status = answer->status;
 	bool has_text = read_errors(answer, failure, &text);
 
+	if (status == 401 && is_denied(answer)) {
+		(void)str_copy(failure->code, sizeof(failure->code), "DENIED");
+		return error_set(err, ERROR_FORBIDDEN, 0,
+				 "denied: requested access to the resource is denied");
+	}
 	failure->is_retryable = status == 429 || status == 408 || status >= 500;
 	if (has_text)
 		return error_set(err, kind_of(status), 0, "%s", text.s);

@@ -40,6 +40,7 @@ static int translate(const struct pull *p, int r, struct error *err)
 {
 	autofree char *name = image_ref_familiar_name(p->ref), *full = image_ref_familiar(p->ref);
 	const char *code = remote_error_code(p->remote);
+	bool is_refused = str_eq(code, "UNAUTHORIZED"); /* with a wrong password, say */
 
 	if (str_eq(code, "DENIED") || str_eq(code, "UNAUTHORIZED"))
 		r = error_wrap(err, r,
@@ -53,7 +54,7 @@ static int translate(const struct pull *p, int r, struct error *err)
 	else
 		return r;
 	if (err)
-		err->kind = ERROR_NOT_FOUND;
+		err->kind = is_refused ? ERROR_UNAUTHORIZED : ERROR_NOT_FOUND;
 	return r;
 }
 

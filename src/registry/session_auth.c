@@ -281,7 +281,9 @@ int session_authorize(struct session *s, const struct challenges *challenges, co
 				 "the registry wants authentication by '%s', which is not known",
 				 challenges->v[0].scheme);
 	if (!has_password(s))
-		return error_set(err, ERROR_UNAUTHORIZED, 0, "no basic auth credentials");
+		/* No 401: older clients of Docker's would ask for a password on the terminal, and
+		 * say nothing else without one. */
+		return error_set(err, ERROR_INTERNAL, 0, "no basic auth credentials");
 	*ret = basic(s->auth.username, s->auth.password);
 	return 0;
 }

@@ -327,7 +327,7 @@ def refusals(w):
         ("denied", {"pattern": manifest, "status": 403, "body": error("DENIED", "requested access to the resource is denied")}, 404,
          "pull access denied for %s, repository does not exist or may require 'docker login': denied: requested access to "
          "the resource is denied" % name),
-        ("401", {"pattern": manifest, "status": 401, "body": error("UNAUTHORIZED", "authentication required")}, 404,
+        ("401", {"pattern": manifest, "status": 401, "body": error("UNAUTHORIZED", "authentication required")}, 401,
          "pull access denied for %s, repository does not exist or may require 'docker login': unauthorized: authentication "
          "required" % name),
         ("429", {"pattern": manifest, "status": 429, "body": error("TOOMANYREQUESTS", limit), "headers": {"Retry-After": "3600"}},
@@ -732,9 +732,15 @@ def basic_over_tls(w):
     certificates = "/etc/docker/certs.d/" + registry.address
     os.makedirs(certificates)
     shutil.copy(authority.ca, certificates)
-    check(w.fails(w.pull(name)), "no basic auth credentials", "anonymous")
+    check(w.pull(name), (500, "no basic auth credentials"), "anonymous")
+    if os.path.exists(vessel.DOCKER_OLD):  # which asks for a password when it sees a 401, and tells no reason
+        done = subprocess.run([vessel.DOCKER_OLD, "pull", name], env=w.engine.environment(), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        assert "Error response from daemon: no basic auth credentials" in done.stderr, done.stderr
     wrong = auth_header(username="anna", password="wrong")
-    assert "unauthorized" in w.fails(w.pull(name, headers=wrong)), w.pull(name, headers=wrong)
+    status, message = w.pull(name, headers=wrong)
+    check((status, message), (401, "pull access denied for %s, repository does not exist or may require 'docker login': unauthorized: "
+                              "authentication required" % name), "a wrong password")
     w.works(w.pull(name, headers=auth_header(username="anna", password=USERS["anna"])))
     # Through the client.
     done = w.engine.docker("login", "-u", "otto", "-p", "nonsense", registry.address, check=False)
@@ -808,9 +814,9 @@ def tokens(w):
     w.works(w.pull(w.name("public/a", registry)))
     check(server.asked, [("GET", None, ["repository:public/a:pull"])], "tokens")
     w.forget(w.busybox.id)
-    message = w.fails(w.pull(w.name("private/a", registry)))
-    assert message.startswith("pull access denied for %s, repository does not exist or may require 'docker login': "
-                              % w.name("private/a", registry)), message
+    check(w.pull(w.name("private/a", registry)),
+          (404, "pull access denied for %s, repository does not exist or may require 'docker login': denied: requested access to "
+           "the resource is denied" % w.name("private/a", registry)), "anonymous")
     w.works(w.pull(w.name("private/a", registry), headers=anna))
     assert "incorrect username or password" in w.fails(w.pull(w.name("private/a", registry), headers=auth_header(username="anna", password="x")))
     # An identity token is changed for others.

@@ -56,6 +56,26 @@ static void test_words(void **state)
 	}
 }
 
+/* As a registry answers when the token is not for this. */
+static void test_denied(void **state)
+{
+	autotransfer_response struct transfer_response answer = {.status = 401};
+	struct session_failure failure = {0};
+	autoerror struct error err = {0};
+
+	(void)state;
+	strbuf_init(&answer.body, 65536);
+	strbuf_adds(&answer.body, "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"x\"}]}");
+	strv_add(&answer.headers, "www-authenticate: Basic realm=\"r\"");
+	strv_add(&answer.headers, "www-authenticate: Bearer realm=\"https://r/t\",service=\"s\","
+				  "error=\"insufficient_scope\"");
+	assert_true(failure_of_answer(&answer, "http://x/v2/", &failure, &err) < 0);
+	assert_string_equal(error_msg(&err), "denied: requested access to the resource is denied");
+	assert_string_equal(failure.code, "DENIED");
+	assert_int_equal(err.kind, ERROR_FORBIDDEN);
+	assert_false(failure.is_retryable);
+}
+
 static void test_retry_after(void **state)
 {
 	autotransfer_response struct transfer_response r = {0};
@@ -79,6 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_retry_after),
 	};
 
