@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "linux/confine.h"
 #include "logger/logger.h"
 #include "shim/logpipe.h"
 
@@ -49,7 +50,9 @@ int main(int argc, char **argv)
 	(void)prctl(PR_SET_NAME, "vessel-log", 0, 0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && strcmp(argv[1], "compress") == 0) {
-		if (logger_compress(STDIN_FILENO, STDOUT_FILENO, &err) >= 0)
+		if (confine_user(&err) >= 0 && confine_calls(0, &err) >= 0 &&
+		    confine_files(NULL, 0, &err) >= 0 &&
+		    logger_compress(STDIN_FILENO, STDOUT_FILENO, &err) >= 0)
 			return 0;
 		log_error("%s", error_msg(&err));
 		return 1;

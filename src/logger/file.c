@@ -67,4 +67,5 @@ const struct log_driver file_driver = {
 	.write = file_write,
 	.flush = file_flush,
 	.free = file_free,
+	.writes_files = true,
 };

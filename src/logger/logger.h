@@ -44,6 +44,7 @@ struct logger {
 	int input_fd;                       /* borrowed; -EBADF in tests */
 	int64_t deadline_ns;                /* monotonic; 0: the shim is there */
 	char hostname[65];
+	char path[108]; /* of the socket that is spoken to; "": another sort of peer, or none */
 };
 
 struct log_driver {
@@ -57,12 +58,15 @@ struct log_driver {
 	int (*write)(void *d, const struct logentry *e, struct error *err);
 	int (*flush)(void *d, struct error *err); /* NULL: nothing is gathered */
 	void (*free)(void *d);
+	bool writes_files; /* of the container's log, and has them compressed */
 };
 
 extern const struct log_driver fluentd_driver, gelf_driver, journald_driver, syslog_driver,
 	file_driver;
 const struct log_driver *log_driver_find(const char *name); /* NULL: no such driver */
 
+/* Gives up what the driver has no use for, when it has read its files; what cannot be had later is connected. */
+int logger_confine(const struct logger *l, const struct log_driver *driver, struct error *err);
 /* Until the shim has gone.  status_fd: see LOGPIPE_STATUS_FD; < 0: started again.  The exit status. */
 int logger_run(const struct logger_config *config, int input_fd, int status_fd);
 /* gzip standard input, a regular file, to standard output; its header says which file it was. */

@@ -87,10 +87,13 @@ int peer_init(struct peer *p, struct logger *l, const char *address, const char 
 		    !str_has_prefix(address + n, "://"))
 			continue;
 		p->kind = schemes[i].kind;
-		if (p->kind == PEER_UNIX || p->kind == PEER_UNIXGRAM)
+		if (p->kind == PEER_UNIX || p->kind == PEER_UNIXGRAM) {
 			p->path = xstrdup(rest);
-		else
+			(void)str_copy(l->path, sizeof(l->path),
+				       rest); /* or it cannot be connected */
+		} else {
 			split_host(p, rest, default_port);
+		}
 		return 0;
 	}
 	return error_set(err, ERROR_INVALID, 0, "'%s' is no address", address);
@@ -150,6 +153,7 @@ static int connect_unix(struct peer *p)
 
 	if (!str_copy(sa.sun_path, sizeof(sa.sun_path), p->path))
 		return -ENAMETOOLONG;
+	(void)str_copy(p->logger->path, sizeof(p->logger->path), p->path);
 	return connect_one(p, (const struct sockaddr *)&sa, sizeof(sa),
 			   p->kind == PEER_UNIX ? SOCK_STREAM : SOCK_DGRAM);
 }

@@ -66,7 +66,7 @@ static int begin(struct run *run, struct logger *l, bool first, struct error *er
 	r = run->driver->open(l, &run->d, err);
 	if (r >= 0 && first && run->driver->connect)
 		r = run->driver->connect(run->d, err);
-	return r;
+	return r < 0 ? r : logger_confine(l, run->driver, err);
 }
 
 int logger_run(const struct logger_config *config, int input_fd, int status_fd)

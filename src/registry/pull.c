@@ -336,7 +336,6 @@ static int run(struct pull *p, const char *platform, struct registry_pulled *ret
 {
 	const struct trust_rule *rule = trust_policy_find(p->args->config->trust, p->ref);
 	bool wants_signature = trust_rule_wants_signature(rule);
-	autofree char *familiar = NULL;
 	bool complete = false;
 	int r = resolve(p, platform, err);
 

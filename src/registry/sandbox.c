@@ -7,15 +7,9 @@
 #include "registry/sandbox.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,11 +18,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "linux/confine.h"
 
-#define NOBODY          65534
 #define MEMORY_MAX      ((rlim_t)2 << 30) /* address space; threads' stacks count */
 #define DESCRIPTORS_MAX 256
-#define X32_CALLS       0x40000000u
 #define NEW_ROOT        "/tmp" /* covered in our own namespace only */
 
 /* ---- what is seen ---- */
@@ -122,15 +115,7 @@ static int change_root(struct error *err)
 	return 0;
 }
 
-/* ---- who it is, and how much it may have ---- */
-
-static int drop_user(struct error *err)
-{
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "become nobody");
-	return 0;
-}
+/* ---- how much it may have ---- */
 
 static int set_limits(struct error *err)
 {
@@ -143,80 +128,6 @@ static int set_limits(struct error *err)
 	return 0;
 }
 
-/* ---- what it may ask of the kernel ---- */
-
-static const int refused[] = {
-	SYS_execve,
-	SYS_execveat,
-	SYS_ptrace,
-	SYS_process_vm_readv,
-	SYS_mount,
-	SYS_umount2,
-	SYS_pivot_root,
-	SYS_process_vm_writev,
-	SYS_chroot,
-	SYS_unshare,
-	SYS_setns,
-	SYS_perf_event_open,
-	SYS_bpf,
-	SYS_keyctl,
-	SYS_add_key,
-	SYS_request_key,
-	SYS_kexec_load,
-	SYS_reboot,
-	SYS_init_module,
-	SYS_finit_module,
-	SYS_swapon,
-	SYS_swapoff,
-	SYS_name_to_handle_at,
-	SYS_open_by_handle_at,
-	SYS_userfaultfd,
-	SYS_acct,
-	SYS_settimeofday,
-	SYS_clock_settime,
-};
-/* Newer than some headers; the same numbers everywhere: open_tree .. fspick, io_uring, mount_setattr. */
-static const int refused_new[] = {425, 426, 427, 428, 429, 430, 431, 432, 433, 442};
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#endif
-
-static int filter_calls(struct error *err)
-{
-#ifdef ARCHITECTURE
-	enum { HEAD = 5, TAIL = 2 };
-	const size_t n = ARRAY_SIZE(refused) + ARRAY_SIZE(refused_new);
-	struct sock_filter code[HEAD + ARRAY_SIZE(refused) + ARRAY_SIZE(refused_new) + TAIL] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		/* x32's calls have the same architecture, and other numbers. */
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, (unsigned char)(n + 1), 0),
-	};
-	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
-
-	for (size_t i = 0; i < n; i++) {
-		int nr =
-			i < ARRAY_SIZE(refused) ? refused[i] : refused_new[i - ARRAY_SIZE(refused)];
-
-		code[HEAD + i] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, (unsigned char)(n - i), 0);
-	}
-	code[HEAD + n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	code[HEAD + n + 1] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 && errno != EINVAL)
-		return error_set(err, ERROR_INTERNAL, errno, "filter system calls");
-#else
-	(void)err;
-#endif
-	return 0; /* EINVAL: a kernel without seccomp */
-}
-
 int sandbox_enter(struct error *err)
 {
 	int r = 0;
@@ -226,10 +137,6 @@ int sandbox_enter(struct error *err)
 		r = change_root(err);
 	r = r < 0 ? r : set_limits(err);
 	if (geteuid() == 0)
-		r = r < 0 ? r : drop_user(err);
-	if (r < 0)
-		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "give up privileges");
-	return filter_calls(err);
+		r = r < 0 ? r : confine_user(err);
+	return r < 0 ? r : confine_calls(0, err);
 }

@@ -494,6 +494,46 @@ class Cases:
         assert self.docker("logs", "--tail", "9000", "cc").split()[0] == "1001"
         self.done()
 
+    def rights(self):
+        """Nobody, or root by name alone; for files that need it, one capability."""
+        def started(driver, *options):
+            self.docker("run", "-d", "--name", "cc", "--log-driver", driver, *(a for o in options for a in ("--log-opt", o)),
+                        "busybox", "sh", "-c", "echo x; sleep 1000")
+            pid, = helpers(self.engine)
+            with open("/proc/%d/status" % pid) as f:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+            return {key: status[key].split()[-1] for key in ("Uid", "Gid", "CapPrm", "CapEff", "NoNewPrivs", "Seccomp")}
+
+        def expected(user, capabilities=0):
+            return {"Uid": user, "Gid": user, "CapPrm": "%016x" % capabilities, "CapEff": "%016x" % capabilities,
+                    "NoNewPrivs": "1", "Seccomp": "2"}
+        nobody, root, dac_override = "65534", "0", 1 << 1
+        udp = Datagrams(socket.AF_INET, ("127.0.0.1", 0))
+        seen = started("gelf", "gelf-address=udp://127.0.0.1:%d" % udp.address[1])
+        assert seen == expected(nobody), seen
+        self.done()
+        everybody, own = Datagrams(socket.AF_UNIX, "/run/everybody.sock"), Datagrams(socket.AF_UNIX, "/run/own.sock")
+        os.chmod("/run/everybody.sock", 0o666)
+        os.chmod("/run/own.sock", 0o600)
+        for sock, wanted in ((everybody, expected(nobody)), (own, expected(root))):
+            path = sock.address
+            seen = started("syslog", "syslog-address=unixgram://" + path)
+            assert seen == wanted, (path, seen)
+            assert b"x" in sock.take().split(b": ", 1)[1]
+            # One that is started again connects with what it has left.
+            os.kill(helpers(self.engine)[0], signal.SIGKILL)
+            self.docker("exec", "cc", "sh", "-c", "echo again >/proc/1/fd/1")
+            assert b"again" in sock.take()
+            self.done()
+        seen = started("json-file", "mode=non-blocking", "max-size=50k", "max-file=50", "compress=true")
+        assert seen == expected(root, dac_override), seen
+        cid = self.engine.inspect("cc")["Id"]
+        self.docker("exec", "cc", "sh", "-c", "seq 5000 >/proc/1/fd/1")
+        vessel.wait_until("files are compressed", lambda: any(
+            name.endswith(".gz") for _, _, files in os.walk("%s/data/containers/%s" % (self.engine.root, cid)) for name in files))
+        vessel.wait_until("all is written", lambda: self.docker("logs", "cc").split() == ["x"] + [str(i) for i in range(1, 5001)])
+        self.done()
+
     def follow_compressed(self):
         """Nothing is lost or doubled for who follows while files are rotated and compressed."""
         self.docker("create", "--name", "cc", "--log-driver", "local", "--log-opt", "max-size=50k",
@@ -553,6 +593,7 @@ def main():
         case("vessel-log killed in the middle", cases.helper_killed)
         case("a peer that does not read: blocking, and non-blocking", cases.stuck)
         case("files written apart, files compressed", cases.files_apart)
+        case("what vessel-log may", cases.rights)
         case("a log followed while it is rotated and compressed", cases.follow_compressed)
         case("the daemon's default driver and options", cases.daemon_defaults)
 
