@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/spawn_few.h"
 #include "base/str.h"
 
 #ifndef SYS_pidfd_open
@@ -136,26 +137,39 @@ static void reap(pid_t pid, int *ret_wstatus)
 		;
 }
 
-int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+void spawn_prepare(void)
 {
-	const char *name = args->path ? args->path : args->argv[0];
+	spawn_few_prepare();
+}
+
+static int start(const struct spawn_args *args, pid_t *ret_pid)
+{
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	pid_t pid;
 	int r;
 
-	r = posix_spawn_file_actions_init(&actions);
-	if (r != 0)
-		return error_set(err, ERROR_INTERNAL, r, "start program '%s'", name);
-	r = posix_spawnattr_init(&attr);
+	if (spawn_few_can(args))
+		return spawn_few(args, ret_pid);
+	r = -posix_spawn_file_actions_init(&actions);
+	if (r < 0)
+		return r;
+	r = -posix_spawnattr_init(&attr);
 	if (r == 0) {
-		r = -spawn_planned(args, &actions, &attr, &pid);
+		r = spawn_planned(args, &actions, &attr, ret_pid);
 		(void)posix_spawnattr_destroy(&attr);
 	}
 	(void)posix_spawn_file_actions_destroy(&actions);
-	if (r != 0)
-		return error_set(err, ERROR_INTERNAL, r, "start program '%s'", name);
+	return r;
+}
 
+int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	const char *name = args->path ? args->path : args->argv[0];
+	pid_t pid;
+	int r = start(args, &pid);
+
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "start program '%s'", name);
 	if (ret_pidfd) { /* nobody else reaps it, so the number is still the child's */
 		long fd = syscall(SYS_pidfd_open, pid, 0);
 

@@ -25,6 +25,10 @@ struct spawn_args {
 	bool new_session; /* setsid */
 };
 
+/* Early in the life of a process that will have thousands of descriptors, while it has one thread: from then on
+ * starting a program costs the same with however many (Linux 5.9). */
+void spawn_prepare(void);
+
 /* *ret_pidfd may be NULL if not wanted; the caller owns it and reaps the child.  -EBADF where the
  * kernel has no pidfd_open(2) (before Linux 5.3). */
 int spawn(const struct spawn_args *args, pid_t *ret_pid, int *ret_pidfd, struct error *err);

@@ -20,6 +20,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/spawn.h"
 #include "bin/vesseld-options.h"
 #include "engine/engine.h"
 #include "http/listen.h"
@@ -325,6 +326,7 @@ int main(int argc, char **argv)
 
 	log_set_name("vesseld");
 	prepare_process();
+	spawn_prepare();
 	r = vesseld_options_parse(argc, argv, &d.options, &err);
 	if (r < 0) {
 		(void)fprintf(stderr, "vesseld: %s\nSee 'vesseld --help'.\n", error_msg(&err));

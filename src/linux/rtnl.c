@@ -252,22 +252,18 @@ void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v)
 	mnl_attr_nest_end(nlh, info);
 }
 
-void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6)
+static void put_up(struct nlmsghdr *nlh, const char *name)
 {
-	struct nlmsghdr *nlh = netlink_request(b, RTM_SETLINK, 0, "set link '%s' up", name);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 
 	ifi->ifi_flags = IFF_UP;
 	ifi->ifi_change = IFF_UP;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	if (no_ipv6) {
-		struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
-		struct nlattr *inet6 = mnl_attr_nest_start(nlh, AF_INET6);
+}
 
-		mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-		mnl_attr_nest_end(nlh, inet6);
-		mnl_attr_nest_end(nlh, spec);
-	}
+void rtnl_set_up(struct netlink_batch *b, const char *name)
+{
+	put_up(netlink_request(b, RTM_SETLINK, 0, "set link '%s' up", name), name);
 }
 
 void rtnl_set_master(struct netlink_batch *b, const char *name, int master)
@@ -286,8 +282,7 @@ void rtnl_set_port(struct netlink_batch *b, const char *name, const struct rtnl_
 		netlink_request(b, RTM_NEWLINK, 0, "set up '%s' as a port of its bridge", name);
 	struct nlattr *info, *data;
 
-	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	put_up(nlh, name);
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "bridge");
 	data = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);

@@ -36,7 +36,7 @@ void rtnl_add_bridge(struct netlink_batch *b, const char *name, const uint8_t ma
 		     unsigned mtu);
 
 struct rtnl_veth {
-	const char *name; /* here: a port of the bridge, without an IPv6 address of its own */
+	const char *name; /* here: a port of the bridge, down */
 	int master;       /* bridge's index; 0: none */
 	unsigned mtu;
 	const char *peer_name;   /* in peer_netns; down: neither end can be up while it is made */
@@ -44,8 +44,7 @@ struct rtnl_veth {
 	int peer_netns;          /* fd, borrowed until the batch has run */
 };
 void rtnl_add_veth(struct netlink_batch *b, const struct rtnl_veth *v);
-/* no_ipv6: the link gets no link-local address. */
-void rtnl_set_up(struct netlink_batch *b, const char *name, bool no_ipv6);
+void rtnl_set_up(struct netlink_batch *b, const char *name);
 void rtnl_del_link(struct netlink_batch *b, const char *name); /* gone already is fine */
 
 void rtnl_set_master(struct netlink_batch *b, const char *name, int master);
@@ -53,6 +52,7 @@ struct rtnl_port {
 	bool hairpin;  /* frames may leave by the port they came from */
 	bool isolated; /* no frames to or from other isolated ports */
 };
+/* And up: one request is one notification, for which the kernel looks through its namespaces' numbers. */
 void rtnl_set_port(struct netlink_batch *b, const char *name, const struct rtnl_port *port);
 
 /* With IFA_F_NODAD for IPv6, so that it may be used at once; an existing address is fine. */

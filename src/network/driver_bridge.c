@@ -135,7 +135,7 @@ static int bridge_up(const struct network_manager *nm, const struct network *net
 	}
 	if (netaddr_is_set(&net->ipv6.gateway))
 		rtnl_add_address(b, index, &bridge_link_local);
-	rtnl_set_up(b, net->link, false);
+	rtnl_set_up(b, net->link);
 	return netlink_batch_run(nl, b, err);
 }
 
@@ -169,7 +169,7 @@ static int configure_inside(const struct network_endpoint *ep, struct netlink *n
 		if (r < 0)
 			return r;
 	}
-	rtnl_set_up(b, ep->link, false);
+	rtnl_set_up(b, ep->link);
 	if (netaddr_is_set(&ep->ipv4.addr))
 		rtnl_add_address(b, link.index, &ep->ipv4);
 	if (ipv6) {
@@ -210,33 +210,9 @@ static void configure_port(const struct network_manager *nm, struct netlink_batc
 {
 	bool filtered = sysctl_is_at(nm->sysctls, "bridge/bridge-nf-call-iptables", "1");
 
-	if (filtered || ep->isolated) /* else as it was born */
-		rtnl_set_port(b, ep->host_link,
-			      &(struct rtnl_port){.hairpin = filtered,
-						  .isolated = ep->isolated && !filtered});
-}
-
-static int make_pair(const struct network_manager *nm, struct netlink *nl,
-		     const struct network_endpoint *ep, int netns_fd, struct error *err)
-{
-	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
-	struct rtnl_link bridge;
-	int r = rtnl_link_get(nl, ep->bridge, &bridge, err);
-
-	if (r < 0)
-		return r;
-	rtnl_add_veth(b, &(struct rtnl_veth){.name = ep->host_link,
-					     .master = bridge.index,
-					     .mtu = ep->mtu,
-					     .peer_name = ep->link,
-					     .peer_mac = ep->mac,
-					     .peer_netns = netns_fd});
-	configure_port(nm, b, ep);
-	r = netlink_batch_run(nl, b, err);
-	if (r == -EXFULL)
-		return error_wrap(err, r, "bridge '%s' has %d ports, the kernel's limit",
-				  ep->bridge, NETWORK_BRIDGE_PORTS_MAX);
-	return r;
+	rtnl_set_port(
+		b, ep->host_link,
+		&(struct rtnl_port){.hairpin = filtered, .isolated = ep->isolated && !filtered});
 }
 
 /* A bridge's port needs no IPv6 of its own, and would have four routes for it.  The other end is up by
@@ -251,8 +227,30 @@ static int port_up(const struct network_manager *nm, struct netlink *nl,
 	(void)snprintf(path, sizeof(path), "ipv6/conf/%s/disable_ipv6", ep->host_link);
 	if (sysctl_has_ipv6())
 		r = sysctl_set_at(nm->sysctls, path, "1", err);
-	rtnl_set_up(b, ep->host_link, true);
+	configure_port(nm, b, ep);
 	return r < 0 ? r : netlink_batch_run(nl, b, err);
+}
+
+static int make_pair(struct netlink *nl, const struct network_endpoint *ep, int netns_fd,
+		     struct error *err)
+{
+	autonetlink_batch struct netlink_batch *b = netlink_batch_new();
+	struct rtnl_link bridge;
+	int r = rtnl_link_get(nl, ep->bridge, &bridge, err);
+
+	if (r < 0)
+		return r;
+	rtnl_add_veth(b, &(struct rtnl_veth){.name = ep->host_link,
+					     .master = bridge.index,
+					     .mtu = ep->mtu,
+					     .peer_name = ep->link,
+					     .peer_mac = ep->mac,
+					     .peer_netns = netns_fd});
+	r = netlink_batch_run(nl, b, err);
+	if (r == -EXFULL)
+		return error_wrap(err, r, "bridge '%s' has %d ports, the kernel's limit",
+				  ep->bridge, NETWORK_BRIDGE_PORTS_MAX);
+	return r;
 }
 
 static int limit_outside(struct netlink *nl, const struct network_endpoint *ep, struct error *err)
@@ -290,7 +288,7 @@ static int bridge_attach(const struct network_manager *nm, const struct network_
 	r = delete_link(nl, ep->host_link, err);
 	if (r < 0)
 		return r;
-	r = make_pair(nm, nl, ep, netns_fd, err);
+	r = make_pair(nl, ep, netns_fd, err);
 	if (r == 0)
 		r = enter_and_configure(ep, netns_fd, err);
 	if (r == 0)
@@ -352,7 +350,6 @@ static int bridge_repair(const struct network_manager *nm, const struct network_
 	if (link.master == bridge.index)
 		return 0;
 	rtnl_set_master(b, ep->host_link, bridge.index);
-	configure_port(nm, b, ep);
 	r = netlink_batch_run(nl, b, err);
 	return r < 0 ? r : port_up(nm, nl, ep, err);
 }

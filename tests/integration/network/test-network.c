@@ -102,7 +102,7 @@ static void set_up_lo(void)
 	autonetlink struct netlink *nl = NULL;
 
 	must(netlink_open(NETLINK_ROUTE, &nl, err));
-	rtnl_set_up(b, "lo", false);
+	rtnl_set_up(b, "lo");
 	must(netlink_batch_run(nl, b, err));
 }
 
@@ -265,7 +265,7 @@ static void link_outside(void)
 					     .peer_name = "eth0",
 					     .peer_mac = mac,
 					     .peer_netns = f.outside});
-	rtnl_set_up(b, "out0", false);
+	rtnl_set_up(b, "out0");
 	must(netlink_batch_run(nl, b, err));
 	must(rtnl_link_get(nl, "out0", &link, err));
 	rtnl_add_address(b, link.index, &a4);
@@ -274,7 +274,7 @@ static void link_outside(void)
 
 	must(netlink_open_in(f.outside, &in, err));
 	must(rtnl_link_get(in, "eth0", &link, err));
-	rtnl_set_up(b, "eth0", false);
+	rtnl_set_up(b, "eth0");
 	rtnl_add_address(b, link.index, &b4);
 	rtnl_add_address(b, link.index, &b6);
 	rtnl_add_default_route(b, link.index, &gw4);

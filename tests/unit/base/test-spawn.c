@@ -200,8 +200,26 @@ static void test_output_limit_is_exact(void **state)
 	assert_string_equal(out, "12345");
 }
 
+/* Whatever we have open, the child's table has room for its own. */
+static void test_many_descriptors(void **state)
+{
+	autofree char *out = NULL;
+	int fds[500];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+		assert_true(fds[i] >= 0);
+	}
+	(void)run_shell("exec grep FDSize /proc/self/status", (struct spawn_args){0}, &out);
+	assert_string_equal(out, "FDSize:\t64\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fd_close(&fds[i]);
+}
+
 int main(void)
 {
+	const struct CMUnitTest many[] = {cmocka_unit_test(test_many_descriptors)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_and_output),
 		cmocka_unit_test(test_environment),
@@ -217,5 +235,14 @@ int main(void)
 	/* Whatever we were started with is not ours to judge. */
 	if (syscall(SYS_close_range, 3, ~0U, 0) < 0)
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (cmocka_run_group_tests_name("spawn", tests, NULL, NULL) != 0)
+		return 1;
+	spawn_prepare();
+	if (cmocka_run_group_tests_name("spawn, prepared", tests, NULL, NULL) != 0)
+		return 1;
+	/* Linux 5.9 */
+	return syscall(SYS_close_range, ~0U, ~0U, 2) < 0
+		       ? 0
+		       : cmocka_run_group_tests_name("spawn, with many descriptors", many, NULL,
+						     NULL);
 }
