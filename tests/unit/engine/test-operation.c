@@ -162,6 +162,42 @@ static void removal_refuses_those_who_wait(void **state)
 	operation_end(&op); /* frees it */
 }
 
+static void let_go_on_loop(void *data)
+{
+	struct fixture *f = data;
+
+	f->c->rt->starting = f->c->rt->told = true;
+}
+
+static void record_on_loop(void *data)
+{
+	struct fixture *f = data;
+
+	if (f->c->rt->starts) {
+		f->c->rt->starting = false;
+		note(f, 'r');
+		operation_settled(f->c);
+		return;
+	}
+	loop_post(f->e.args.loop, record_on_loop, f); /* once somebody waits */
+}
+
+/* Who asks about a container whose start has been let go waits until that is on record; else not at all. */
+static void starts_are_on_record(void **state)
+{
+	struct fixture *f = *state;
+
+	engine_settle(&f->e, "web");
+	engine_settle(&f->e, "nobody");
+	engine_call(&f->e, let_go_on_loop, f);
+	loop_post(f->e.args.loop, record_on_loop, f);
+	engine_settle(&f->e, "web");
+	note(f, 's');
+	assert_string_equal(f->order, "rs");
+	assert_null(f->c->rt->starts);
+	engine_settle(&f->e, "web");
+}
+
 static void names_and_prefixes(void **state)
 {
 	struct fixture *f = *state;
@@ -184,7 +220,7 @@ static void names_and_prefixes(void **state)
 	assert_int_equal(err.kind, ERROR_INVALID);
 	error_done(&err);
 	assert_true(roster_find(&f->e, "", &c, &err) < 0);
-	assert_int_equal(err.kind, ERROR_NOT_FOUND);
+	assert_int_equal(err.kind, ERROR_INVALID);
 	error_done(&err);
 	assert_true(roster_reserve_name(&f->e, "web", &err) < 0);
 	assert_int_equal(err.kind, ERROR_CONFLICT);
@@ -201,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(turns_in_order_but_for_the_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_refuses_those_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(starts_are_on_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_and_prefixes, setup, teardown),
 	};
 
