@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -162,11 +163,14 @@ struct trust_policy *trust_policy_free(struct trust_policy *p)
 
 /* ---- finding ---- */
 
+/* Hosts are the same in capitals; paths are not. */
 static bool covers(const char *prefix, const char *name)
 {
-	size_t len = strlen(prefix);
+	size_t len = strlen(prefix), domain = strcspn(prefix, "/");
 
-	return strncmp(prefix, name, len) == 0 && (name[len] == '\0' || name[len] == '/');
+	return strncasecmp(prefix, name, domain) == 0 &&
+	       strncmp(prefix + domain, name + domain, len - domain) == 0 &&
+	       (name[len] == '\0' || name[len] == '/');
 }
 
 const struct trust_rule *trust_policy_find(const struct trust_policy *p,

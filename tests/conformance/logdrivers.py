@@ -497,6 +497,7 @@ class Cases:
     def rights(self):
         """Nobody, or root by name alone; for files that need it, one capability."""
         def started(driver, *options):
+            vessel.wait_until("the one before has ended", lambda: not helpers(self.engine))
             self.docker("run", "-d", "--name", "cc", "--log-driver", driver, *(a for o in options for a in ("--log-opt", o)),
                         "busybox", "sh", "-c", "echo x; sleep 1000")
             pid, = helpers(self.engine)

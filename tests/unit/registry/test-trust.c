@@ -50,6 +50,9 @@ static void longest(void **state)
 		{"r.test/a/b", "default"},
 		{"localhost/x", "localhost"},
 		{"localhost:5000/x", "default"},
+		{"R.Test:5000/a/b", "r.test:5000/a/b"},
+		{"r.tes", "docker.io/library"},
+		{"Docker.IO/team/app", "docker.io"},
 	};
 
 	(void)state;
