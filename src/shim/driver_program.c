@@ -253,7 +253,7 @@ static int program_kill(struct driver *d, int signo, struct error *err)
 static int program_update(struct driver *d, const struct json *resources, struct error *err)
 {
 	struct program_driver *p = of(d);
-	const char *const argv[] = {"update", "--resources", "/dev/stdin", p->id, NULL};
+	const char *const argv[] = {"update", "--resources", "/proc/self/fd/0", p->id, NULL};
 	struct program_call call = {"update", argv, {-EBADF, -EBADF, -EBADF}};
 	autostrbuf struct strbuf text = STRBUF_INIT(PROCESS_MAX);
 	autoclose int fd = -EBADF;

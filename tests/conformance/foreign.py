@@ -105,6 +105,8 @@ class Cases:
         assert self.docker("exec", "box", "sh", "-c", "echo kept >/data/file; cat /proc/1/comm") == "sh\n"
         assert self.docker("exec", "-t", "box", "tty") == "/dev/pts/1\r\n"
         assert self.code("exec", "box", "sh", "-c", "exit 9")[0] == 9
+        assert self.engine.api("POST", "/containers/box/resize?h=33&w=99")[0] == 200
+        assert self.docker("exec", "box", "stty", "-F", "/dev/pts/0", "size") == "33 99\n"
         assert self.fails("OCI runtime exec failed", "exec", "box", "/no/such") == 127
         assert "sleep" in self.docker("top", "box")
         self.docker("update", "--memory", "48m", "--memory-swap", "64m", "box")
@@ -156,6 +158,25 @@ class Cases:
         assert self.docker("run", "--rm", *joined) == "hello\n"
         self.docker("run", "-d", "--name", "ours", "busybox", "httpd", "-f", "-p", "80", "-h", "/www")
         assert self.docker("run", "--rm", "--runtime", MAIN, *(a.replace(":box", ":ours") for a in joined)) == "hello\n"
+
+    def terminals(self):
+        """An exec's terminal has its size from the beginning; keys go in, and attach sees what comes out."""
+        self.loop(MAIN, "-t")
+        body = {"Cmd": ["sh", "-c", "stty size; read x; echo got $x"], "Tty": True, "AttachStdin": True, "AttachStdout": True,
+                "ConsoleSize": [21, 43]}
+        exec_id = self.engine.api("POST", "/containers/box/exec", body)[1]["Id"]
+        with self.engine.attach("/exec/%s/start" % exec_id, body={"Tty": True, "ConsoleSize": [21, 43]}) as sock:
+            sock.sendall(b"word\r")
+            seen = b""
+            while chunk := sock.recv(65536):
+                seen += chunk
+        assert b"21 43\r\n" in seen and b"got word\r\n" in seen, seen
+        with self.engine.attach("/containers/box/attach?stream=1&stdout=1") as sock:
+            self.docker("stop", "box")
+            seen = b""
+            while chunk := sock.recv(65536):
+                seen += chunk
+        assert seen == b"bye\r\n" and self.state("box")["ExitCode"] == 5, seen
 
     def with_init(self):
         self.docker("run", "-d", "--init", "--name", "box", "--runtime", MAIN, "busybox", "sleep", "1000")
@@ -351,6 +372,7 @@ class Engine(vessel.Engine):
 NAMES = (
     ("files", "cp, diff and commit"),
     ("ports", "networks, published ports, namespaces of other containers"),
+    ("terminals", "terminals of execs, attach"),
     ("with_init", "--init"),
     ("memory", "out of memory"),
     ("restarts", "restart policy"),

@@ -390,6 +390,33 @@ remapped() {
 	daemon_start
 }
 
+# The runtimes' own half is on the host's suite; here it is their cgroups of v2.
+other_runtimes() {
+	daemon_stop
+	vesseld --debug --add-runtime crun=/usr/bin/crun --add-runtime own=/vessel/vessel-runtime >>/tmp/vesseld.log 2>&1 &
+	echo $! >/tmp/daemon
+	until_true vessel version
+	for name in crun own; do
+		code=0
+		vessel run --runtime $name -m 16m --memory-swap 16m --name oom busybox sh -c 'tail /dev/zero; exit $?' || code=$?
+		is $code 137
+		is "$(vessel inspect -f '{{.State.OOMKilled}}' oom)" true
+		id=$(vessel run -d --runtime $name -m 64m --init --name other busybox sleep 1000)
+		is "$(cat /proc/$(vessel inspect -f '{{.State.Pid}}' other)/cgroup)" "0::/docker/$id"
+		is "$(vessel exec other cat /sys/fs/cgroup/memory.max)" 67108864
+		vessel update -m 32m --memory-swap 64m other
+		is "$(cat /sys/fs/cgroup/docker/$id/memory.max)" 33554432
+		vessel pause other
+		is "$(cat /sys/fs/cgroup/docker/$id/cgroup.freeze)" 1
+		vessel kill other
+		is "$(vessel wait other)" 137
+		vessel rm oom other
+		until_true [ ! -d "/sys/fs/cgroup/docker/$id" ]
+	done
+	daemon_stop
+	daemon_start
+}
+
 daemon_killed() {
 	vessel run -d --name on -p 8080:80 busybox sh -c '
 		httpd -p 80 -h /www
@@ -462,6 +489,9 @@ check "exec: environment, exit code, input, user" execs
 check "an image of 127 layers" many_layers
 check "--storage-opt size, volumes with a size, overlay2.size" storage_quota
 check "--userns-remap: layers are shown with the container's owners" remapped
+case $(uname -r) in
+6.1.*) check "crun and vessel-runtime as other runtimes: limits, freezer, out of memory" other_runtimes ;;
+esac
 check "the daemon killed: container, port, log and exit code stay" daemon_killed
 check "daemon, shim and process 1 killed: exited, and starts again" crash_unclean
 check "nothing is left" nothing_left

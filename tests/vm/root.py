@@ -117,6 +117,7 @@ def tests(root):
         shutil.copy(os.path.join(vessel.TOP, "tests", name), root + "/tests/" + name)
     for name in ("newuidmap", "newgidmap"):
         copy_program(root, os.path.join(vessel.TOP, "build/peers/uidmap/usr/bin", name), "/usr/bin/" + name)
+    copy_program(root, os.path.join(vessel.TOP, "build/peers/runtimes/usr/bin/crun"), "/usr/bin/crun")
     criu = os.path.join(vessel.TOP, "build/peers/criu/usr/sbin/criu")
     if os.path.exists(criu):
         copy_program(root, criu, "/usr/bin/criu")
