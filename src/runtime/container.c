@@ -328,6 +328,7 @@ static int prepare(struct creation *cr, struct error *err)
 			    .own_proc_fd = -EBADF,
 			    .own_sys_fd = -EBADF,
 			    .netns_fd = -EBADF,
+			    .cgroup_tree_fd = -EBADF,
 			    .console_fd = -EBADF,
 			    .tty_fd = -EBADF};
 	memcpy(s->stdio, args->stdio, sizeof(s->stdio));
@@ -359,6 +360,7 @@ static int prepare(struct creation *cr, struct error *err)
 	cgroup_layout_set_optional(c->cgroups, str_empty(args->spec->linux_.cgroups_path));
 	s->cgroup_layout = c->cgroups;
 	s->publishes = goes_at_once(args, s) ? &args->publishes : NULL;
+	s->cgroup_tree_comes = rootfs_takes_cgroup_tree(s);
 	if (cr->netns) {
 		s->clone_flags &= ~(uint64_t)CLONE_NEWNET;
 		s->netns_comes = true;
@@ -538,6 +540,21 @@ static int launch(struct creation *cr, struct error *err)
 			       container_netns(cr), &cr->net_devices, err);
 }
 
+/* While the process, which asks for it, enters its cgroups.  Without it, it makes its own, and tells why it
+ * cannot. */
+static int serve_cgroup_tree(struct creation *cr, struct error *err)
+{
+	autoclose int fd = -EBADF;
+	int r = cr->setup.cgroup_tree_comes
+			? sync_expect(cr->c->sync_fd, SYNC_CGROUP_TREE, NULL, err)
+			: 0;
+
+	if (r < 0 || !cr->setup.cgroup_tree_comes)
+		return r;
+	fd = rootfs_new_cgroup_tree(&cr->setup, NULL);
+	return launch_give(cr->c->sync_fd, SYNC_CGROUP_TREE, fd < 0 ? -EBADF : fd, err);
+}
+
 /* What process 1 waits for comes first. */
 static int provide(struct creation *cr, struct error *err)
 {
@@ -561,6 +578,8 @@ static int provide(struct creation *cr, struct error *err)
 	self_forget_mount(); /* the process is busy, and not as far as to need the word to go */
 	if (r == 0)
 		r = take_netns(cr, err);
+	if (r == 0)
+		r = serve_cgroup_tree(cr, err);
 	if (r == 0)
 		r = await_ready(cr, err);
 	if (r == 0 && args->starts_at_once && !cr->setup.publishes)

@@ -348,11 +348,14 @@ int launch_why_gone(int sync_fd, struct error *err)
 
 int launch_tell(int sync_fd, enum sync_type type, struct error *err)
 {
-	int r;
-
 	if (type == SYNC_GO)
 		self_forget_mount(); /* mostly done */
-	r = sync_send(sync_fd, type, -EBADF);
+	return launch_give(sync_fd, type, -EBADF, err);
+}
+
+int launch_give(int sync_fd, enum sync_type type, int fd, struct error *err)
+{
+	int r = sync_send(sync_fd, type, fd);
 
 	if (r == -EPIPE || r == -ECONNRESET)
 		return launch_why_gone(sync_fd, err);

@@ -22,6 +22,8 @@ void launch_kill(pid_t pid, int pidfd);
 int launch_why_gone(int sync_fd, struct error *err);
 /* Send a message; if the process is gone, err says what it reported before. */
 int launch_tell(int sync_fd, enum sync_type type, struct error *err);
+/* The same with a descriptor, which stays the caller's. */
+int launch_give(int sync_fd, enum sync_type type, int fd, struct error *err);
 /* Send GO and wait for execve(2). */
 int launch_go(int sync_fd, struct error *err);
 /* Wait for execve(2) of a process that has been sent GO before it was READY, and has nothing to

@@ -73,8 +73,7 @@ static bool has_mount_namespace(const struct setup *s)
 	return s->spec->linux_.namespaces[OCI_NAMESPACE_MOUNT].present;
 }
 
-/* rootfsPropagation: 0 if nothing is said. */
-static uint64_t root_propagation(const struct setup *s, bool *ret_recursive)
+uint64_t rootfs_propagation(const struct setup *s, bool *ret_recursive)
 {
 	uint64_t propagation = 0;
 
@@ -89,7 +88,7 @@ static uint64_t root_propagation(const struct setup *s, bool *ret_recursive)
 int rootfs_set_propagation(struct setup *s, struct error *err)
 {
 	bool recursive;
-	uint64_t propagation = root_propagation(s, &recursive);
+	uint64_t propagation = rootfs_propagation(s, &recursive);
 
 	if (propagation == MS_SHARED || !has_mount_namespace(s))
 		return 0;
@@ -106,7 +105,7 @@ static int make_parent_private(struct setup *s, int at_fd, struct error *err)
 	char path[PATH_MAX], link[64];
 	ssize_t n;
 
-	if (root_propagation(s, &recursive) != MS_SHARED)
+	if (rootfs_propagation(s, &recursive) != MS_SHARED)
 		return 0;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", at_fd);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -208,7 +207,7 @@ static int unshare_old_root(int old_fd, struct error *err)
 
 static int pivot(struct setup *s, struct error *err)
 {
-	bool recursive, shared = root_propagation(s, &recursive) == MS_SHARED;
+	bool recursive, shared = rootfs_propagation(s, &recursive) == MS_SHARED;
 	autoclose int old_fd = shared ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
 	int r;
 
@@ -287,7 +286,7 @@ static int move_over_root(struct setup *s, struct error *err)
 int rootfs_enter(struct setup *s, struct error *err)
 {
 	bool recursive;
-	uint64_t propagation = root_propagation(s, &recursive);
+	uint64_t propagation = rootfs_propagation(s, &recursive);
 	int r;
 
 	if (fchdir(s->root_fd) < 0)

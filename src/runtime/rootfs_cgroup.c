@@ -74,31 +74,98 @@ static int bind_hierarchies(struct setup *s, int tmpfs_fd, bool *ret_keeps_reado
 	return 0;
 }
 
+static int new_tmpfs(struct error *err)
+{
+	static const char *const options[] = {"mode=755"};
+	const struct mount_options plain = {.all = options, .count = 1, .file_system = {1}};
+
+	return mount_new("tmpfs", "tmpfs", &plain, err);
+}
+
+/* `all`: of all of them at once, when they are there. */
+static int fill_tmpfs(struct setup *s, int tmpfs_fd, const struct plan_mount *m,
+		      struct mount_options *all, struct error *err)
+{
+	bool keeps_readonly = false;
+	int r = bind_hierarchies(s, tmpfs_fd, &keeps_readonly, err);
+
+	all->rec_attr_set = mount_options_attributes(&m->options);
+	all->rec_attr_clr = m->options.attr_clr | m->options.rec_attr_clr;
+	if (keeps_readonly)
+		all->rec_attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	return r < 0 ? r : mount_apply(tmpfs_fd, all, err);
+}
+
 static int mount_cgroup_v1(struct setup *s, const struct plan_mount *m, struct error *err)
 {
-	static const char *const tmpfs_options[] = {"mode=755"};
-	const struct mount_options plain = {.all = tmpfs_options, .count = 1, .file_system = {1}};
-	/* of all of them at once, when they are there */
-	struct mount_options all = {.rec_attr_set = mount_options_attributes(&m->options),
-				    .rec_attr_clr = m->options.attr_clr | m->options.rec_attr_clr,
-				    .propagation = m->options.propagation,
+	struct mount_options all = {.propagation = m->options.propagation,
 				    .propagation_recursive = true};
 	autoclose int at_fd = rootfs_open_destination(s, m, true, err), fd = -EBADF;
-	bool keeps_readonly = false;
 	int r;
 
 	if (at_fd < 0)
 		return at_fd;
-	fd = mount_new("tmpfs", "tmpfs", &plain, err);
+	r = setup_wait_cgroup_tree(s, err);
+	fd = TAKE_FD(s->cgroup_tree_fd);
+	if (r < 0 || fd >= 0)
+		return r < 0 ? r : mount_attach(fd, at_fd, m->destination, err);
+	fd = new_tmpfs(err);
 	if (fd < 0)
 		return fd;
 	/* Mounts can only be attached below what is attached itself (until Linux 6.15). */
 	r = mount_attach(fd, at_fd, m->destination, err);
-	if (r == 0)
-		r = bind_hierarchies(s, fd, &keeps_readonly, err);
-	if (keeps_readonly)
-		all.rec_attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
-	return r < 0 ? r : mount_apply(fd, &all, err);
+	return r < 0 ? r : fill_tmpfs(s, fd, m, &all, err);
+}
+
+/* -- by the caller, who has nothing else to do ------------------------------------------------ */
+
+static bool is_v1(const struct setup *s, const struct plan_mount *m)
+{
+	return m->kind == PLAN_MOUNT_CGROUP && strcmp(m->fstype, "cgroup2") != 0 &&
+	       cgroup_layout_mode(s->cgroup_layout) != CGROUP_MODE_V2;
+}
+
+static const struct plan_mount *only_v1(const struct setup *s)
+{
+	const struct plan_mount *found = NULL;
+
+	for (size_t i = 0; i < s->plan->mount_count; i++) {
+		if (!is_v1(s, &s->plan->mounts[i]))
+			continue;
+		if (found)
+			return NULL;
+		found = &s->plan->mounts[i];
+	}
+	return found;
+}
+
+bool rootfs_takes_cgroup_tree(const struct setup *s)
+{
+	const struct oci_namespace *ns = s->spec->linux_.namespaces;
+	bool recursive;
+
+	return ns[OCI_NAMESPACE_MOUNT].present && !ns[OCI_NAMESPACE_MOUNT].path &&
+	       !ns[OCI_NAMESPACE_USER].present && !mount_is_legacy() &&
+	       rootfs_propagation(s, &recursive) != MS_SHARED && only_v1(s);
+}
+
+int rootfs_new_cgroup_tree(struct setup *s, struct error *err)
+{
+	const struct plan_mount *m = only_v1(s);
+	autoclose int fd = m ? new_tmpfs(err) : -EINVAL;
+	bool recursive, is_private = rootfs_propagation(s, &recursive) == MS_PRIVATE;
+	/* Here the host's mounts are still what the host made them: as rootfs_set_propagation() */
+	struct mount_options all = {.slave_first = true, .slave_first_recursive = true};
+	int r;
+
+	if (fd < 0)
+		return fd;
+	all.propagation = m->options.propagation ? m->options.propagation
+			  : is_private           ? MS_PRIVATE
+						 : 0;
+	all.propagation_recursive = true;
+	r = fill_tmpfs(s, fd, m, &all, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct error *err)
@@ -138,11 +205,22 @@ static int mount_cgroup_v2(struct setup *s, const struct plan_mount *m, struct e
 	return r < 0 ? r : mount_attach(fd, at_fd, m->destination, err);
 }
 
+/* By now, so that mounts are numbered in the order of the configuration, which is how mountinfo lists them. */
+static int ask_for_tree(struct setup *s, const struct plan_mount *m, struct error *err)
+{
+	return s->cgroup_tree_comes && is_v1(s, m) &&
+			       sync_send(s->sync_fd, SYNC_CGROUP_TREE, -EBADF) < 0
+		       ? error_set(err, ERROR_INTERNAL, EPIPE, "ask for the cgroup mounts")
+		       : 0;
+}
+
 int rootfs_mount_cgroup(struct setup *s, const struct plan_mount *m, struct error *err)
 {
 	bool v2 = cgroup_layout_mode(s->cgroup_layout) == CGROUP_MODE_V2;
-	int r = setup_wait_cgroup(s, err);
+	int r = ask_for_tree(s, m, err);
 
+	if (r == 0)
+		r = setup_wait_cgroup(s, err);
 	if (r < 0)
 		return r;
 	return v2 || strcmp(m->fstype, "cgroup2") == 0 ? mount_cgroup_v2(s, m, err)

@@ -7,6 +7,8 @@
  * Refuses what leads into /proc. */
 int rootfs_open_destination(struct setup *s, const struct plan_mount *m, bool directory,
 			    struct error *err);
+/* rootfsPropagation as MS_*: 0 if nothing is said. */
+uint64_t rootfs_propagation(const struct setup *s, bool *ret_recursive);
 /* rootfs_cgroup.c: mounts of type cgroup and cgroup2. */
 int rootfs_mount_cgroup(struct setup *s, const struct plan_mount *m, struct error *err);
 /* rootfs_overlay.c: a detached mount of layers shown through the spec's id mappings. */

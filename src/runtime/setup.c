@@ -133,20 +133,24 @@ static int stage_loopback(struct setup *s, struct error *err)
 	return s->clone_flags & CLONE_NEWNET ? ns_loopback_up(err) : 0;
 }
 
-/* The next of the two messages whose order is open. */
+/* The next of the messages whose order is open. */
 static int expect_part(struct setup *s, struct error *err)
 {
-	static const enum sync_type parts[] = {SYNC_NETNS, SYNC_CGROUP};
+	static const enum sync_type parts[] = {SYNC_NETNS, SYNC_CGROUP, SYNC_CGROUP_TREE};
 	enum sync_type type;
 	int fd = -EBADF;
 	int r = sync_expect_one_of(s->sync_fd, parts, ARRAY_SIZE(parts), &type, &fd, err);
 
 	if (r < 0)
 		return r;
-	if (type == SYNC_CGROUP)
+	if (type == SYNC_CGROUP) {
 		s->cgroup_made = true;
-	else
+	} else if (type == SYNC_CGROUP_TREE) {
+		s->cgroup_tree_comes = false;
+		s->cgroup_tree_fd = TAKE_FD(fd);
+	} else {
 		s->netns_fd = TAKE_FD(fd);
+	}
 	fd_close(&fd);
 	return 0;
 }
@@ -205,6 +209,15 @@ int setup_wait_cgroup(struct setup *s, struct error *err)
 					 "unshare the cgroup namespace");
 	}
 	return 0;
+}
+
+int setup_wait_cgroup_tree(struct setup *s, struct error *err)
+{
+	int r = 0;
+
+	while (r == 0 && s->cgroup_tree_comes)
+		r = expect_part(s, err);
+	return r;
 }
 
 static int stage_sysctl(struct setup *s, struct error *err)

@@ -8,6 +8,8 @@
  *     MAPPED [+ time offsets]     ->  user namespaces: id maps are written; timens_offsets to write
  *     NETNS [+ the namespace]     -> any time after the clone, by a thread (runtime/netns.h)
  *     CGROUP (it is in its cgroup) -> before the cgroup is mounted or its namespace made
+ *                                 <-  CGROUP_TREE, to be made by the   } only if the caller tries it
+ *     CGROUP_TREE [+ the mount]   ->  caller while the process goes on } (rootfs_takes_cgroup_tree)
  *                                 <-  SOURCE of a bind mount that the process cannot reach
  *     SOURCE + its clone          ->
  *                                 <-  HOOKS (mounts are made)        } only with hooks to run
@@ -40,7 +42,8 @@ enum sync_type {
 	SYNC_MAPPED,
 	SYNC_NETNS,
 	SYNC_CGROUP,
-	SYNC_SOURCE, /* index: of plan.mounts; answered with a clone of its source */
+	SYNC_CGROUP_TREE, /* with a mount, or without if it could not be made */
+	SYNC_SOURCE,      /* index: of plan.mounts; answered with a clone of its source */
 	SYNC_HOOKS,
 	SYNC_HOOKS_DONE,
 	SYNC_READY,
@@ -107,12 +110,14 @@ struct setup {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	struct cgroup_layout *cgroup_layout;   /* borrowed */
 	const char *cgroup_path;               /* made by the caller, on v1 after clone3 */
-	bool joins_cgroup;   /* the process moves itself; else the caller does it */
-	bool cgroup_joined;  /* in the process: SYNC_CGROUP has been seen and acted on */
-	bool cgroup_made;    /* in the process: it has been seen */
-	bool netns_comes;    /* the network namespace comes as SYNC_NETNS: not yet joined */
-	int netns_fd;        /* in the process: -EBADF until it has come */
-	bool wait_for_hooks; /* hooks run in the runtime's namespaces */
+	bool joins_cgroup;      /* the process moves itself; else the caller does it */
+	bool cgroup_joined;     /* in the process: SYNC_CGROUP has been seen and acted on */
+	bool cgroup_made;       /* in the process: it has been seen */
+	bool cgroup_tree_comes; /* SYNC_CGROUP_TREE is to be asked for: not yet seen */
+	int cgroup_tree_fd;     /* in the process: what came with it; else -EBADF */
+	bool netns_comes;       /* the network namespace comes as SYNC_NETNS: not yet joined */
+	int netns_fd;           /* in the process: -EBADF until it has come */
+	bool wait_for_hooks;    /* hooks run in the runtime's namespaces */
 	/* NULL: GO comes when READY has been said.  Else it comes unasked, and this is to be renamed. */
 	const struct runtime_rename *publishes;
 	bool no_pivot;  /* MS_MOVE and chroot instead of pivot_root */
@@ -154,6 +159,8 @@ int setup_publish(const struct runtime_rename *file, struct error *err);
 int setup_wait_network(struct setup *s, struct error *err);
 /* Block until the caller has put the process into its cgroup (once). */
 int setup_wait_cgroup(struct setup *s, struct error *err);
+/* Behind that: whether or not a tree comes is known. */
+int setup_wait_cgroup_tree(struct setup *s, struct error *err);
 
 /* process.c: what it is */
 int process_check_labels(const struct oci_process *p, struct error *err);
@@ -202,6 +209,12 @@ int rootfs_make_devices(struct setup *s, struct error *err);
 int rootfs_protect_paths(struct setup *s, struct error *err);
 int rootfs_make_cwd(struct setup *s, struct error *err);
 int rootfs_enter(struct setup *s, struct error *err);
+
+/* cgroup v1 as the container sees it: a tree of ten mounts, which the caller can make beside the process when
+ * the cgroups are there (Linux 6.15; else it fails).  Whether it is worth trying: */
+bool rootfs_takes_cgroup_tree(const struct setup *s);
+/* Detached.  Returns the fd. */
+int rootfs_new_cgroup_tree(struct setup *s, struct error *err);
 
 /* rootfs_userns.c: a detached mount for a PLAN_MOUNT_FS, with what stands in for it where the
  * container's root may not make one. */
