@@ -348,6 +348,9 @@ def refusals(w):
         ("layer 404", {"pattern": layer, "status": 404, "body": error("BLOB_UNKNOWN", "blob unknown to registry")}, 200,
          "blob unknown: blob unknown to registry"),
         ("wrong bytes", {"pattern": layer, "corrupt": 5000}, 200, None),
+        # The time in gzip's header: the same tar comes out, and only the digest tells.
+        ("wrong digest", {"pattern": layer, "corrupt": 5}, 200,
+         "filesystem layer verification failed for digest %s: its bytes have the digest 'sha256:" % w.busybox.layers[0]["digest"]),
         ("too long", {"pattern": layer, "longer": 10}, 200,
          "filesystem layer verification failed for digest %s: it is longer than the %d bytes that the manifest says"
          % (w.busybox.layers[0]["digest"], w.busybox.layers[0]["size"])),
@@ -360,7 +363,7 @@ def refusals(w):
         check(answer[0], status, what + ": status of %r" % got)
         assert message is None or message in got, "%s: got %r, wanted %r" % (what, got, message)
         assert w.image(name) is None, what + ": the image is there"
-        for folder in ("tmp", "layers", "blobs/sha256") + (("partial",) if what == "wrong bytes" else ()):
+        for folder in ("tmp", "layers", "blobs/sha256") + (("partial",) if what.startswith("wrong") else ()):
             wanted = before.get(folder, []) if folder != "partial" else []
             vessel.wait_until("%s: %s is as before" % (what, folder), lambda: w.left().get(folder, []) == wanted)
     w.proxy.heal()
@@ -500,6 +503,34 @@ def silent(w):
     w.proxy.break_(layer, stall=500000, times=1)
     w.works(w.pull(w.name("big", w.proxy)))
     check([r for r, _ in w.proxy.sent(layer)], [None, "bytes=500000-"], "ranges")
+    w.engine.kill()
+    w.engine.start()
+    w.forget(w.big.id)
+
+
+def given_up(w):
+    """A server that goes on failing, and a layer that goes on being too short: what came is kept for the next pull."""
+    w.engine.kill()
+    w.engine.start(args=["--max-download-attempts", "2"])
+    w.forget(w.big.id)
+    name, layer, size = w.name("big", w.proxy), w.big.layers[1]["digest"], w.big.layers[1]["size"]
+    before = dict(w.left(), partial=[])
+    for pattern, what, status, message in (
+            ("manifests/", {"status": 500}, 503, "received unexpected HTTP status: 500 Internal Server Error"),
+            ("blobs/" + layer, {"status": 500}, 200, "received unexpected HTTP status: 500 Internal Server Error"),
+            ("blobs/" + layer, {"shorter": 1000}, 200, "layer %s ends after %d of %d bytes" % (layer, size - 1000, size))):
+        w.proxy.heal()
+        w.proxy.break_(pattern, **what)
+        answer = w.pull(name)
+        got = w.fails(answer)
+        assert answer[0] == status and message in got, (answer[0], got)
+        check(w.proxy.count("GET", pattern), 2, "requests")
+        assert w.image(name) is None
+        vessel.wait_until("all but the downloads is as before", lambda: dict(w.left(), partial=[]) == before)
+    w.proxy.heal()
+    w.works(w.pull(name))
+    check(w.proxy.sent("blobs/" + layer), [("bytes=%d-" % (size - 1000), 1000)], "the rest")
+    check(w.partial(), [], "partial downloads")
     w.engine.kill()
     w.engine.start()
     w.forget(w.big.id)
@@ -989,7 +1020,7 @@ def proxied(w):
 
 
 CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
-         silent, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions, mirrors,
+         silent, given_up, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions, mirrors,
          proxied, own_client]
 
 
