@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/rootfs.h"
 #include "linux/root.h"
+#include "store/gzip_write.h"
 
 #define STAT_HEADER "X-Docker-Container-Path-Stat"
 #define STAT_MAX    16384 /* bytes of the header's JSON */
@@ -146,9 +147,57 @@ int containers_archive_head(struct api_call *c, struct error *err)
 	return api_answer_empty(c, 200);
 }
 
+/* An archive on its way to a client who wants it compressed. */
+struct packed {
+	struct api_call *c;
+	struct gzip_writer *gzip; /* owned */
+	struct stream_writer to_gzip, to_client, plain;
+};
+
+static int write_packed(void *data, const void *buf, size_t len, struct error *err)
+{
+	struct packed *p = data;
+
+	/* Not before: what fails without a byte is an error, which is not compressed. */
+	if (!http_is_started(p->c->req))
+		http_set_header(p->c->req, "Content-Encoding", "gzip");
+	return p->plain.write(p->plain.data, buf, len, err);
+}
+
+static int write_gzip(void *data, const void *buf, size_t len, struct error *err)
+{
+	struct packed *p = data;
+
+	return gzip_writer_write(p->gzip, buf, len, err);
+}
+
+/* Go's clients ask always; over a unix socket nothing is won by it. */
+static bool wants_gzip(struct api_call *c)
+{
+	const char *accept = http_request_header(c->req, "Accept-Encoding");
+
+	return accept && strcasestr(accept, "gzip") &&
+	       strcmp(http_request_peer(c->req), "unix") != 0;
+}
+
+static int pack_for(struct api_call *c, const struct tree_pack *pack, struct error *err)
+{
+	struct packed p = {.c = c, .plain = api_tar_writer(c)};
+	int r;
+
+	if (!wants_gzip(c))
+		return tree_pack(pack, &p.plain, err);
+	p.to_client = (struct stream_writer){.write = write_packed, .data = &p};
+	p.to_gzip = (struct stream_writer){.write = write_gzip, .data = &p};
+	p.gzip = gzip_writer_new(&p.to_client);
+	r = tree_pack(pack, &p.to_gzip, err);
+	r = r < 0 ? r : gzip_writer_end(p.gzip, err);
+	(void)gzip_writer_free(p.gzip);
+	return r;
+}
+
 int containers_archive_get(struct api_call *c, struct error *err)
 {
-	const struct stream_writer out = api_tar_writer(c);
 	autoplace struct place place = {0};
 	autoroot struct engine_root root = {0};
 	struct tree_pack pack = {0};
@@ -160,10 +209,12 @@ int containers_archive_get(struct api_call *c, struct error *err)
 	add_stat(c, &place);
 	pack = (struct tree_pack){
 		.root_fd = root.fd, .path = place.path, .name = place.base, .ids = root.ids};
-	r = tree_pack(&pack, &out, err);
-	if (r >= 0)
-		(void)http_end(c->req);
-	return r;
+	r = pack_for(c, &pack, err);
+	if (r < 0)
+		return r;
+	engine_note(c->engine, c->params[0], "archive-path");
+	(void)http_end(c->req);
+	return 0;
 }
 
 /* -- putting -------------------------------------------------------------------------------- */
@@ -210,6 +261,7 @@ int containers_archive_put(struct api_call *c, struct error *err)
 	r = tree_unpack(&unpack, &in, err);
 	if (r < 0)
 		return r;
+	engine_note(c->engine, c->params[0], "extract-to-dir");
 	return api_answer_empty(c, 200);
 }
 
@@ -230,9 +282,11 @@ int containers_export(struct api_call *c, struct error *err)
 				  .one_file_system = true,
 				  .ids = root.ids};
 	r = tree_pack(&pack, &out, err);
-	if (r >= 0)
-		(void)http_end(c->req);
-	return r;
+	if (r < 0)
+		return r;
+	engine_note(c->engine, c->params[0], "export");
+	(void)http_end(c->req);
+	return 0;
 }
 
 static int write_change(void *data, enum tree_change kind, const char *path)

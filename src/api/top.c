@@ -184,5 +184,6 @@ int containers_top(struct api_call *c, struct error *err)
 		return r;
 	if (status != 0)
 		return error_set(err, ERROR_INVALID, 0, "ps: exit status %d", status);
+	engine_note(c->engine, c->params[0], "top");
 	return answer(c, text, pids, n, err);
 }

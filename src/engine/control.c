@@ -22,7 +22,17 @@
 struct shim_call {
 	struct container *c;
 	struct shim_client *shim;
+	int signal; /* that is about to be sent; 0: none */
 };
+
+static void emit_signal(struct container *c, int signo)
+{
+	char number[16];
+	const struct event_attr attr = {"signal", number};
+
+	(void)snprintf(number, sizeof(number), "%d", signo);
+	engine_emit(c->rt->engine, c, "kill", &attr, 1);
+}
 
 static void get_shim_on_loop(void *data)
 {
@@ -35,11 +45,15 @@ static void get_shim_on_loop(void *data)
 		return;
 	shim_client_ref(rt->shim);
 	call->shim = rt->shim;
+	/* Before the end that it may bring: whoever reads events finds the cause first. */
+	if (call->signal)
+		emit_signal(call->c, call->signal);
 }
 
-int signal_shim(struct engine *e, struct container *c, struct shim_client **ret, struct error *err)
+static int get_shim(struct engine *e, struct container *c, int signo, struct shim_client **ret,
+		    struct error *err)
 {
-	struct shim_call call = {.c = c};
+	struct shim_call call = {.c = c, .signal = signo};
 
 	engine_call(e, get_shim_on_loop, &call);
 	if (!call.shim)
@@ -48,28 +62,29 @@ int signal_shim(struct engine *e, struct container *c, struct shim_client **ret,
 	return 0;
 }
 
+int signal_shim(struct engine *e, struct container *c, struct shim_client **ret, struct error *err)
+{
+	return get_shim(e, c, 0, ret, err);
+}
+
 struct emit_call {
 	struct engine *e;
 	struct container *c;
 	const char *action;
-	int signal; /* 0: no attribute */
 };
 
 static void emit_on_loop(void *data)
 {
 	const struct emit_call *call = data;
-	char number[16];
-	const struct event_attr attr = {"signal", number};
 
-	(void)snprintf(number, sizeof(number), "%d", call->signal);
-	engine_emit(call->e, call->c, call->action, &attr, call->signal ? 1 : 0);
+	engine_emit(call->e, call->c, call->action, NULL, 0);
 }
 
 static int send_signal(struct engine *e, struct container *c, int signo, struct error *err)
 {
 	struct shim_client *shim = NULL;
 	struct shim_request q;
-	int r = signal_shim(e, c, &shim, err);
+	int r = get_shim(e, c, signo, &shim, err);
 
 	if (r < 0)
 		return r;
@@ -80,8 +95,6 @@ static int send_signal(struct engine *e, struct container *c, int signo, struct 
 	if (r >= 0 && signo == SIGKILL && c->state.status == CONTAINER_PAUSED)
 		(void)shim_client_simple(shim, "resume", NULL);
 	(void)shim_client_unref(shim);
-	if (r >= 0)
-		engine_call(e, emit_on_loop, &(struct emit_call){e, c, "kill", signo});
 	return r;
 }
 
@@ -260,7 +273,7 @@ int engine_stop(struct engine *e, const char *ref, int signo, int timeout_s, str
 	if (!restarting)
 		r = stop_running(e, c, signo, timeout_s, err);
 	if (r >= 0)
-		engine_call(e, emit_on_loop, &(struct emit_call){e, c, "stop", 0});
+		engine_call(e, emit_on_loop, &(struct emit_call){e, c, "stop"});
 	operation_release(e, c);
 	return r;
 }
@@ -295,6 +308,8 @@ int engine_restart(struct engine *e, const char *ref, int signo, int timeout_s, 
 	if (container_is_active(c)) {
 		engine_call(e, by_user_on_loop, c);
 		r = stop_running(e, c, signo, timeout_s, err);
+		if (r >= 0)
+			engine_call(e, emit_on_loop, &(struct emit_call){e, c, "stop"});
 	}
 	if (r >= 0)
 		r = operation_begin_on(e, c, "restart", 0, &op, err);
@@ -309,7 +324,7 @@ int engine_restart(struct engine *e, const char *ref, int signo, int timeout_s, 
 	}
 	engine_call(e, restarting_on_loop, &(struct flag_call){c, false});
 	if (r >= 0)
-		engine_call(e, emit_on_loop, &(struct emit_call){e, c, "restart", 0});
+		engine_call(e, emit_on_loop, &(struct emit_call){e, c, "restart"});
 	operation_release(e, c);
 	return r;
 }

@@ -51,3 +51,44 @@ void engine_emit_network(struct engine *e, const struct container *c,
 
 	event_emit(e->events, &ev);
 }
+
+void engine_emit_volumes(struct engine *e, const struct container *c, bool mount)
+{
+	for (size_t i = 0; i < c->spec->point_count; i++) {
+		const struct config_point *p = &c->spec->points[i];
+		struct event_attr attrs[] = {
+			{"container", c->id},
+			{"driver", "local"},
+			{"destination", p->target},
+			{"propagation", ""},
+			{"read/write", p->read_only ? "false" : "true"},
+		};
+		const struct event ev = {.type = "volume",
+					 .action = mount ? "mount" : "unmount",
+					 .id = p->volume,
+					 .attrs = attrs,
+					 .attr_count = mount ? ARRAY_SIZE(attrs) : 2};
+
+		if (p->volume[0])
+			event_emit(e->events, &ev);
+	}
+}
+
+struct note_call {
+	struct engine *e;
+	const char *ref, *action;
+};
+
+static void note_on_loop(void *data)
+{
+	const struct note_call *call = data;
+	struct container *c;
+
+	if (roster_find(call->e, call->ref, &c, NULL) >= 0)
+		engine_emit(call->e, c, call->action, NULL, 0);
+}
+
+void engine_note(struct engine *e, const char *ref, const char *action)
+{
+	engine_call(e, note_on_loop, &(struct note_call){e, ref, action});
+}

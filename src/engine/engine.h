@@ -175,6 +175,9 @@ bool engine_has_selinux(const struct engine *e); /* and uses it */
 /* [loop] The AppArmor profile that a container was started with; NULL: none, or not started yet. */
 const char *engine_apparmor_profile(const struct engine *e, const struct container *c);
 
+/* [worker] An event of a container, of what was done with it: "top", "export".  Nothing if it is gone. */
+void engine_note(struct engine *e, const char *ref, const char *action);
+
 /* Execs ------------------------------------------------------------------------------------- */
 
 /* [loop] NOT_FOUND: "No such exec instance: ID". */

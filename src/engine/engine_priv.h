@@ -184,6 +184,8 @@ void engine_emit(struct engine *e, const struct container *c, const char *action
 		 const struct event_attr *attrs, size_t n);
 void engine_emit_network(struct engine *e, const struct container *c,
 			 const struct network_endpoint *ep, const char *action);
+/* "mount" or "unmount" of each of its volumes. */
+void engine_emit_volumes(struct engine *e, const struct container *c, bool mount);
 
 /* engine/attach.c ------------------------------------------------------------------------------ */
 void held_client_add(struct container *c, struct held_client *h_take);

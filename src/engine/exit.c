@@ -361,6 +361,7 @@ static void exited_on_loop(void *data)
 	for (size_t i = 0; i < call->ended->n; i++)
 		engine_emit_network(call->ended->e, call->c, call->ended->endpoints[i],
 				    "disconnect");
+	engine_emit_volumes(call->ended->e, call->c, false);
 }
 
 static void due_on_loop(void *data)

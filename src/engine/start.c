@@ -320,6 +320,7 @@ static void started_on_loop(void *data)
 	operation_settled(c);
 	rows_post_state(s->e->db, c);
 	held_clients_started(c);
+	engine_emit_volumes(s->e, c, true);
 	for (size_t i = 0; i < c->endpoint_count; i++)
 		engine_emit_network(s->e, c, c->endpoints[i], "connect");
 	engine_emit(s->e, c, "start", NULL, 0);

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """What re-implementers of Docker's API get wrong, by raw requests: docs/internals/api.md lists who tests which behaviour."""
 
+import base64
+import gzip
+import io
 import json
 import os
 import re
@@ -8,6 +11,8 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import vessel  # noqa: E402
@@ -78,6 +83,11 @@ class Cases:
         self.post("/containers/create?name=" + name, dict({"Image": "busybox", "Cmd": ["sh", "-c", command]}, **config), 201)
         if start:
             self.post("/containers/%s/start" % name, status=204)
+
+    def ready(self, name, times):
+        """Its shell has set its traps, and said so, this many times."""
+        vessel.wait_until("%s is ready" % name, lambda: self.engine.api("GET", "/containers/%s/logs?stdout=1" % name)[1].count(
+            b"ready") == times)
 
     def remove(self, *names):
         for name in names:
@@ -202,6 +212,21 @@ class Cases:
             check(vessel.read_frames(sock)[0], b"got early\nend\n" if once else b"got early\n", "what comes until the end")
             self.remove("half")
 
+    def leaving(self):
+        """A client that closes its connection leaves; the container goes on, its input stays open."""
+        self.create("left", "read a; echo got $a; sleep 1000", OpenStdin=True)
+        sock = self.engine.attach("/containers/left/attach?stream=1&stdin=1&stdout=1")
+        sock.close()
+        sock = self.engine.attach("/containers/left/attach?stream=1&stdin=1&stdout=1")
+        sock.sendall(b"later\n")
+        said = b""
+        while len(said) < 18:
+            said += sock.recv(100)
+        check(said, b"\1\0\0\0\0\0\0\x0agot later\n", "what another one sends")
+        check(self.engine.inspect("left")["State"]["Running"], True, "it runs")
+        sock.close()
+        self.remove("left")
+
     def stopped_attach(self):
         """A container that does not run: its log if that is asked for, and the end."""
         for tty in (False, True):
@@ -238,6 +263,9 @@ class Cases:
                 self.remove("short")
         check(self.engine.inspect("short"), None, "removed")
         check(self.post("/containers/nothing/wait")["message"], "No such container: nothing", "wait")
+        self.create("short", "true", start=False)
+        check(self.post("/containers/short/wait")["StatusCode"], 0, "one that was never started is waited for by nobody")
+        self.remove("short")
 
     # 7 ----------------------------------------------------------------------------------------------
 
@@ -350,6 +378,29 @@ class Cases:
         answer = self.raw("GET /events?since=%d&until=%d.5 HTTP/1.1\nHost: docker\nConnection: close\n\n" % (now - 60, now + 1))
         assert b'"destroy"' in answer.rest(), "replayed, and ended at a time to come"
 
+    def events_of_signals(self):
+        """The cause comes before the end, and everything that is done to a container is told."""
+        since = self.engine.api("GET", "/info")[1]["SystemTime"]
+        self.create("told", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", HostConfig={"Binds": ["toldvol:/v"]})
+        self.ready("told", 1)
+        self.post("/containers/told/restart", status=204)
+        self.ready("told", 2)
+        check(self.engine.api("GET", "/containers/told/top")[0], 200, "top")
+        check(self.engine.api("GET", "/containers/told/archive?path=/etc/passwd")[0], 200, "archive")
+        self.post("/containers/told/kill", status=204)
+        self.post("/containers/told/wait")
+        self.remove("told")
+        check(self.post("/volumes/prune?filters=" + urllib.parse.quote('{"all":["1"]}'))["VolumesDeleted"], ["toldvol"], "pruned")
+        until = self.engine.api("GET", "/info")[1]["SystemTime"]
+        answer = self.raw("GET /events?since=%s&until=%s HTTP/1.1\nHost: docker\nConnection: close\n\n" % (since, until))
+        seen = [json.loads(line) for line in answer.rest().splitlines() if line.startswith(b"{")]
+        actions = [e["Action"] + (" " + e["Actor"]["Attributes"]["signal"] if e["Action"] == "kill" else "") for e in seen
+                   if e["Type"] == "container"]
+        check(actions, ["create", "start", "kill 15", "die", "stop", "start", "restart", "top", "archive-path", "kill 9", "die", "destroy"],
+              "of the container")
+        check([e["Action"] for e in seen if e["Type"] == "volume"],
+              ["create", "mount", "unmount", "mount", "unmount", "destroy", "prune"], "of its volume")
+
     # 16 ---------------------------------------------------------------------------------------------
 
     def logs(self):
@@ -362,6 +413,30 @@ class Cases:
         check(data.count(b"Z "), 2, "timestamps: one a line, though a line is in parts")
         check(data.count(b"x"), 40000, "bytes")
         self.remove("long")
+
+    # 17 ---------------------------------------------------------------------------------------------
+
+    def archive(self):
+        """Modes are Go's; compressed when asked to, over a network."""
+        self.create("packed", "mkdir /d; chmod 1751 /d; ln -s /d/file /link; echo done; sleep 1000")
+        vessel.wait_until("it is done", lambda: b"done" in self.engine.api("GET", "/containers/packed/logs?stdout=1")[1])
+        for path, mode, target in (("/d", 1 << 31 | 1 << 20 | 0o751, ""), ("/link", 1 << 27 | 0o777, "/d/file"), ("/etc/passwd", 0o644, ""),
+                                   ("/dev/null", 1 << 26 | 1 << 21 | 0o666, "")):
+            answer = self.raw("HEAD /containers/packed/archive?path=%s HTTP/1.1\nHost: docker\n\n" % path)
+            stat = json.loads(base64.b64decode(answer.headers["x-docker-container-path-stat"]))
+            check((stat["name"], stat["mode"], stat["linkTarget"]), (os.path.basename(path), mode, target), path)
+        for transport, encoding in (("tcp", "gzip"), ("unix", None)):
+            connection = self.engine.connection(transport)
+            connection.request("GET", "/containers/packed/archive?path=/etc/passwd", headers={"Accept-Encoding": "gzip"})
+            answer = connection.getresponse()
+            check(answer.headers.get("Content-Encoding"), encoding, transport)
+            data = answer.read()
+            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data) if encoding else data)) as tar:
+                check(tar.getnames(), ["passwd"], "members")
+            connection.request("GET", "/containers/packed/archive?path=/nothing", headers={"Accept-Encoding": "gzip"})
+            answer = connection.getresponse()
+            check((answer.status, answer.headers.get("Content-Encoding"), list(json.loads(answer.read()))), (404, None, ["message"]), "an error")
+        self.remove("packed")
 
     # 19, 20 -----------------------------------------------------------------------------------------
 
@@ -386,6 +461,11 @@ class Cases:
                 check(value, wanted, path)
         assert "Health" not in got["State"], got["State"]
         self.remove("plain")
+        self.create("ports", "sleep 1000", ExposedPorts={"81/udp": {}}, HostConfig={"PortBindings": {"80/tcp": [{"HostPort": ""}]}})
+        ports = self.engine.inspect("ports")["NetworkSettings"]["Ports"]
+        check((ports["81/udp"], [one["HostIp"] for one in ports["80/tcp"]], len({one["HostPort"] for one in ports["80/tcp"]})),
+              (None, ["0.0.0.0", "::"], 1), "one that is exposed, one that is published on both")
+        self.remove("ports")
 
     def status(self):
         self.create("one", "exit 3")
@@ -420,6 +500,18 @@ class Cases:
               "cannot kill container: idle: container %s is not running" % ident, "kill")
         self.post("/containers/idle/kill?signal=NONSENSE", status=400)
         self.remove("idle")
+
+    def stop_signal(self):
+        """An image's, which a container's own replaces."""
+        self.engine.docker("import", "-c", "STOPSIGNAL USR1", "-", "signals", input=vessel.busybox_tar())
+        for own, code in ((None, 5), ("SIGUSR2", 6)):
+            self.create("signalled", "trap 'exit 5' USR1; trap 'exit 6' USR2; echo ready; while :; do sleep 0.05; done", Image="signals",
+                        **({"StopSignal": own} if own else {}))
+            self.ready("signalled", 1)
+            self.post("/containers/signalled/stop?t=-1", status=204)
+            check(self.engine.inspect("signalled")["State"]["ExitCode"], code, "stopped by %s" % own)
+            self.remove("signalled")
+        check(self.engine.api("DELETE", "/images/signals")[0], 200, "the image")
 
     def untyped_inspect(self):
         done = self.engine.docker("inspect", "nothing-at-all", check=False)
@@ -511,8 +603,9 @@ def sctp_init(source, destination):
     return struct.pack("!HHI", source, destination, 0) + struct.pack("<I", crc ^ 0xffffffff) + init
 
 
-NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_close", "stopped_attach", "run", "exit_codes", "execs", "resize",
-         "images", "names", "events", "logs", "inspect", "status", "conflicts", "untyped_inspect", "connections", "info", "sctp")
+NAMES = ("ping", "errors", "bodies", "not_modified", "hijack", "frames", "half_close", "leaving", "stopped_attach", "run", "exit_codes", "execs",
+         "resize", "images", "names", "events", "events_of_signals", "logs", "archive", "inspect", "status", "conflicts", "stop_signal",
+         "untyped_inspect", "connections", "info", "sctp")
 
 
 def main():

@@ -37,7 +37,7 @@ teardown() {
 	run -1 docker volume create ../x
 	[[ $output == *"includes invalid characters"* ]]
 	run -1 docker volume create --opt size=1m vol-1
-	[[ $output == *"not implemented"* ]]
+	[[ $output == *"sizes are supported only on"* ]]
 	run -1 docker volume create --opt colour=red vol-1
 	[[ $output == *'invalid option: "colour"'* ]]
 }
