@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import stat
 import struct
 import subprocess
@@ -135,6 +136,37 @@ def many_layers():
         yield layer.done()
 
 
+def random_tar(seed):
+    """Entries of every sort, some twice, a few that may not be; then perhaps some bytes are other ones, under a right checksum."""
+    chance, layer = random.Random(seed), Layer()
+    directories = ["a", "a/b", "d", "a/b/" + "e" * 120]
+    names = [d + "/" + n for d in directories for n in ("f", "g", "h" * 100, "\udcff", ".wh.f", ".wh..wh..opq")] + ["top"]
+    kinds = [tarfile.REGTYPE] * 5 + [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+    files = []
+    for _ in range(chance.randrange(1, 40)):
+        kind, name = chance.choice(kinds), chance.choice(names)
+        if chance.random() < .3:
+            kind, name = tarfile.DIRTYPE, chance.choice(directories)
+        elif kind == tarfile.LNKTYPE and not files:
+            continue
+        elif kind == tarfile.REGTYPE and ".wh." not in name:
+            files.append(name)
+        if chance.random() < .01:
+            name = chance.choice(("../" + name, "a", "./" + name + "/"))
+        layer.add(name, kind, data=b"x" * chance.choice((0, 1, 511, 512, 5000)) if kind == tarfile.REGTYPE else b"",
+                  mode=chance.randrange(0o10000), mtime=chance.choice((0, -1, 1 << 33, 1.5)),
+                  link=chance.choice(files or names) if kind == tarfile.LNKTYPE else chance.choice(names),
+                  xattrs={"user." + "n" * chance.choice((1, 100)): "v" * chance.choice((0, 3, 3000))} if chance.random() < .2 else None,
+                  owner=(chance.choice((0, 1 << 31, 5)), 7), device=(1, chance.choice((0, 3))))
+    tar = bytearray(layer.done())
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        at = chance.randrange(len(tar) // 512) * 512
+        tar[at + chance.randrange(512)] = chance.choice(b"\0/0x79LSg")
+        tar[at + 148:at + 156] = b" " * 8
+        tar[at + 148:at + 156] = b"%06o\0 " % sum(tar[at:at + 512])
+    return bytes(tar[:len(tar) - chance.choice((0,) * 9 + (10500,))])
+
+
 def archive(layers, name, packed=None):
     """As `docker save` writes it; `packed`: the same layers, compressed."""
     digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
@@ -227,6 +259,16 @@ class Engine(vessel.Engine):
                     if path not in OWN and not path.startswith((b"dev/", b"etc/"))}
         finally:
             self.docker("rm", "-f", name)
+
+    def request(self, method, path, body=None):
+        """(status, the body as it is)."""
+        connection = self.connection()
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/x-tar"} if body is not None else {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
 
     def holder(self):
         return [int(line.split()[0]) for line in self.processes() if "vessel-layers" in line]
@@ -336,6 +378,42 @@ class Cases:
                                   capture_output=True, text=True)
             assert done.returncode == 0, done
 
+    def anything(self, tars):
+        """Each is refused with a reason, or becomes an image that fsck.erofs and the kernel take; (images, refusals)."""
+        engine, came, refused = self.erofs, 0, 0
+        for what, tar in tars:
+            status, answer = engine.request("POST", "/images/create?fromSrc=-&repo=any&tag=1", tar)
+            lines = [json.loads(line) for line in answer.splitlines() if line.strip()]
+            if status != 200 or "error" in lines[-1]:
+                reason = lines[-1].get("error") or lines[-1]["message"]
+                assert reason and "internal" not in reason.lower(), (what, status, lines)
+                refused += 1
+                continue
+            came += 1
+            digest = engine.api("GET", "/images/any:1/json")[1]["RootFS"]["Layers"][0]
+            layer = "%s/data/layers/%s" % (engine.root, digest.split(":")[1])
+            done = subprocess.run([FSCK, "--device=" + layer + "/tar", layer + "/index"], capture_output=True, text=True)
+            assert done.returncode == 0, (what, done)
+            status, made = engine.api("POST", "/containers/create?name=any", {"Image": "any:1", "Cmd": ["x"]})
+            assert status == 201, (what, made)
+            status, exported = engine.request("GET", "/containers/any/export")
+            assert status == 200, (what, exported)
+            with tarfile.open(fileobj=io.BytesIO(exported), errors="surrogateescape") as members:
+                assert members.getnames() is not None
+            engine.api("DELETE", "/containers/any")
+            engine.api("DELETE", "/images/any:1?force=1")
+        return came, refused
+
+    def random_tars(self):
+        corpus = os.path.join(vessel.TOP, "tests/fuzz/corpus")
+        tars = [(seed, random_tar(seed)) for seed in range(40)]
+        for folder in ("layer", "tar"):
+            for name in sorted(os.listdir(os.path.join(corpus, folder))):
+                with open(os.path.join(corpus, folder, name), "rb") as f:
+                    tars.append((name, f.read()))
+        came, refused = self.anything(tars)
+        assert came > 20 and refused > 5, (came, refused)
+
     def removed(self):
         engine = self.erofs
         engine.docker("rmi", *self.images)
@@ -376,6 +454,7 @@ def run(tap, place):
         tap.case("diff, cp, export and commit", cases.container)
         tap.case("vesseld and its holder die", cases.restarted)
         tap.case("fsck.erofs finds nothing", cases.checked)
+        tap.case("any tar is an image that mounts, or is refused", cases.random_tars)
         tap.case("removed", cases.removed)
 
         def clean():
