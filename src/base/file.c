@@ -521,9 +521,10 @@ ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t *n_fds)
 	size_t room = n_fds ? *n_fds : 0, n = 0;
 	ssize_t len;
 
+	/* A reset says, once, that the peer died with messages of ours unread: its own come behind it. */
 	do {
 		len = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n_fds)
 		*n_fds = 0;
 	if (len < 0)

@@ -34,6 +34,6 @@ int fd_memfd(const char *name, const void *data, size_t len, struct error *err);
 int fd_set_nonblock(int fd, bool on);
 
 /* Send or receive one message with fds over a unix socket.  -errno; recv returns the byte count,
- * 0 at end.  Received fds are CLOEXEC; *n_fds in: room, out: count; surplus fds are closed. */
+ * 0 at end or reset.  Received fds are CLOEXEC; *n_fds in: room, out: count; surplus are closed. */
 int fd_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds);
 ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t *n_fds);

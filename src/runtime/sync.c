@@ -32,8 +32,6 @@ int sync_send_error(int sock, enum sync_type type, const char *stage, const stru
 	return fd_send(sock, &m, sizeof(m), NULL, 0);
 }
 
-/* A process that dies with a message of ours unread resets the connection, and the kernel reports
- * that, once, before what the process had said: its last words are still in the queue. */
 int sync_recv(int sock, struct sync_message *ret, int *ret_fd)
 {
 	int fd = -EBADF;
@@ -42,10 +40,6 @@ int sync_recv(int sock, struct sync_message *ret, int *ret_fd)
 
 	memset(ret, 0, offsetof(struct sync_message, text) + 1);
 	n = fd_recv(sock, ret, sizeof(*ret), &fd, &n_fds);
-	if (n == -ECONNRESET) {
-		n_fds = 1;
-		n = fd_recv(sock, ret, sizeof(*ret), &fd, &n_fds);
-	}
 	if (n <= 0)
 		return (int)n;
 	ret->text[sizeof(ret->text) - 1] = '\0';

@@ -325,8 +325,8 @@ int shim_message_recv(int sock, struct arena *a, struct shim_message *ret, struc
 	char *buf;
 	int r;
 
-	/* The real length of the next packet, so that the buffer is no larger than it needs to be.  A
-	 * reset says, once, that the peer died with messages of ours unread: its own come behind it. */
+	/* The real length of the next packet, so that the buffer is no larger than it needs to be; a
+	 * reset is no end, as in fd_recv(). */
 	do
 		size = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC);
 	while (size < 0 && (errno == EINTR || errno == ECONNRESET));

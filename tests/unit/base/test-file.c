@@ -306,7 +306,14 @@ static void test_send_recv(void **state)
 	assert_int_equal(fd_send(pair[0], "plain", 5, NULL, 0), 0);
 	assert_int_equal(fd_recv(pair[1], buf, sizeof(buf), NULL, NULL), 5);
 	assert_int_equal(fd_send(pair[0], "x", 1, sent, 254), -EINVAL);
+	/* Last words of one who did not read ours. */
+	assert_int_equal(fd_send(pair[1], "unread", 6, NULL, 0), 0);
+	assert_int_equal(fd_send(pair[0], "bye", 3, sent, 1), 0);
 	fd_close(&pair[0]);
+	n = 3;
+	assert_int_equal(fd_recv(pair[1], buf, sizeof(buf), got, &n), 3);
+	assert_int_equal(n, 1);
+	fd_close(&got[0]);
 	assert_int_equal(fd_recv(pair[1], buf, sizeof(buf), NULL, NULL), 0);
 	assert_int_equal(fd_send(pair[1], "x", 1, NULL, 0), -EPIPE); /* and no SIGPIPE */
 	fd_close(&pair[1]);
