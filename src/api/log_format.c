@@ -11,6 +11,7 @@
 
 #define PREFIX_MAX      ((size_t)64 << 10) /* bytes of time and details */
 #define FRACTION_DIGITS 9
+#define FRAME_HEAD      8
 
 /* Go's RFC3339NanoFixed: always nine digits. */
 static void add_time(struct strbuf *b, const struct log_entry *e)
@@ -75,34 +76,55 @@ static void add_details(struct strbuf *b, const struct log_entry *e)
 	strbuf_addc(b, ' ');
 }
 
+/* A frame's length, behind its stream and three zeros. */
+static void put_length(char *frame, size_t len)
+{
+	for (unsigned i = 0; i < 4; i++)
+		frame[4 + i] = (char)(len >> (24 - 8 * i));
+}
+
+static size_t frame_length(const char *frame)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		len = len << 8 | (unsigned char)frame[4 + i];
+	return len;
+}
+
+/* The frame that `len` bytes more go into: the last one, or a new one. */
+static void add_frame(struct log_format *f, enum log_stream stream, size_t len, struct strbuf *out)
+{
+	char head[FRAME_HEAD] = {(char)stream};
+
+	if (f->join && out->len > 0 && out->s[f->frame] == (char)stream) {
+		put_length(out->s + f->frame, frame_length(out->s + f->frame) + len);
+		return;
+	}
+	f->frame = out->len;
+	put_length(head, len);
+	strbuf_add(out, head, sizeof(head));
+}
+
+static void add_prefix(const struct log_format *f, const struct log_entry *e, struct strbuf *prefix)
+{
+	if (f->timestamps)
+		add_time(prefix, e);
+	if (f->details)
+		add_details(prefix, e);
+}
+
 void log_format_add(struct log_format *f, const struct log_entry *e, struct strbuf *out)
 {
 	autostrbuf struct strbuf prefix = STRBUF_INIT(PREFIX_MAX);
-	size_t len;
 
 	/* A long line is written in parts, which make one line again here. */
-	if (!f->in_line[e->stream]) {
-		if (f->timestamps)
-			add_time(&prefix, e);
-		if (f->details)
-			add_details(&prefix, e);
-	}
+	if (!f->in_line[e->stream])
+		add_prefix(f, e, &prefix);
 	f->in_line[e->stream] = e->len == 0 || e->text[e->len - 1] != '\n';
-	len = prefix.len + e->len;
-	if (f->frames) {
-		const unsigned char head[8] = {
-			(unsigned char)e->stream,
-			0,
-			0,
-			0,
-			(unsigned char)(len >> 24),
-			(unsigned char)(len >> 16),
-			(unsigned char)(len >> 8),
-			(unsigned char)len,
-		};
-
-		strbuf_add(out, head, sizeof(head));
-	}
-	strbuf_add(out, prefix.s, prefix.len);
+	if (f->frames)
+		add_frame(f, e->stream, prefix.len + e->len, out);
+	if (prefix.len > 0)
+		strbuf_add(out, prefix.s, prefix.len);
 	strbuf_add(out, e->text, e->len);
 }

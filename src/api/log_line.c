@@ -211,11 +211,39 @@ static bool parse_raw(const char *line, size_t len, struct raw *r)
 	return take(&c, '}') && c.p == c.end && r->log && r->time;
 }
 
+/* The line as our shims and dockerd write it, without attributes: most are. */
+static bool parse_usual(const char *line, size_t len, struct raw *r)
+{
+	static const char head[] = "{\"log\":\"", stream[] = ",\"stream\":\"std",
+			  time[] = "\",\"time\":\"", tail[] = "\"}";
+	enum { HEAD = sizeof(head) - 1, STREAM = sizeof(stream) - 1, TIME = sizeof(time) - 1 };
+	const char *p, *end;
+
+	if (len < HEAD || memcmp(line, head, HEAD) != 0)
+		return false;
+	*r = (struct raw){.log = line + HEAD, .stream_len = 6};
+	p = string_end(r->log, line + len);
+	end = line + len - (sizeof(tail) - 1);
+	if (!p || end - p < 1 + STREAM + 3 + TIME || memcmp(end, tail, sizeof(tail) - 1) != 0)
+		return false;
+	r->log_len = (size_t)(p++ - r->log);
+	if (memcmp(p, stream, STREAM) != 0)
+		return false;
+	r->stream = p + STREAM - 3;
+	p += STREAM + 3;
+	if (memcmp(p, time, TIME) != 0)
+		return false;
+	r->time = p + TIME;
+	r->time_len = (size_t)(end - r->time);
+	return r->time_len < CLOCK_RFC3339_SIZE && !memchr(r->time, '"', r->time_len) &&
+	       !memchr(r->time, '\\', r->time_len);
+}
+
 bool log_entry_parse(const char *line, size_t len, struct strbuf *scratch, struct log_entry *ret)
 {
 	struct raw r;
 
-	if (!parse_raw(line, len, &r))
+	if (!parse_usual(line, len, &r) && !parse_raw(line, len, &r))
 		return false;
 	ret->stream =
 		r.stream && is_word(r.stream, r.stream_len, "stderr") ? LOG_STDERR : LOG_STDOUT;
@@ -254,7 +282,8 @@ bool log_line_ends(const char *line, size_t len)
 	struct raw r;
 	size_t slashes = 0;
 
-	if (!parse_raw(line, len, &r) || r.log_len < 2 || r.log[r.log_len - 1] != 'n')
+	if ((!parse_usual(line, len, &r) && !parse_raw(line, len, &r)) || r.log_len < 2 ||
+	    r.log[r.log_len - 1] != 'n')
 		return false;
 	while (slashes < r.log_len - 1 && r.log[r.log_len - 2 - slashes] == '\\')
 		slashes++;

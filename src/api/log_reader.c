@@ -377,10 +377,18 @@ struct tail {
 	off_t start; /* of the last lines, in the file being looked at */
 };
 
-/* Entries of buf, which ends with a line feed, from the last one back.  `base` is its offset. */
-static size_t count_back(struct tail *t, const char *buf, size_t len, off_t base)
+/* Entries of buf from the last whole one back.  `base` is its offset.  Returns where the first of them
+ * begins; *len becomes where the last one ends.  -EBADMSG where the file is damaged. */
+typedef ssize_t (*count_fn)(struct tail *t, const char *buf, size_t *len, off_t base);
+
+static ssize_t count_back_json(struct tail *t, const char *buf, size_t *len, off_t base)
 {
-	size_t end = len;
+	size_t end;
+
+	/* Only the very end can be in the middle of a line. */
+	while (*len > 0 && buf[*len - 1] != '\n')
+		(*len)--;
+	end = *len;
 
 	while (end > 0) {
 		const char *nl = memrchr(buf, '\n', end - 1);
@@ -392,20 +400,20 @@ static size_t count_back(struct tail *t, const char *buf, size_t len, off_t base
 			if (t->found == t->wanted) {
 				t->done = true;
 				t->start = base + (off_t)end;
-				return end;
+				return (ssize_t)end;
 			}
 			t->found++;
 		}
 		t->any = true;
 		end = start;
 	}
-	return end;
+	return (ssize_t)end;
 }
 
-/* The same for local.  -EBADMSG where the file is damaged. */
-static ssize_t count_back_local(struct tail *t, const char *buf, size_t len, off_t base)
+/* Entries have the size before and behind them, so a window's beginning may be anywhere. */
+static ssize_t count_back_local(struct tail *t, const char *buf, size_t *len, off_t base)
 {
-	size_t end = len;
+	size_t end = *len;
 
 	while (end > 0) {
 		ssize_t n = logentry_before(buf, end);
@@ -431,8 +439,7 @@ static ssize_t count_back_local(struct tail *t, const char *buf, size_t len, off
 	return (ssize_t)end;
 }
 
-/* Entries have the size before and behind them, so a window's beginning may be anywhere. */
-static void tail_local(struct tail *t, int fd)
+static void tail_file(struct tail *t, int fd, count_fn count)
 {
 	size_t window = WINDOW_MIN;
 	autofree char *buf = NULL;
@@ -445,60 +452,23 @@ static void tail_local(struct tail *t, int fd)
 	hi = st.st_size;
 	while (hi > 0 && !t->done) {
 		off_t lo = hi > (off_t)window ? hi - (off_t)window : 0;
-		ssize_t n, left;
+		size_t len = (size_t)(hi - lo);
+		ssize_t left;
 
 		buf = xrealloc(buf, window, 1);
-		n = pread(fd, buf, (size_t)(hi - lo), lo);
-		left = n < (ssize_t)(hi - lo) ? -EIO : count_back_local(t, buf, (size_t)n, lo);
+		left = pread(fd, buf, len, lo) < (ssize_t)len ? -EIO : count(t, buf, &len, lo);
 		if (left < 0) { /* only what follows the damage can be read */
 			t->start = hi;
 			return;
 		}
 		if (t->done)
 			return;
-		if (left == n) {
+		if ((size_t)left == len) { /* an entry longer than the window */
 			if (window > LINE_MAX_ || lo == 0)
 				return;
-			window *= 2; /* an entry longer than the window */
-		}
-		hi = lo + left;
-	}
-}
-
-static void tail_file(struct tail *t, int fd)
-{
-	size_t window = WINDOW_MIN;
-	autofree char *buf = NULL;
-	struct stat st;
-	off_t hi;
-
-	t->start = 0;
-	if (fstat(fd, &st) < 0)
-		return;
-	hi = st.st_size;
-	while (hi > 0 && !t->done) {
-		off_t lo = hi > (off_t)window ? hi - (off_t)window : 0;
-		ssize_t n;
-		size_t len, left;
-
-		buf = xrealloc(buf, window, 1);
-		n = pread(fd, buf, (size_t)(hi - lo), lo);
-		if (n < (ssize_t)(hi - lo))
-			return;
-		/* Only the very end can be in the middle of a line. */
-		for (len = (size_t)n; len > 0 && buf[len - 1] != '\n'; len--)
-			;
-		left = len ? count_back(t, buf, len, lo) : 0;
-		if (t->done)
-			return;
-		if (len == 0 || left == len) {
-			if (window > LINE_MAX_)
-				return;
-			window *= 2; /* a line longer than the window */
-			hi = len ? lo + (off_t)len : hi;
-			if (lo == 0)
-				return;
-			continue;
+			window *= 2;
+			if (len == 0)
+				continue;
 		}
 		hi = lo + (off_t)left;
 	}
@@ -515,10 +485,7 @@ void log_reader_tail(struct log_reader *r, uint64_t n)
 
 		if (fd < 0)
 			continue;
-		if (r->is_local)
-			tail_local(&t, fd);
-		else
-			tail_file(&t, fd);
+		tail_file(&t, fd, r->is_local ? count_back_local : count_back_json);
 		use(r, fd, &id);
 		r->offset = t.start;
 		if (t.done)

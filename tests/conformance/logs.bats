@@ -74,3 +74,21 @@ six" ]
 	run -1 docker logs silent
 	[[ $output == *"configured logging driver does not support reading"* ]]
 }
+
+frames() { # USER-AGENT: the streams and lengths of the frames of a log
+	curl -s -A "$1" --unix-socket "$ROOT/vessel.sock" 'http://x/v1.45/containers/framed/logs?stdout=1&stderr=1' |
+		/usr/bin/python3 -c '
+import struct, sys
+data = sys.stdin.buffer.read()
+while data:
+    stream, size = struct.unpack(">BxxxI", data[:8])
+    print("%d:%d" % (stream, size), end=" ")
+    data = data[8 + size:]'
+}
+
+@test "a line a frame, but for the docker client" {
+	docker run --name framed busybox printf 'one\ntwo\nthree\n'
+	[ "$(frames docker-sdk-python/7.1.0)" = "1:4 1:4 1:6 " ]
+	[ "$(frames 'Docker-Client/28.5.1 (linux)')" = "1:14 " ]
+	[ "$(docker logs framed)" = "$(printf 'one\ntwo\nthree')" ]
+}

@@ -323,10 +323,67 @@ static void test_format(void **state)
 	assert_int_equal(out.len, 8 + strlen(prefix) + 4);
 }
 
+/* Neighbours of one stream share a frame, as far as `out` has not been emptied. */
+static void test_joined_frames(void **state)
+{
+	struct log_format f = {.frames = true, .join = true};
+	autostrbuf struct strbuf out = STRBUF_INIT(1000);
+	struct log_entry e = {.stream = LOG_STDOUT, .text = "one\n", .len = 4};
+	static const char all[] = "\1\0\0\0\0\0\0\10one\none\n"
+				  "\2\0\0\0\0\0\0\4one\n"
+				  "\1\0\0\0\0\0\0\4one\n";
+
+	(void)state;
+	log_format_add(&f, &e, &out);
+	log_format_add(&f, &e, &out);
+	e.stream = LOG_STDERR;
+	log_format_add(&f, &e, &out);
+	e.stream = LOG_STDOUT;
+	log_format_add(&f, &e, &out);
+	assert_int_equal(out.len, sizeof(all) - 1);
+	assert_memory_equal(out.s, all, out.len);
+	strbuf_reset(&out);
+	log_format_add(&f, &e, &out);
+	assert_int_equal(out.len, 12);
+	assert_memory_equal(out.s, "\1\0\0\0\0\0\0\4one\n", 12);
+}
+
+/* Whether a line is of the usual form makes no difference. */
+static void test_parse_usual(void **state)
+{
+	static const struct {
+		const char *line, *text;
+		enum log_stream stream;
+	} lines[] = {
+		{"{\"log\":\"a\\n\",\"stream\":\"stdout\",\"time\":\"T\"}", "a\n", LOG_STDOUT},
+		{"{\"log\":\"a\\n\",\"stream\":\"stderr\",\"time\":\"T\"}", "a\n", LOG_STDERR},
+		{"{\"log\":\"\",\"stream\":\"stdout\",\"time\":\"T\"}", "", LOG_STDOUT},
+		{"{\"log\":\"\\\"\",\"stream\":\"stdout\",\"time\":\"T\"}", "\"", LOG_STDOUT},
+		{"{\"log\":\"a\",\"stream\":\"stdout\",\"time\":\"T\",\"x\":\"y\"}", "a",
+		 LOG_STDOUT},
+		{"{\"stream\":\"stderr\",\"log\":\"a\",\"time\":\"T\"}", "a", LOG_STDERR},
+		{"{\"log\":\"a\", \"stream\":\"stderr\", \"time\":\"T\"}", "a", LOG_STDERR},
+	};
+	autostrbuf struct strbuf scratch = STRBUF_INIT(1000);
+	struct log_entry e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		assert_true(log_entry_parse(lines[i].line, strlen(lines[i].line), &scratch, &e));
+		assert_int_equal(e.len, strlen(lines[i].text));
+		assert_memory_equal(e.text, lines[i].text, e.len);
+		assert_int_equal(e.stream, lines[i].stream);
+		assert_int_equal(e.time_len, 1);
+		assert_memory_equal(e.time, "T", 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_usual),
+		cmocka_unit_test(test_joined_frames),
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test_setup_teardown(test_no_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_follow, setup, teardown),

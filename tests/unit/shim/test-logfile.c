@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/logentry.h"
+#include "shim/logline.h"
 
 /* 2006-01-02T15:04:05.999000000Z: the fraction loses its zeros. */
 #define MOMENT INT64_C(1136214245999000000)
@@ -91,6 +92,30 @@ static void exact_bytes(void **state)
 	two = content("", &len);
 	assert_string_equal(two + strlen(want), last);
 	assert_string_equal(logfile_unfinished(l, STREAM_STDERR)->s, "");
+}
+
+/* Plain text is looked at eight bytes at a time. */
+static void each_byte_at_each_place(void **state)
+{
+	static const char tail[] = "\",\"stream\":\"stdout\",\"time\":\"\"}";
+	char text[20], line[LOGLINE_ROOM(sizeof(text), sizeof(tail))];
+
+	(void)state;
+	for (unsigned c = 0; c < 0x80; c++)
+		for (size_t at = 0; at < sizeof(text); at++) {
+			autostrbuf struct strbuf back = STRBUF_INIT(100);
+			enum stream_kind stream;
+			bool escaped = c < 0x20 || strchr("\"&<>\\", (int)c);
+			size_t n;
+
+			memset(text, 'a', sizeof(text));
+			text[at] = (char)c;
+			n = logline_encode(line, text, sizeof(text), false, tail, sizeof(tail) - 1);
+			assert_int_equal(memchr(line, '\\', n) != NULL, escaped);
+			assert_true(logline_decode(line, n, &stream, &back));
+			assert_int_equal(back.len, sizeof(text));
+			assert_memory_equal(back.s, text, sizeof(text));
+		}
 }
 
 /* Append the texts of all lines of a stream in a log file, as the JSON parser sees them. */
@@ -490,6 +515,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(single_file_rotation, setup, teardown),
 		cmocka_unit_test_setup_teardown(torn_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
+		cmocka_unit_test(each_byte_at_each_place),
 		cmocka_unit_test(none),
 		cmocka_unit_test_setup_teardown(local_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(local_torn, setup, teardown),
