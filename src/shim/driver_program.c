@@ -223,12 +223,19 @@ static int program_resume(struct driver *d, struct error *err)
 	return r;
 }
 
+/* What is frozen does not even die.  Most programs have thawed it by themselves. */
+static void thaw(struct driver *d)
+{
+	if (program_resume(d, NULL) < 0 && d->cgroup)
+		(void)cgroup_freeze(d->cgroup, false, NULL); /* it may be gone */
+}
+
 /* Without the program there must still be an end to a container. */
 static int kill_without(struct driver *d, const struct error *why)
 {
 	log_warn("%s: process 1 is killed without it", error_msg(why));
-	if (of(d)->paused && d->cgroup)
-		(void)cgroup_freeze(d->cgroup, false, NULL); /* it dies when it thaws */
+	if (of(d)->paused)
+		thaw(d);
 	return kill(d->pid, SIGKILL) < 0 ? -errno : 0;
 }
 
@@ -246,7 +253,7 @@ static int program_kill(struct driver *d, int signo, struct error *err)
 	if (r < 0 && signo == SIGKILL && why.kind != ERROR_CONFLICT)
 		r = kill_without(d, &why);
 	else if (r >= 0 && signo == SIGKILL && p->paused)
-		(void)program_resume(d, NULL); /* most have thawed it by themselves */
+		thaw(d);
 	return r < 0 ? error_move(err, &why, r) : 0;
 }
 

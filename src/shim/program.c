@@ -80,7 +80,7 @@ static const struct {
 };
 
 static const char *const gone[] = {"not running", "already finished", "no such process",
-				   "does not exist", "is stopped"};
+				   "does not exist", "stopped"};
 
 /* What an error of creating or executing is, in the terms of runtime/runtime.h; of all else that the
  * container is gone. */

@@ -72,18 +72,11 @@ class Cases:
         self.docker("run", "-d", "--name", "box", "--runtime", runtime, *args, "busybox", "sh", "-c", LOOP)
         self.await_log("box", "ready")
 
-    def shim(self):
-        """The pid of the only container's shim."""
-        found = [p.split()[0] for p in self.engine.processes() if "vessel-shim" in p and self.engine.inspect("box")["Id"] in self.command(p)]
-        assert len(found) == 1, self.engine.processes()
-        return int(found[0])
-
     @staticmethod
-    def command(process):
-        with contextlib.suppress(OSError):
-            with open("/proc/%s/cmdline" % process.split()[0], "rb") as f:
-                return f.read().decode(errors="replace")
-        return ""
+    def parent(pid):
+        """The shim, of process 1 and of a runtime's program."""
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rpartition(")")[2].split()[1])
 
     def fails(self, text, *args):
         code, said = self.code(*args)
@@ -108,7 +101,7 @@ class Cases:
         assert self.engine.api("POST", "/containers/box/resize?h=33&w=99")[0] == 200
         assert self.docker("exec", "box", "stty", "-F", "/dev/pts/0", "size") == "33 99\n"
         assert self.fails("OCI runtime exec failed", "exec", "box", "/no/such") == 127
-        assert "sleep" in self.docker("top", "box")
+        assert "echo ready" in self.docker("top", "box")
         self.docker("update", "--memory", "48m", "--memory-swap", "64m", "box")
         assert self.engine.api("GET", "/containers/box/stats?stream=0&one-shot=1")[1]["memory_stats"]["limit"] == 48 << 20
         self.docker("pause", "box")
@@ -248,7 +241,7 @@ class Cases:
             self.touch("die-" + command)
             self.fails("OCI runtime %s failed: " % command, "start", "box")
             os.unlink(self.directory + "/die-" + command)
-            assert not self.engine.processes(), self.engine.processes()
+            vessel.wait_until("nothing runs", lambda: not self.engine.processes())
         self.docker("start", "box")
         self.await_log("box", "ready")
         self.touch("die-kill")
@@ -291,7 +284,7 @@ class Cases:
                 if victim == "daemon":
                     self.engine.kill()
                 else:
-                    os.kill(pid if victim == "program" else self.shim(), signal.SIGKILL)
+                    os.kill(pid if victim == "program" else self.parent(pid), signal.SIGKILL)
                 thread.join()
                 if victim == "daemon":
                     self.engine.start()
@@ -339,7 +332,7 @@ class Cases:
     def killed_shim(self):
         parent = self.engine.cgroup_parent + "/below"
         self.loop(MAIN, "--cgroup-parent", parent)
-        os.kill(self.shim(), signal.SIGKILL)
+        os.kill(self.parent(self.state("box")["Pid"]), signal.SIGKILL)
         self.await_status("box", "exited")
         assert self.state("box")["ExitCode"] == 137
         vessel.wait_until("nothing runs", lambda: not self.engine.processes())
