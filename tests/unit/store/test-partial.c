@@ -302,6 +302,34 @@ static void test_known_blob(void **state)
 	done_image(&other);
 }
 
+/* A start forgets what an image has by now, and keeps the rest. */
+static void test_start(void **state)
+{
+	struct fixture *f = *state;
+	char id[DIGEST_STRING_SIZE];
+	struct image img, other;
+	int fd, kept;
+
+	make_image(&img, false);
+	make_image(&other, false);
+	fd = download(f, &img);
+	kept = download(f, &other);
+	ingest(f, &img, fd, id);
+	fd_close(&fd);
+	fd_close(&kept);
+	fixture_close(f);
+	fixture_open(f);
+	assert_int_equal(fixture_count(f, "partial"), 1);
+	assert_int_equal(open_partial(f, other.digest, (int64_t)other.len, &kept), other.len);
+	assert_false(is_writable(kept));
+	fd = published(f, id);
+	check_bytes(fd, &img);
+	fd_close(&fd);
+	fd_close(&kept);
+	done_image(&img);
+	done_image(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +341,7 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_plain, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_known_blob, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_start, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
