@@ -1,4 +1,7 @@
 /* The loop of vessel-log: batches of entries from the shim to the driver, until the shim has gone. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,15 +72,44 @@ static int begin(struct run *run, struct logger *l, bool first, struct error *er
 	return r < 0 ? r : logger_confine(l, run->driver, err);
 }
 
+static void on_child(int signo)
+{
+	(void)signo;
+}
+
+/* A program that has ended, what compresses, is a reason to look: there may be nothing to write for hours.
+ * Its signal arrives while we wait, and never before. */
+static void hold_children(sigset_t *ret_idle)
+{
+	const struct sigaction action = {.sa_handler = on_child};
+	sigset_t child;
+
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigaction(SIGCHLD, &action, NULL);
+	(void)sigprocmask(SIG_BLOCK, &child, ret_idle);
+	(void)sigdelset(ret_idle, SIGCHLD);
+}
+
+/* False: a child has ended. */
+static bool wait_input(int input_fd, const sigset_t *idle)
+{
+	struct pollfd p = {.fd = input_fd, .events = POLLIN};
+
+	return ppoll(&p, 1, NULL, idle) >= 0 || errno != EINTR;
+}
+
 int logger_run(const struct logger_config *config, int input_fd, int status_fd)
 {
 	struct logger l = {.config = config, .input_fd = input_fd};
 	autofree char *buf = xcalloc(BATCH_MAX, 1);
 	autoerror struct error err = {0};
 	struct run run = {0};
+	sigset_t idle;
 	ssize_t n;
 	int r;
 
+	hold_children(&idle);
 	(void)gethostname(l.hostname, sizeof(l.hostname) - 1);
 	r = begin(&run, &l, status_fd >= 0, &err);
 	if (r < 0) {
@@ -93,12 +125,16 @@ int logger_run(const struct logger_config *config, int input_fd, int status_fd)
 		(void)close(status_fd);
 	}
 	for (;;) {
-		n = recv(input_fd, buf, BATCH_MAX, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		feed(&run, buf, (size_t)n);
+		if (wait_input(input_fd, &idle)) {
+			n = recv(input_fd, buf, BATCH_MAX, 0);
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0)
+				break;
+			feed(&run, buf, (size_t)n);
+		} else {
+			feed(&run, buf, 0);
+		}
 	}
 	if (run.failures > 0)
 		log_warn("log driver %s: writes that failed, and whose lines are lost: %llu",
