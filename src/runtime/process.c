@@ -340,18 +340,26 @@ static void warn_unknown(struct setup *s, const struct oci_capabilities *c)
 		}
 }
 
+int process_drop_bounding(struct setup *s, struct error *err)
+{
+	const struct oci_capabilities *caps = s->process->capabilities;
+	int r = caps && !s->bounding_dropped ? caps_apply_bounding(cap_set(&caps->bounding), err)
+					     : 0;
+
+	s->bounding_dropped = r == 0;
+	return r;
+}
+
 int process_set_user(struct setup *s, struct error *err)
 {
 	const struct oci_user *user = &s->process->user;
-	const struct oci_capabilities *caps = s->process->capabilities;
 	int r;
 
-	if (caps) {
-		warn_unknown(s, caps);
-		r = caps_apply_bounding(cap_set(&caps->bounding), err);
-		if (r < 0)
-			return r;
-	}
+	if (s->process->capabilities)
+		warn_unknown(s, s->process->capabilities);
+	r = process_drop_bounding(s, err);
+	if (r < 0)
+		return r;
 	/* Permitted capabilities survive the change of user until caps_apply. */
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "keep capabilities");
@@ -370,6 +378,22 @@ int process_set_user(struct setup *s, struct error *err)
 		return error_set(err, ERROR_INVALID, errno, "set uid %u", user->uid);
 	(void)umask(user->umask ? (mode_t)*user->umask : 0022);
 	return 0;
+}
+
+/* In one message: who is told wakes up for each. */
+static void warn_missing(struct setup *s, uint64_t missing)
+{
+	autostrbuf struct strbuf list = STRBUF_INIT(SYNC_TEXT_SIZE);
+	autoerror struct error warning = {0};
+
+	for (int i = 0; i < caps_count(); i++)
+		if (missing & (uint64_t)1 << i)
+			strbuf_addf(&list, "%s%s", list.len ? ", " : "",
+				    caps_name(i) ? caps_name(i) : "a capability");
+	if (list.len == 0)
+		return; /* this kernel knows none of them: warn_unknown() */
+	(void)error_set(&warning, ERROR_INVALID, 0, "%s cannot be granted", list.s);
+	warn(s, &warning);
 }
 
 static int apply_caps(struct setup *s, struct error *err)
@@ -392,14 +416,8 @@ static int apply_caps(struct setup *s, struct error *err)
 			     .inheritable = cap_set(&c->inheritable),
 			     .ambient = cap_set(&c->ambient)};
 	r = caps_apply(&want, &missing, err);
-	for (int i = 0; r == 0 && missing && i < caps_count(); i++) {
-		autoerror struct error warning = {0};
-
-		if (!(missing & (uint64_t)1 << i))
-			continue;
-		(void)error_set(&warning, ERROR_INVALID, 0, "%s cannot be granted", caps_name(i));
-		warn(s, &warning);
-	}
+	if (r == 0 && missing)
+		warn_missing(s, missing);
 	return r;
 }
 

@@ -190,6 +190,9 @@ int setup_wait_cgroup(struct setup *s, struct error *err)
 	if (s->cgroup_joined)
 		return 0;
 	r = setup_wait_network(s, err);
+	/* Nothing is executed before the program, and there is time. */
+	if (r == 0 && s->spec->hooks.create_container.n == 0)
+		r = process_drop_bounding(s, err);
 	while (r == 0 && !s->cgroup_made)
 		r = expect_part(s, err);
 	if (r < 0)

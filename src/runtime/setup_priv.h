@@ -125,6 +125,7 @@ struct setup {
 	bool plain_newlines; /* of the terminal */
 	bool no_new_keyring; /* keep the caller's session keyring */
 	bool has_apparmor;
+	bool bounding_dropped; /* in the process */
 
 	/* of the process, while it works */
 	pid_t own_pid;        /* as the runtime sees it; only for an agent */
@@ -176,6 +177,8 @@ int process_set_labels(struct setup *s, struct error *err);
 int process_set_scheduling(struct setup *s, struct error *err);
 int process_set_limits(struct setup *s, struct error *err); /* all but of open files */
 int process_limit_files(struct setup *s, struct error *err);
+/* Once: it takes nothing from the process itself, but from what it executes. */
+int process_drop_bounding(struct setup *s, struct error *err);
 int process_set_user(struct setup *s, struct error *err);
 int process_drop_privileges(struct setup *s, struct error *err);
 

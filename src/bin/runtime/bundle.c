@@ -2,19 +2,20 @@
 #include "bin/runtime/bundle.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "bin/runtime/options.h"
 #include "runtime/state.h"
 
-static int parse(struct bundle *b, struct error *err)
+int bundle_parse(struct bundle *b, struct error *err)
 {
 	b->arena = arena_new();
 	return oci_spec_parse(b->arena, b->text, b->len, &b->spec, err);
 }
 
-int bundle_open(const char *path, struct bundle *ret, struct error *err)
+int bundle_read(const char *path, struct bundle *ret, struct error *err)
 {
 	int r;
 
@@ -23,14 +24,30 @@ int bundle_open(const char *path, struct bundle *ret, struct error *err)
 	if (ret->fd < 0)
 		return error_set(err, ERROR_INVALID, errno, "bundle '%s'", path ? path : ".");
 	r = file_read(ret->fd, "config.json", OCI_SPEC_MAX, &ret->text, &ret->len, err);
-	return r < 0 ? r : parse(ret, err);
+	return r < 0 ? r : 0;
+}
+
+bool bundle_seems_to_take_netns(const struct bundle *b)
+{
+	const char *list = strstr(b->text, "\"namespaces\"");
+	const char *network = list ? strstr(list, "\"network\"") : NULL;
+	const char *user = list ? strstr(list, "\"user\"") : NULL;
+	const char *list_end = list ? strchr(list, ']') : NULL;
+	const char *object = network, *object_end = network ? strchr(network, '}') : NULL, *path;
+
+	if (!object_end || !list_end || network > list_end || (user && user < list_end))
+		return false;
+	while (object > list && *object != '{')
+		object--;
+	path = strstr(object, "\"path\"");
+	return !path || path > object_end;
 }
 
 int bundle_load_saved(const struct state *s, struct bundle *ret, struct error *err)
 {
 	int r = state_read_config(s, &ret->text, &ret->len, err);
 
-	return r < 0 ? r : parse(ret, err);
+	return r < 0 ? r : bundle_parse(ret, err);
 }
 
 int bundle_seccomp_cache(const struct options *o, const struct bundle *b, char **ret,

@@ -23,7 +23,12 @@ struct bundle {
 		.fd = -EBADF \
 	}
 
-int bundle_open(const char *path, struct bundle *ret, struct error *err);
+/* First without a look at the text, then with. */
+int bundle_read(const char *path, struct bundle *ret, struct error *err);
+int bundle_parse(struct bundle *b, struct error *err);
+/* In between, by the looks of it: linux.namespaces has a network namespace without a path, and no user
+ * namespace.  What holds is runtime_takes_netns(). */
+bool bundle_seems_to_take_netns(const struct bundle *b);
 /* The copy that the container's state has. */
 int bundle_load_saved(const struct state *s, struct bundle *ret, struct error *err);
 /* Where compiled filters are kept, for all containers of the host; made if the configuration has one,

@@ -140,10 +140,15 @@ static void stay_at_terminal(struct creation *cr)
 int creation_begin(struct creation *cr, bool detach, struct error *err)
 {
 	const struct options *o = cr->o;
-	int r = bundle_open(o->value[OPT_BUNDLE], &cr->bundle, err);
+	int r = bundle_read(o->value[OPT_BUNDLE], &cr->bundle, err);
 
-	if (r == 0 && cr->prepares)
-		cr->prepared = runtime_prepare(runtime_takes_netns(&cr->bundle.spec));
+	/* a network namespace takes so long that it is worth a guess */
+	if (r == 0 && cr->prepares && bundle_seems_to_take_netns(&cr->bundle))
+		cr->prepared = runtime_prepare(true);
+	if (r == 0)
+		r = bundle_parse(&cr->bundle, err);
+	if (r == 0 && cr->prepared && !runtime_takes_netns(&cr->bundle.spec))
+		cr->prepared = runtime_prepared_free(cr->prepared);
 	if (r == 0)
 		r = handover_check(o,
 				   cr->bundle.spec.has_process && cr->bundle.spec.process.terminal,
