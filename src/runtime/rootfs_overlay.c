@@ -1,5 +1,6 @@
 /* A container's root file system made by whoever is root on the host: of layers that a user namespace is
  * shown as its own, and for containers that another program makes. */
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -40,6 +41,36 @@ int rootfs_new_mapped_overlay(int proc_fd, const struct oci_spec *spec,
 	}
 	userns_fd = idmap_new_user_namespace(proc_fd, l, true, err);
 	return userns_fd < 0 ? userns_fd : mount_new_overlay_idmapped(&overlay, userns_fd, err);
+}
+
+/* The namespace of a container's id mappings: its own, or the one that it joins. */
+static int open_user_namespace(const struct oci_spec *spec, struct error *err)
+{
+	const char *path = spec->linux_.namespaces[OCI_NAMESPACE_USER].path;
+	autoclose int proc_fd = -EBADF;
+	int fd;
+
+	if (path) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? error_set(err, ERROR_INVALID, errno, "open '%s'", path) : fd;
+	}
+	proc_fd = procfs_open(err);
+	return proc_fd < 0 ? proc_fd : idmap_new_user_namespace(proc_fd, &spec->linux_, false, err);
+}
+
+int runtime_new_idmapped(const struct oci_spec *spec, const char *source, bool recursive,
+			 struct error *err)
+{
+	autoclose int userns_fd = open_user_namespace(spec, err), fd = -EBADF;
+	int r;
+
+	if (userns_fd < 0)
+		return userns_fd;
+	fd = mount_clone(AT_FDCWD, source, true, err);
+	if (fd < 0)
+		return error_wrap(err, fd, "bind source");
+	r = mount_set_idmap(fd, userns_fd, recursive, source, err);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 int runtime_new_rootfs(const struct oci_spec *spec, const struct runtime_rootfs *rootfs,

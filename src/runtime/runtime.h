@@ -52,6 +52,11 @@ struct runtime_rootfs {
 int runtime_new_rootfs(const struct oci_spec *spec, const struct runtime_rootfs *rootfs,
 		       struct error *err);
 
+/* The same of what is at `source`, with all mounts below, its owners shown as the specification maps ids; those
+ * of the mounts below as well if recursive. */
+int runtime_new_idmapped(const struct oci_spec *spec, const char *source, bool recursive,
+			 struct error *err);
+
 struct runtime_rename {
 	int dir_fd; /* borrowed */
 	const char *from, *to;

@@ -8,6 +8,7 @@
  */
 #include "shim/bundle.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -119,7 +120,69 @@ static void write_linux(const struct json *linux_, struct json_writer *w)
 	jw_object_end(w);
 }
 
-void bundle_write_config(const struct json *spec, struct strbuf *out)
+/* What mount_options_parse() knows of the options of a mount in the specification. */
+static bool is_idmapped(const struct json *mount, bool *ret_recursive)
+{
+	const struct json *option, *options = json_get(mount, "options");
+	bool found = false;
+
+	*ret_recursive = false;
+	json_array_foreach(option, options) {
+		*ret_recursive |= str_eq(json_string(option), "ridmap");
+		found |= str_eq(json_string(option), "idmap") || *ret_recursive;
+	}
+	return found;
+}
+
+/* Its source is the mount in the bundle that has been made of it. */
+static void write_idmapped(const struct json *mount, const char *place, struct json_writer *w)
+{
+	const struct json *v, *option;
+	const char *key;
+
+	jw_object(w);
+	json_object_foreach(key, v, mount) {
+		jw_key(w, key);
+		if (str_eq(key, "source")) {
+			jw_string(w, place);
+		} else if (str_eq(key, "options")) {
+			jw_array(w);
+			json_array_foreach(option, v) {
+				if (!str_eq(json_string(option), "idmap") &&
+				    !str_eq(json_string(option), "ridmap"))
+					jw_value(w, option);
+			}
+			jw_array_end(w);
+		} else {
+			jw_value(w, v);
+		}
+	}
+	jw_object_end(w);
+}
+
+static char *mount_place(const char *path, size_t i)
+{
+	return xasprintf("%s/mounts/%zu", path, i);
+}
+
+static void write_mounts(const struct json *mounts, const char *path, struct json_writer *w)
+{
+	bool recursive;
+
+	jw_array(w);
+	for (size_t i = 0; i < json_count(mounts); i++) {
+		const struct json *m = json_at(mounts, i);
+		autofree char *place = mount_place(path, i);
+
+		if (is_idmapped(m, &recursive))
+			write_idmapped(m, place, w);
+		else
+			jw_value(w, m);
+	}
+	jw_array_end(w);
+}
+
+void bundle_write_config(const struct json *spec, const char *path, struct strbuf *out)
 {
 	struct json_writer w;
 	const struct json *v;
@@ -133,6 +196,8 @@ void bundle_write_config(const struct json *spec, struct strbuf *out)
 			write_linux(v, &w);
 		else if (str_eq(key, "process"))
 			bundle_write_process(v, NULL, &w);
+		else if (str_eq(key, "mounts"))
+			write_mounts(v, path, &w);
 		else if (str_eq(key, "ociVersion"))
 			jw_string(&w, OLDEST_VERSION);
 		else
@@ -141,11 +206,11 @@ void bundle_write_config(const struct json *spec, struct strbuf *out)
 	jw_object_end(&w);
 }
 
-static int write_config(int dir_fd, const struct json *spec, struct error *err)
+static int write_config(int dir_fd, const char *path, const struct json *spec, struct error *err)
 {
 	autostrbuf struct strbuf text = STRBUF_INIT(OCI_SPEC_MAX);
 
-	bundle_write_config(spec, &text);
+	bundle_write_config(spec, path, &text);
 	if (strbuf_error(&text) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "the container's configuration");
 	return file_write_atomic(dir_fd, "config.json", text.s, text.len, 0600, 0, err);
@@ -181,6 +246,41 @@ static int leave_host_mounts(const char *place, const struct oci_spec *spec, str
 	(void)mount_propagation_parse(spec->linux_.rootfs_propagation, &propagation, &recursive);
 	return propagation == MS_SHARED ? unshare_mount_of(place, err)
 					: mount_set_propagation("/", MS_SLAVE, true, err);
+}
+
+static int make_idmapped(const char *path, size_t i, const struct oci_spec *spec,
+			 const struct json *mount, struct error *err)
+{
+	autofree char *place = mount_place(path, i);
+	const char *source = json_get_string(mount, "source");
+	autoclose int mount_fd = -EBADF, place_fd = -EBADF;
+	bool recursive;
+	struct stat st;
+
+	if (!is_idmapped(mount, &recursive))
+		return 0;
+	mount_fd = runtime_new_idmapped(spec, source ? source : "", recursive, err);
+	if (mount_fd < 0)
+		return mount_fd;
+	if (fstat(mount_fd, &st) < 0 ||
+	    (S_ISDIR(st.st_mode) ? mkdir(place, 0700) : mknod(place, S_IFREG | 0600, 0)) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "make '%s'", place);
+	place_fd = open(place, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (place_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", place);
+	return mount_attach(mount_fd, place_fd, source, err);
+}
+
+/* Mounts with owners mapped, which old programs do not know, or take for nothing: they find them made. */
+static int mount_idmapped(const char *path, const struct driver_create_args *args,
+			  struct error *err)
+{
+	const struct json *mounts = json_get(args->config->spec, "mounts");
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < json_count(mounts); i++)
+		r = make_idmapped(path, i, args->spec, json_at(mounts, i), err);
+	return r;
 }
 
 static int mount_layers(const char *path, const struct driver_create_args *args, struct error *err)
@@ -227,17 +327,35 @@ int bundle_make(const char *path, const struct driver_create_args *args, struct 
 	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open '%s'", path);
-	r = write_config(dir_fd, args->config->spec, err);
-	if (r >= 0 && mkdirat(dir_fd, "state", 0711) < 0)
-		r = error_set(err, ERROR_INTERNAL, errno, "make '%s/state'", path);
-	return r < 0 ? r : mount_layers(path, args, err);
+	r = write_config(dir_fd, path, args->config->spec, err);
+	if (r >= 0 && (mkdirat(dir_fd, "state", 0711) < 0 || mkdirat(dir_fd, "mounts", 0711) < 0))
+		r = error_set(err, ERROR_INTERNAL, errno, "make directories in '%s'", path);
+	r = r < 0 ? r : mount_layers(path, args, err);
+	return r < 0 ? r : mount_idmapped(path, args, err);
+}
+
+static void unmount_all(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		autofree char *place = xasprintf("%s/%s", path, entry->d_name);
+
+		if (entry->d_name[0] != '.')
+			(void)umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+	if (dir)
+		(void)closedir(dir);
 }
 
 int bundle_remove(const char *path, struct error *err)
 {
+	autofree char *mounts = xasprintf("%s/mounts", path);
 	autofree char *rootfs = xasprintf("%s/rootfs", path);
 
 	while (umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
+	unmount_all(mounts);
 	return file_remove_tree(AT_FDCWD, path, err);
 }

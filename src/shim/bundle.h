@@ -2,6 +2,7 @@
  *
  *     <RuntimeDir>/bundle/config.json
  *     <RuntimeDir>/bundle/rootfs      the layers are mounted here, in a mount namespace of the shim's own
+ *     <RuntimeDir>/bundle/mounts/N    those of config.json whose owners are mapped
  *     <RuntimeDir>/bundle/state       the program's --root
  *     <RuntimeDir>/bundle/...         logs, pid files
  */
@@ -31,5 +32,6 @@ struct bundle_terminal {
 /* A process object, without capabilities that the shim has not got.  With NULL the terminal is as there. */
 void bundle_write_process(const struct json *process, const struct bundle_terminal *t,
 			  struct json_writer *w);
-/* The specification as a program can read it: namespaces named by /proc/self/fd/N are the shim's. */
-void bundle_write_config(const struct json *spec, struct strbuf *out);
+/* The specification as a program can read it: namespaces named by /proc/self/fd/N are the shim's,
+ * and mounts with owners mapped have been made in the bundle at `path`. */
+void bundle_write_config(const struct json *spec, const char *path, struct strbuf *out);

@@ -323,6 +323,21 @@ class Cases:
         self.engine.start(args=("--userns-remap", "box"))
 
 
+    def runtimes(self):
+        """Other OCI runtimes, one of which knows nothing of volumes with owners mapped."""
+        self.engine.stop()
+        os.chmod(self.engine.root, 0o711)  # root in there must get to the bundle
+        peers = vessel.TOP + "/build/peers"
+        self.engine.start(args=("--userns-remap", "box", "--add-runtime", "old=%s/docker-20.10/usr/sbin/runc" % peers,
+                                "--add-runtime", "new=%s/runtimes/usr/sbin/runc" % peers))
+        for name in ("old", "new"):
+            out = self.run("--runtime", name, "-v", "/v", "busybox", "sh", "-c",
+                           "cat /proc/self/uid_map; touch /v/x /x; stat -c %u:%g /bin/busybox /x /v/x /etc/hosts").split()
+            assert out == ["0", str(UID), "65536"] + ["0:0"] * 4, out
+        self.engine.stop()
+        self.engine.start(args=("--userns-remap", "box"))
+
+
 def main():
     vessel.enter_private_namespace()
     tap = vessel.Tap()
@@ -351,6 +366,7 @@ def main():
         tap.case("--userns host", cases.host)
         tap.case("conflicting options", cases.conflicts)
         tap.case("daemon killed", cases.killed)
+        tap.case("other runtimes", cases.runtimes)
         tap.case("daemon started without remapping, and with another one", cases.switched)
         tap.case("values of --userns-remap", cases.values)
 

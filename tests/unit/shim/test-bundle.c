@@ -19,12 +19,16 @@
 static void test_config(void **state)
 {
 	static const char spec[] =
-		"{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
+		"{\"ociVersion\":\"1.2.0\",\"mounts\":[{\"source\":\"/a\",\"options\":[\"ro\"]},"
+		"{\"source\":\"/c\",\"options\":[\"rbind\",\"idmap\"]}],"
+		"\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
 		"\"process\":{\"args\":[\"a\"],\"terminal\":true},\"linux\":{\"namespaces\":["
 		"{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/proc/self/fd/7\"},"
 		"{\"type\":\"user\",\"path\":\"/proc/9/ns/user\"}],\"cgroupsPath\":\"/x/y\"}}";
 	autofree char *expected = xasprintf(
-		"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
+		"{\"ociVersion\":\"1.0.2\",\"mounts\":[{\"source\":\"/a\",\"options\":[\"ro\"]},"
+		"{\"source\":\"/b/mounts/1\",\"options\":[\"rbind\"]}],"
+		"\"root\":{\"path\":\"rootfs\",\"readonly\":true},"
 		"\"process\":{\"args\":[\"a\"],\"terminal\":true},\"linux\":{\"namespaces\":["
 		"{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/proc/%d/fd/7\"},"
 		"{\"type\":\"user\",\"path\":\"/proc/9/ns/user\"}],\"cgroupsPath\":\"/x/y\"}}",
@@ -35,7 +39,7 @@ static void test_config(void **state)
 
 	(void)state;
 	assert_int_equal(json_parse(a, spec, strlen(spec), &doc, NULL), 0);
-	bundle_write_config(doc, &out);
+	bundle_write_config(doc, "/b", &out);
 	assert_string_equal(out.s, expected);
 }
 
