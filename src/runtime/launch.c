@@ -403,7 +403,7 @@ static int await_exec(int sync_fd, bool is_ready, struct error *err)
 			return 0; /* closed by execve(2) */
 		if (r == 0)
 			return launch_why_gone(sync_fd, err);
-		/* ECONNRESET: it died with our GO unread; what it said is behind that (sync_recv) */
+		/* ECONNRESET: it died with our GO unread; what it said is behind that (fd_recv) */
 		if (r < 0 && (errno == EINTR || (errno == ECONNRESET && !reset))) {
 			reset = errno == ECONNRESET;
 			continue;

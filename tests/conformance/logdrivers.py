@@ -500,6 +500,7 @@ class Cases:
             vessel.wait_until("the one before has ended", lambda: not helpers(self.engine))
             self.docker("run", "-d", "--name", "cc", "--log-driver", driver, *(a for o in options for a in ("--log-opt", o)),
                         "busybox", "sh", "-c", "echo x; sleep 1000")
+            vessel.wait_until("those of others have ended", lambda: len(helpers(self.engine)) == 1)
             pid, = helpers(self.engine)
             with open("/proc/%d/status" % pid) as f:
                 status = dict(line.rstrip("\n").split(":\t", 1) for line in f)

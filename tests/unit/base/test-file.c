@@ -321,6 +321,23 @@ static void test_send_recv(void **state)
 		fd_close(&sent[i]);
 }
 
+/* What somebody says last is heard, though he dies with messages of ours unread. */
+static void test_fd_last_words(void **state)
+{
+	char buf[16];
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(fd_send(pair[1], "unread", 6, NULL, 0), 0);
+	assert_int_equal(fd_send(pair[0], "last", 4, NULL, 0), 0);
+	fd_close(&pair[0]);
+	assert_int_equal(fd_recv(pair[1], buf, sizeof(buf), NULL, NULL), 4);
+	assert_memory_equal(buf, "last", 4);
+	assert_int_equal(fd_recv(pair[1], buf, sizeof(buf), NULL, NULL), 0);
+	fd_close(&pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,7 +345,7 @@ int main(void)
 		cmocka_unit_test(test_write_value),  cmocka_unit_test(test_mkdir_p),
 		cmocka_unit_test(test_remove_tree),  cmocka_unit_test(test_remove_deep_tree),
 		cmocka_unit_test(test_full_io),      cmocka_unit_test(test_memfd),
-		cmocka_unit_test(test_send_recv),
+		cmocka_unit_test(test_send_recv),    cmocka_unit_test(test_fd_last_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
