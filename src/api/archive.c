@@ -45,8 +45,8 @@ static uint32_t go_mode(mode_t mode)
 
 struct place {
 	const char *shown; /* as it was asked for */
-	char *path;        /* owned: clean, without a leading slash; "." is the root */
-	char *base;        /* owned: its name in archives, and in the header */
+	char *path; /* owned: clean, without a leading slash, maybe with "/." behind; "." is the root */
+	char *base; /* owned: its name in archives, and in the header */
 	struct stat st;
 	char *target; /* owned: a link's, as a path in the container; "" otherwise */
 };
@@ -110,6 +110,11 @@ static int look(struct api_call *c, int root_fd, struct place *ret, struct error
 	fd = root_open(root_fd, clean, O_PATH | (follow ? 0 : O_NOFOLLOW), 0);
 	if (fd < 0 || fstat(fd, &ret->st) < 0)
 		return not_found(c, asked, err);
+	if (follow && S_ISDIR(ret->st.st_mode) && strcmp(clean, ".") != 0) {
+		free(ret->path);
+		ret->path =
+			xasprintf("%s/.", clean); /* what is packed is not followed at its end */
+	}
 	ret->target = S_ISLNK(ret->st.st_mode) ? link_target(fd, clean) : xstrdup("");
 	return 0;
 }

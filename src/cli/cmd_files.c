@@ -1,4 +1,4 @@
-/* commit, cp, diff, export: what is in containers. */
+/* commit, diff, export: what is in containers. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,69 +48,6 @@ static int cmd_commit(struct cli *cli, const struct invocation *in, struct error
 	r = cli_json(cli, "POST", path.s, NULL, &answer, err);
 	if (r == 0)
 		printf("%s\n", json_get_string(answer, "Id") ?: "");
-	return r;
-}
-
-/* Cp ---------------------------------------------------------------------------------------- */
-
-struct cp_options {
-	bool archive;
-};
-
-static const struct flag cp_flags[] = {
-	FLAG(struct cp_options, "archive", 'a', FLAG_BOOL, archive,
-	     "Archive mode (copy all uid/gid information)"),
-	{0},
-};
-
-/* "container:path"; a path of the host has a slash or a dot first, or no colon. */
-static const char *split_place(struct cli *cli, const char *place, const char **ret_path)
-{
-	const char *colon = strchr(place, ':');
-
-	*ret_path = place;
-	if (place[0] == '/' || place[0] == '.' || !colon)
-		return NULL;
-	*ret_path = colon + 1;
-	return arena_strndup(cli->arena, place, (size_t)(colon - place));
-}
-
-static int cmd_cp(struct cli *cli, const struct invocation *in, struct error *err)
-{
-	const struct cp_options *o = in->options;
-	const char *from_path, *to_path;
-	const char *from = split_place(cli, in->parsed.args[0], &from_path);
-	const char *to = split_place(cli, in->parsed.args[1], &to_path);
-	struct http_response *response = NULL;
-	int r;
-
-	if (from && to)
-		return error_set(err, ERROR_INVALID, 0,
-				 "copying between containers is not supported");
-	if (!from && !to)
-		return error_set(err, ERROR_INVALID, 0,
-				 "must specify at least one container source");
-	if (!str_eq(from ? to_path : from_path, "-"))
-		return error_set(
-			err, ERROR_NOT_IMPLEMENTED, 0,
-			"copying files of the host is not implemented: give '-', and a tar "
-			"archive on standard input or output");
-	if (from && isatty(STDOUT_FILENO))
-		return error_set(
-			err, ERROR_INVALID, 0,
-			"cowardly refusing to write an archive to a terminal: redirect it");
-	if (from)
-		return cli_download(cli,
-				    cli_path(cli, "/containers/%s/archive?path=%s",
-					     cli_escape(cli, from), cli_escape(cli, from_path)),
-				    NULL, err);
-	r = cli_upload(cli, "PUT",
-		       cli_path(cli,
-				"/containers/%s/archive?path=%s&noOverwriteDirNonDir=true"
-				"&copyUIDGID=%d",
-				cli_escape(cli, to), cli_escape(cli, to_path), o->archive),
-		       STDIN_FILENO, &response, err);
-	(void)http_response_free(response);
 	return r;
 }
 
@@ -171,15 +108,6 @@ const struct command files_commands[] = {
 	 .min_args = 1,
 	 .max_args = 2,
 	 .run = cmd_commit},
-	{.name = "cp",
-	 .group = "container",
-	 .usage = "[OPTIONS] CONTAINER:SRC_PATH -|- CONTAINER:DEST_PATH",
-	 .help = "Copy files between a container and a tar archive",
-	 .flags = cp_flags,
-	 .options_size = sizeof(struct cp_options),
-	 .min_args = 2,
-	 .max_args = 2,
-	 .run = cmd_cp},
 	{.name = "diff",
 	 .group = "container",
 	 .usage = "CONTAINER",

@@ -52,7 +52,14 @@ struct tree_unpack {
 	uid_t uid;
 	gid_t gid;
 	struct tree_ids ids;
+	/* Entries that are called `from`, or lie below it, are called `to` instead; NULL: all keep their
+	 * names.  "/" is above them all. */
+	const char *from, *to;
+	bool lenient; /* attributes that we may not set are left out */
 };
+/* A plain archive.  Otherwise as the next one. */
+int tree_unpack_plain(const struct tree_unpack *args, const struct stream_reader *in,
+		      struct error *err);
 /* The archive, compressed or not.  ERROR_NOT_FOUND, ERROR_INVALID; what was unpacked before an error
  * stays. */
 int tree_unpack(const struct tree_unpack *args, const struct stream_reader *in, struct error *err);

@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "linux/root.h"
-#include "store/compress.h"
 #include "store/tar.h"
 #include "store/tree.h"
 
@@ -56,6 +55,20 @@ static bool leads_up(const char *path)
 	return false;
 }
 
+/* What an entry is called here; owned. */
+static char *renamed(const struct tree_unpack *a, const char *path)
+{
+	size_t len = a->from ? strlen(a->from) : 0;
+
+	if (len == 0)
+		return xstrdup(path);
+	if (str_eq(a->from, "/"))
+		return xasprintf("%s/%s", a->to, path);
+	if (strncmp(path, a->from, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+		return xstrdup(path);
+	return xasprintf("%s%s", a->to, path + len);
+}
+
 /* Parents are made where missing; links in them lead within the container's root. */
 static int find_place(struct unpacking *u, const char *path, struct place *ret, struct error *err)
 {
@@ -94,11 +107,12 @@ static int set_owner(const struct unpacking *u, const struct place *p, const str
 }
 
 /* fd: the new file or directory, not a link. */
-static int set_mode(int fd, const struct place *p, const struct tar_entry *e, struct error *err)
+static int set_mode(const struct unpacking *u, int fd, const struct place *p,
+		    const struct tar_entry *e, struct error *err)
 {
 	for (size_t i = 0; i < e->n_xattrs; i++)
 		if (fsetxattr(fd, e->xattrs[i].name, e->xattrs[i].value, e->xattrs[i].len, 0) < 0 &&
-		    errno != ENOTSUP)
+		    errno != ENOTSUP && !(errno == EPERM && u->args->lenient))
 			return refuse(err, p, "set an attribute of");
 	return fchmod(fd, e->mode) < 0 ? refuse(err, p, "set the mode of") : 0;
 }
@@ -151,7 +165,7 @@ static int make_directory(struct unpacking *u, const struct place *p, const stru
 	if (fd < 0)
 		return refuse(err, p, "open directory");
 	r = set_owner(u, p, e, err);
-	r = r < 0 ? r : set_mode(fd, p, e, err);
+	r = r < 0 ? r : set_mode(u, fd, p, e, err);
 	if (r < 0 || u->n_dated >= MAX_DATED)
 		return r;
 	xgrow(u->dated, u->n_dated, u->cap_dated);
@@ -206,14 +220,15 @@ static int make_file(struct unpacking *u, struct tar *t, const struct place *p,
 		return refuse(err, p, "make file");
 	r = write_content(t, e, fd, p, err);
 	r = r < 0 ? r : set_owner(u, p, e, err);
-	return r < 0 ? r : set_mode(fd, p, e, err);
+	return r < 0 ? r : set_mode(u, fd, p, e, err);
 }
 
 static int make_hardlink(struct unpacking *u, const struct place *p, const struct tar_entry *e,
 			 struct error *err)
 {
 	autoplace struct place target = {.parent = -EBADF};
-	int r = find_place(u, e->link, &target, err);
+	autofree char *path = renamed(u->args, e->link);
+	int r = find_place(u, path, &target, err);
 
 	if (r < 0)
 		return r;
@@ -245,10 +260,13 @@ static int unpack_one(struct unpacking *u, struct tar *t, const struct tar_entry
 		      struct error *err)
 {
 	autoplace struct place p = {.parent = -EBADF};
-	int r = find_place(u, e->path, &p, err);
+	autofree char *path = renamed(u->args, e->path);
+	int r = find_place(u, path, &p, err);
 
 	if (r < 0)
 		return r;
+	if (e->type == TAR_DIRECTORY && str_eq(p.name, "."))
+		return 0; /* what all of it goes into stays as it is */
 	if (e->type == TAR_DIRECTORY)
 		return make_directory(u, &p, e, err);
 	r = clear_place(u, &p, err);
@@ -286,20 +304,16 @@ static int check_directory(struct unpacking *u, struct error *err)
 	return 0;
 }
 
-int tree_unpack(const struct tree_unpack *args, const struct stream_reader *in, struct error *err)
+int tree_unpack_plain(const struct tree_unpack *args, const struct stream_reader *in,
+		      struct error *err)
 {
 	struct unpacking u = {.args = args, .dir = xstrdup(args->path)};
-	autodecompress struct decompress *d = NULL;
 	autotar struct tar *t = NULL;
-	struct stream_reader plain;
 	const struct tar_entry *e;
 	int r = check_directory(&u, err);
 
-	if (r >= 0)
-		r = decompress_new(in, &d, err);
 	if (r >= 0) {
-		plain = decompress_reader(d);
-		t = tar_new(&plain, NULL, NULL);
+		t = tar_new(in, NULL, NULL);
 		while ((r = tar_next(t, &e, err)) > 0 && (r = unpack_one(&u, t, e, err)) >= 0)
 			continue;
 	}

@@ -55,11 +55,6 @@ char *unpack_split(const char *path, const char **ret_name)
 	return slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup("");
 }
 
-bool unpack_is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
-
 int unpack_refuse(struct error *err, const char *path, const char *why)
 {
 	return error_set(err, ERROR_INVALID, 0, "unpack '%s': %s", path, why);

@@ -88,7 +88,11 @@ bool unpack_below_aufs(const char *path);
 int unpack_find_lower(const struct unpack_lower *lower, const char *path);
 /* All but overlayfs's own. */
 void unpack_read_xattrs(int fd, struct unpack_xattrs *x);
-bool unpack_is_whiteout(const struct stat *st);
+static inline bool unpack_is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
 int unpack_set_xattrs(int parent_fd, const char *name, const struct unpack_xattrs *x,
 		      const char *path, struct error *err);
 void unpack_xattrs_done(struct unpack_xattrs *x);

@@ -130,6 +130,93 @@ hello" ]
 	grep -q "cannot overwrite directory" "$W/answer"
 }
 
+# What a directory holds, with contents, and how the command that filled it ended.
+state() { # DIRECTORY CODE
+	(cd "$1" && find . -printf '%P %y %m %l\n' | sort && find . -type f -exec cksum {} + | sort -k3)
+	echo "exit code $2"
+}
+places() { mkdir "$1/dir" && echo old >"$1/file" && ln -s dir "$1/to-dir" && ln -s file "$1/to-file" && ln -s nowhere "$1/dangling"; }
+
+@test "vessel cp is docker's: out of a container" {
+	docker run -d --name box busybox sleep 1000
+	docker exec box sh -c 'mkdir -p /s/d/e; echo f >/s/f; echo a >/s/d/a; chmod 640 /s/f; chown 1000:2000 /s/f; chmod 750 /s/d
+		ln /s/d/a /s/d/hard; ln -s f /s/lf; ln -s d /s/ld; ln -s /s/d /s/abs; ln -s none /s/dl'
+	while read -r src dst options; do
+		for who in docker vessel; do
+			mkdir "$W/$who" && places "$W/$who"
+			code=0
+			(cd "$W/$who" && "$who" cp $options "box:/s/$src" "$dst") >"$W/$who.said" 2>&1 || code=$?
+			state "$W/$who" "$code" >"$W/$who.state"
+			rm -r "${W:?}/$who"
+		done
+		diff "$W/docker.state" "$W/vessel.state" || { echo "cp $options $src $dst"; cat "$W"/*.said; false; }
+	done <<-END
+		f new
+		f file
+		f new/
+		f to-file
+		f missing/new
+		f dir/f -a
+		d new
+		d/ new/
+		d/. new
+		d file
+		lf new -L
+		lf dir -L
+		ld new -L
+		ld/ new
+		ld/. dir
+		abs dir -L
+		dl new -L
+		. new
+	END
+	[ -z "$(vessel cp box:/s/f "$W/quiet" 2>&1)" ]
+	[[ $(vessel cp --quiet=false box:/s/f "$W/told" 2>&1) == "Successfully copied "*"kB to $W/told" ]]
+	[ "$(stat -c %u:%g "$W/told")" = "$(id -u):$(id -g)" ]
+}
+
+@test "vessel cp is docker's: into a container" {
+	docker run -d --name box busybox mkdir /s
+	docker wait box
+	mkdir -p "$W/s/d/e" && echo f >"$W/s/f" && echo a >"$W/s/d/a" && chmod 640 "$W/s/f" && chmod 750 "$W/s/d" && ln "$W/s/d/a" "$W/s/d/hard"
+	ln -s f "$W/s/lf" && ln -s d "$W/s/ld" && ln -s "$W/s/d" "$W/s/abs" && ln -s none "$W/s/dl" && chown 1000:2000 "$W/s/f"
+	upper=$(docker inspect -f '{{.GraphDriver.Data.UpperDir}}' box)
+	while read -r src dst options; do
+		for who in docker vessel; do
+			rm -rf "${upper:?}/s/"* && places "$upper/s"
+			code=0
+			(cd "$W/s" && "$who" cp $options "$src" "box:/s/$dst") >"$W/$who.said" 2>&1 || code=$?
+			state "$upper/s" "$code" >"$W/$who.state"
+			(cd "$upper/s" && find . -printf '%P %U:%G\n' | sort) >>"$W/$who.state"
+		done
+		diff "$W/docker.state" "$W/vessel.state" || { echo "cp $options $src $dst"; cat "$W"/*.said; false; }
+	done <<-END
+		f new
+		f file
+		f new/
+		f to-file
+		f dir/f -a
+		d new
+		d/ new/
+		d/. new
+		d file
+		lf new -L
+		lf dir -L
+		ld new -L
+		ld/ new
+		ld/. dir
+		abs dir -L
+		dl new -L
+		. new
+	END
+	[[ $(vessel cp --quiet=false "$W/s/f" box:/s/told 2>&1) == "Successfully copied "*"kB to box:/s/told" ]]
+	run -1 vessel cp "$W/s/f" nobody:/x
+	[[ $output == *"No such container: nobody"* ]]
+	for bad in "box:/s/f box:/s/g" "$W/s/f $W/s/g" "box: $W/x" "$W/s/f box:"; do
+		run -1 vessel cp $bad
+	done
+}
+
 @test "diff: added, changed, deleted" {
 	docker run --name box busybox sh -c 'echo x >/etc/new; rm /etc/group; echo >>/etc/passwd; mkdir -p /var/d/e'
 	[ "$(docker diff box)" = "C /etc
