@@ -17,7 +17,10 @@
 #include "base/mem.h"
 
 #define INTERVAL_MS 1000
-#define FILE_MAX    ((size_t)1 << 20)
+/* Between the two samples of a single answer, which docker waits 2 s for: there may be a thousand to
+ * answer, and others who want the processors. */
+#define SINGLE_MS 500
+#define FILE_MAX  ((size_t)1 << 20)
 
 struct stream {
 	struct api_call *c; /* lives as long as the request */
@@ -65,14 +68,13 @@ static int look(void *data, struct error *err)
 
 static int take_sample(const struct look *l, struct stats_sample *ret, struct error *err)
 {
-	autocgrouplayout struct cgroup_layout *layout = NULL;
+	const struct cgroup_layout *layout = engine_cgroups(l->s->c->engine);
 	autocgroup struct cgroup *cg = NULL;
 	autofree char *proc_stat = NULL;
 	char path[64];
-	int r = cgroup_layout_detect(&layout, err);
+	int r = layout ? cgroup_open(layout, l->cgroup, &cg, err)
+		       : error_set(err, ERROR_UNAVAILABLE, 0, "there are no cgroups");
 
-	if (r >= 0)
-		r = cgroup_open(layout, l->cgroup, &cg, err);
 	if (r >= 0)
 		r = cgroup_stats_read(cg, &ret->cgroup, err);
 	if (r < 0)
@@ -178,7 +180,8 @@ static void park(struct http_request *req, void *data)
 		loop_set_timer(s->timer, INTERVAL_MS);
 		return;
 	}
-	if (loop_add_timer(s->loop, INTERVAL_MS, on_timer, s, &s->timer, &err) < 0) {
+	if (loop_add_timer(s->loop, s->goes_on ? INTERVAL_MS : SINGLE_MS, on_timer, s, &s->timer,
+			   &err) < 0) {
 		log_error("statistics of container '%s': %s", s->id, error_msg(&err));
 		finish(req, s);
 		return;

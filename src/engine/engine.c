@@ -49,6 +49,11 @@ struct network_manager *engine_network(struct engine *e)
 	return e->network;
 }
 
+const struct cgroup_layout *engine_cgroups(const struct engine *e)
+{
+	return e->cgroups;
+}
+
 struct event_log *engine_events(struct engine *e)
 {
 	return e->events;

@@ -57,6 +57,9 @@ struct pool *engine_pool(struct engine *e);
 struct store *engine_store(struct engine *e);
 struct network_manager *engine_network(struct engine *e);
 struct event_log *engine_events(struct engine *e);
+/* [any thread] What was mounted when the engine was opened; NULL: nothing. */
+struct cgroup_layout;
+const struct cgroup_layout *engine_cgroups(const struct engine *e);
 const struct engine_args *engine_get_args(const struct engine *e);
 /* [any thread] The newest; valid for as long as the engine is. */
 const struct settings *engine_settings(const struct engine *e);
