@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -34,6 +35,17 @@ bool mount_is_legacy(void)
 			      ? LEGACY
 			      : NEW;
 	return api == LEGACY;
+}
+
+/* By the version: there is no call that tells without making mounts, whose end is a grace period each. */
+bool mount_can_fill_detached(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	return !mount_is_legacy() && uname(&name) == 0 &&
+	       sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 15));
 }
 
 const char *mount_fd_path(int fd, char buf[static FD_PATH_SIZE])

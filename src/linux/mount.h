@@ -59,6 +59,9 @@ bool mount_options_need_stage(const struct mount_options *options);
  * of the host's procfs that nobody misses. */
 int mount_stage(struct error *err);
 
+/* Whether something can be attached below what is attached nowhere (Linux 6.15). */
+bool mount_can_fill_detached(void);
+
 /* A detached mount of a new file system instance; `source` may be NULL.  Returns the fd. */
 int mount_new(const char *fstype, const char *source, const struct mount_options *options,
 	      struct error *err);

@@ -145,7 +145,7 @@ bool rootfs_takes_cgroup_tree(const struct setup *s)
 	bool recursive;
 
 	return ns[OCI_NAMESPACE_MOUNT].present && !ns[OCI_NAMESPACE_MOUNT].path &&
-	       !ns[OCI_NAMESPACE_USER].present && !mount_is_legacy() &&
+	       !ns[OCI_NAMESPACE_USER].present && mount_can_fill_detached() &&
 	       rootfs_propagation(s, &recursive) != MS_SHARED && only_v1(s);
 }
 
