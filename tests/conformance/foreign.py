@@ -150,6 +150,7 @@ class Cases:
         joined = ("--network", "container:box", "--pid", "container:box", "busybox", "wget", "-qO-", "http://127.0.0.1/")
         assert self.docker("run", "--rm", *joined) == "hello\n"
         self.docker("run", "-d", "--name", "ours", "busybox", "httpd", "-f", "-p", "80", "-h", "/www")
+        self.engine.wait_listening("ours")
         assert self.docker("run", "--rm", "--runtime", MAIN, *(a.replace(":box", ":ours") for a in joined)) == "hello\n"
 
     def terminals(self):
@@ -339,8 +340,7 @@ class Cases:
         self.docker("start", "box")
         self.docker("rm", "-f", "box")
         for top in os.listdir("/sys/fs/cgroup"):  # it stays, as other parents do
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.rmdir("/sys/fs/cgroup/%s%s" % (top, parent))
+            vessel.remove_cgroup("/sys/fs/cgroup/%s%s" % (top, parent))
 
 
 def configure(engine):

@@ -328,7 +328,7 @@ def mount_v1(box, controller):
             os.rmdir(path)
         libc.umount2(at.encode(), 0)
         # The hierarchy goes some time after its last mount, or stays if a removed cgroup was not quite gone.
-        for attempt in range(1, 1001):
+        for attempt in range(1, 6001):
             if any(line.split()[:2] == [controller, "0"] for line in open("/proc/cgroups")):
                 break
             time.sleep(0.01)
