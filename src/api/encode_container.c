@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "engine/health.h"
+#include "engine/link.h"
 #include "engine/volume.h"
 #include "store/store.h"
 
@@ -249,6 +250,27 @@ static void write_sizes(const struct encode_args *a, bool in_list, struct json_w
 	jw_kint(w, "SizeRootFs", a->size_root);
 }
 
+/* Links as "/database:/web/db", by names: programs that make containers anew take them apart there. */
+static void write_host(const struct encode_args *a, const struct container *c,
+		       struct json_writer *w)
+{
+	struct host_config host = c->spec->host;
+	autostrv struct strv links = {0};
+
+	for (size_t i = 0; i < host.links.n; i++) {
+		autofree char *ref = NULL, *alias = NULL;
+		struct container *other;
+
+		link_parse(host.links.v[i], &ref, &alias);
+		if (engine_container_get(a->engine, ref, &other, NULL) >= 0)
+			strv_addf(&links, "/%s:/%s/%s", other->name, c->name, alias);
+	}
+	host.links = (struct json_strings){.v = (const char **)links.v, .n = links.n};
+	jw_kobject(w, "HostConfig");
+	host_config_write(&host, a->version, w);
+	jw_object_end(w);
+}
+
 void encode_container_inspect(const struct encode_args *a, const struct container *c,
 			      struct json_writer *w)
 {
@@ -273,9 +295,7 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	jw_kstring(w, "ProcessLabel", c->labels.process);
 	jw_kstring(w, "AppArmorProfile", engine_apparmor_profile(a->engine, c) ?: "");
 	write_exec_ids(c, w);
-	jw_kobject(w, "HostConfig");
-	host_config_write(&s->host, a->version, w);
-	jw_object_end(w);
+	write_host(a, c, w);
 	write_graph_driver(a, c, w);
 	write_sizes(a, false, w);
 	encode_mounts(a, c, w);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/oci_spec_priv.h"
+#include "engine/propagation.h"
 
 #include <fcntl.h>
 
@@ -144,6 +145,9 @@ static int add_binds(const struct container_spec *s, struct mounts *list, const 
 						  "error while creating mount source path '%s'",
 						  b.source);
 		}
+		r = propagation_check(b.source, b.propagation, err);
+		if (r < 0)
+			return r;
 		m = add(list, b.target, NULL, b.source, "rbind");
 		add_options(m, b.read_only ? "ro,rro" : writable);
 		strv_add(&m->options, str_empty(b.propagation) ? "rprivate" : b.propagation);
@@ -169,6 +173,7 @@ static int add_bind_mount(const struct config_mount *c, struct mounts *list, con
 					 c->source);
 		r = file_mkdir_p(AT_FDCWD, c->source, 0755, err);
 	}
+	r = r < 0 ? r : propagation_check(c->source, propagation, err);
 	m = add(list, c->target, NULL, c->source, recursive ? "rbind" : "bind");
 	if (!c->read_only)
 		add_options(m, writable);

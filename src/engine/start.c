@@ -177,6 +177,16 @@ static void check_on_loop(void *data)
 				 "container is marked for removal and cannot be started");
 }
 
+/* Who shares a network has the name that its addresses stand for; there is no other that it could be given. */
+static void share_hostname(struct container_spec *s, const struct container_spec *other)
+{
+	const char *name = other->config.hostname;
+
+	if (!str_eq(s->host.uts_mode, "host") && !str_empty(name) &&
+	    !str_eq(s->config.hostname, name))
+		s->config.hostname = arena_strdup(s->arena, name);
+}
+
 static void begin_on_loop(void *data)
 {
 	struct start *s = data;
@@ -192,6 +202,8 @@ static void begin_on_loop(void *data)
 	rt->shim_lost = false;
 	rt->exit_pending = false;
 	s->r = netns_of ? join(s, netns_of, "network namespace", SHIM_JOIN_NET, &other) : lease(s);
+	if (s->r >= 0 && other)
+		share_hostname(s->c->spec, other->spec);
 	if (s->r >= 0 && pidns_of)
 		s->r = join(s, pidns_of, "PID namespace", SHIM_JOIN_PID, &other_pid);
 	if (s->r >= 0 && ipc_of)

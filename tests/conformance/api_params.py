@@ -168,7 +168,7 @@ class Cases(apiobjects.Objects):
         made = self.ask("POST /containers/create", query={"name": "kept", "platform": "linux/amd64"}, body=body, status=201)
         got = self.ask("GET /containers/{id}/json", "kept", {"size": 1}, status=200)
         kept(CONFIG, got["Config"], [])
-        kept(HOST, got["HostConfig"], made["Warnings"])
+        kept(dict(HOST, Links=["/linked:/kept/alias"]), got["HostConfig"], made["Warnings"])
         kept(ENDPOINT, got["NetworkSettings"]["Networks"]["params"], [])
         check(type(got["SizeRw"]), int, "SizeRw")
         updated = self.ask("POST /containers/{id}/update", "kept", body=UPDATE, status=200)

@@ -193,6 +193,20 @@ teardown_file() { engine_down; }
 	[ -z "$(docker ps -aq)" ]
 }
 
+@test "a mount that is to be shared lies on one that is; who shares a network has its hostname" {
+	mkdir "$ROOT/private"
+	mount -t tmpfs --make-private none "$ROOT/private"
+	run -125 docker run --rm -v "$ROOT/private:/x:rshared" busybox true
+	unshared=$output
+	run -125 docker run --rm --mount "type=bind,src=$ROOT/private,dst=/x,bind-propagation=rslave" busybox true
+	umount "$ROOT/private"
+	[[ $unshared == *"path $ROOT/private is mounted on $ROOT/private but it is not a shared mount"* ]]
+	[[ $output == *"is mounted on $ROOT/private but it is not a shared or slave mount"* ]]
+	docker run -d --name named -h beacon busybox sleep 1000
+	[ "$(docker run --rm --network container:named busybox sh -c 'hostname; echo $HOSTNAME' | xargs)" = "beacon beacon" ]
+	docker rm -f named
+}
+
 @test "namespaces of another container, and of none that has ended" {
 	docker run -d --name joined busybox sleep 1000
 	pid=$(docker inspect -f '{{.State.Pid}}' joined)
