@@ -14,7 +14,6 @@
  */
 #include "network/mld.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -102,11 +101,10 @@ int mld_ensure(const struct network_manager *nm, struct error *err)
 	nft_add_chain(t, "mld", &hook);
 	add_reports(t);
 	r = nft_commit(t, &why);
-	if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT || r == -ENOENT) {
+	/* Without nftables for bridges in the kernel, for one. */
+	if (r < 0)
 		log_debug("reports of multicast listeners go to all ports: %s", error_msg(&why));
-		return 0;
-	}
-	return error_move(err, &why, r);
+	return 0;
 }
 
 int mld_remove(const struct network_manager *nm, struct error *err)
