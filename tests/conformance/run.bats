@@ -223,7 +223,8 @@ teardown_file() { engine_down; }
 @test "--ipc: private, shareable, container:ID, host and none" {
 	docker run -d --name donor --ipc shareable --shm-size 3m busybox sleep 1000
 	pid=$(docker inspect -f '{{.State.Pid}}' donor)
-	docker run -d --name taker --ipc container:donor busybox sh -c 'echo hello >/dev/shm/theirs; exec sleep 1000'
+	docker run -d --name taker --ipc container:donor busybox sh -c 'echo hello >/dev/shm/theirs; echo ready; exec sleep 1000'
+	wait_log taker
 	[ "$(docker exec taker readlink /proc/self/ns/ipc)" = "$(readlink "/proc/$pid/ns/ipc")" ]
 	[ "$(docker inspect -f '{{.HostConfig.IpcMode}}' taker)" = "container:$(docker inspect -f '{{.Id}}' donor)" ]
 	docker exec donor sh -c 'echo more >>/dev/shm/theirs'
