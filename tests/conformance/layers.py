@@ -271,7 +271,8 @@ class Engine(vessel.Engine):
             connection.close()
 
     def holder(self):
-        return [int(line.split()[0]) for line in self.processes() if "vessel-layers" in line]
+        # By its name: the path of our directory, which is in other commands, has the word too.
+        return [int(line.split()[0]) for line in self.processes() if line.split()[1:2] == ["vessel-layers"]]
 
 
 def difference(directory, erofs):
