@@ -412,6 +412,61 @@ volumes:
         check(host["RestartPolicy"], {"Name": "on-failure", "MaximumRetryCount": 3}, "the restart policy")
 
 
+def more_fields(engine):
+    """Limits of `deploy`, what is external, configs in the file, host-gateway, a service's namespaces, a restart that spreads."""
+    text = """
+services:
+  base:
+    image: busybox
+    command: sh -c 'trap "exit 0" TERM; while :; do usleep 50000; done'
+    platform: linux/amd64
+    pull_policy: never
+    healthcheck: {test: "true", interval: 1h, start_period: 1h, start_interval: 100ms}
+    deploy: {resources: {limits: {cpus: "0.5", memory: 64M, pids: 50}, reservations: {memory: 32M}}}
+    extra_hosts: ["host.docker.internal:host-gateway"]
+    dns_opt: ["ndots:3"]
+    annotations: {kind: test}
+    networks: {outside: {aliases: [known]}, inside: {}}
+    volumes:
+      - {type: volume, source: outer, target: /outer, volume: {nocopy: true}}
+      - {type: tmpfs, target: /scratch, tmpfs: {size: 1000000, mode: 448}}
+      - /anonymous
+    configs: [{source: inline, target: /etc/inline, mode: 0440}]
+  beside:
+    image: busybox
+    command: sh -c 'trap "exit 0" TERM; while :; do usleep 50000; done'
+    network_mode: service:base
+    pid: service:base
+    volumes_from: [base:ro]
+    depends_on: {base: {condition: service_healthy, restart: true}}
+configs:
+  inline: {content: "of $WORD"}
+networks:
+  outside: {external: true, name: more-outside}
+  inside: {internal: true}
+volumes:
+  outer: {external: true, name: more-outer}
+"""
+    engine.docker("network", "create", "more-outside")
+    engine.docker("volume", "create", "more-outer")
+    with Project(engine, "more", text, {"WORD": "mine"}) as project:
+        project.run("up", "-d", "--wait")
+        host = project.container("base")["HostConfig"]
+        check((host["NanoCpus"], host["Memory"], host["MemoryReservation"], host["PidsLimit"], host["Annotations"]["kind"]),
+              (500000000, 64 << 20, 32 << 20, 50, "test"), "limits")
+        shown = project.run("exec", "-T", "base", "sh", "-c", "cat /etc/inline; echo; ls -A /outer; stat -c %a /scratch; "
+                            "grep -c host.docker.internal /etc/hosts; ls /sys/class/net | wc -l; hostname").split()
+        check(shown[:-1], ["of", "mine", "700", "1", "3"], "inside")
+        check(project.run("exec", "-T", "beside", "hostname").split(), shown[-1:], "the hostname of who shares a network")
+        assert project.run("exec", "-T", "beside", "sh", "-c", "touch /outer/x; ls -d /anonymous", code=None).split() == ["/anonymous"]
+        before = project.container("beside")["State"]["StartedAt"]
+        project.run("restart", "-t", "1", "base")
+        assert project.container("beside")["State"]["StartedAt"] != before, "what depends on it is restarted with it"
+        assert engine.docker("run", "--rm", "--network", "more-outside", "busybox", "nslookup", "known").returncode == 0
+    engine.docker("network", "rm", "more-outside")
+    engine.docker("volume", "rm", "more-outer")
+
+
 def daemon_killed(engine):
     project, port = shop(engine, "kept")
     with project:
@@ -452,6 +507,7 @@ CASES = (
     ("a service waits for another one's end", completed),
     ("a service waits for another one's health", healthy),
     ("fields of a service", fields),
+    ("more fields of a service", more_fields),
     ("a project outlives the daemon", daemon_killed),
     ("events of a project", events),
 )
