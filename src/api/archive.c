@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "api/api_priv.h"
 #include "api/handlers.h"
@@ -18,7 +19,10 @@
 #include "store/gzip_write.h"
 
 #define STAT_HEADER "X-Docker-Container-Path-Stat"
-#define STAT_MAX    16384 /* bytes of the header's JSON */
+#define STAT_MAX    16384                 /* bytes of the header's JSON */
+#define ASIDE_MAX   ((uint64_t)256 << 20) /* bytes of an archive that is set aside */
+#define ASIDE_SPARE ((uint64_t)64 << 20)  /* bytes that are left free on the disk */
+#define COPY_SIZE   65536
 
 /* -- what is at a path ---------------------------------------------------------------------- */
 
@@ -152,6 +156,61 @@ int containers_archive_head(struct api_call *c, struct error *err)
 	return api_answer_empty(c, 200);
 }
 
+/* A container that does not run is kept from everybody else while its files are read; a client that is
+ * slow must not do so, least of all one that waits for another request on the same container
+ * (`docker cp A:/x - | docker cp - A:/y`).  So the archive is set aside first, if it is of a moderate
+ * size and the disk has room. */
+struct aside {
+	int fd; /* owned: a file without a name; -EBADF: nothing is set aside */
+	uint64_t size;
+};
+
+static int write_aside(void *data, const void *buf, size_t len, struct error *err)
+{
+	struct aside *a = data;
+	int r = a->size + len > ASIDE_MAX ? -EFBIG : fd_write_full(a->fd, buf, len);
+
+	a->size += len;
+	return r < 0 ? error_set(err, ERROR_INTERNAL, -r, "set the archive aside") : 0;
+}
+
+static int open_aside(struct api_call *c)
+{
+	autofree char *dir = xasprintf("%s/tmp", engine_get_args(c->engine)->data_root);
+
+	return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* Whether it is; else it must be sent as it is made. */
+static bool set_aside(struct api_call *c, const struct tree_pack *pack, struct aside *ret)
+{
+	const struct stream_writer out = {.write = write_aside, .data = ret};
+
+	ret->fd = open_aside(c);
+	if (ret->fd >= 0 && tree_pack(pack, &out, NULL) >= 0 && lseek(ret->fd, 0, SEEK_SET) == 0)
+		return true;
+	fd_close(&ret->fd);
+	return false;
+}
+
+static int send_archive(const struct tree_pack *pack, const struct aside *aside,
+			const struct stream_writer *out, struct error *err)
+{
+	autofree char *buf = NULL;
+	ssize_t n;
+
+	if (aside->fd < 0)
+		return tree_pack(pack, out, err);
+	buf = xcalloc(COPY_SIZE, 1);
+	while ((n = read(aside->fd, buf, COPY_SIZE)) > 0) {
+		int r = out->write(out->data, buf, (size_t)n, err);
+
+		if (r < 0)
+			return r;
+	}
+	return n < 0 ? error_set(err, ERROR_INTERNAL, errno, "read the archive") : 0;
+}
+
 /* An archive on its way to a client who wants it compressed. */
 struct packed {
 	struct api_call *c;
@@ -185,17 +244,18 @@ static bool wants_gzip(struct api_call *c)
 	       strcmp(http_request_peer(c->req), "unix") != 0;
 }
 
-static int pack_for(struct api_call *c, const struct tree_pack *pack, struct error *err)
+static int pack_for(struct api_call *c, const struct tree_pack *pack, const struct aside *aside,
+		    struct error *err)
 {
 	struct packed p = {.c = c, .plain = api_tar_writer(c)};
 	int r;
 
 	if (!wants_gzip(c))
-		return tree_pack(pack, &p.plain, err);
+		return send_archive(pack, aside, &p.plain, err);
 	p.to_client = (struct stream_writer){.write = write_packed, .data = &p};
 	p.to_gzip = (struct stream_writer){.write = write_gzip, .data = &p};
 	p.gzip = gzip_writer_new(&p.to_client);
-	r = tree_pack(pack, &p.to_gzip, err);
+	r = send_archive(pack, aside, &p.to_gzip, err);
 	r = r < 0 ? r : gzip_writer_end(p.gzip, err);
 	(void)gzip_writer_free(p.gzip);
 	return r;
@@ -203,6 +263,7 @@ static int pack_for(struct api_call *c, const struct tree_pack *pack, struct err
 
 int containers_archive_get(struct api_call *c, struct error *err)
 {
+	struct aside aside = {.fd = -EBADF};
 	autoplace struct place place = {0};
 	autoroot struct engine_root root = {0};
 	struct tree_pack pack = {0};
@@ -214,7 +275,10 @@ int containers_archive_get(struct api_call *c, struct error *err)
 	add_stat(c, &place);
 	pack = (struct tree_pack){
 		.root_fd = root.fd, .path = place.path, .name = place.base, .ids = root.ids};
-	r = pack_for(c, &pack, err);
+	if (root.has_operation && set_aside(c, &pack, &aside))
+		engine_root_done(&root);
+	r = pack_for(c, &pack, &aside, err);
+	fd_close(&aside.fd);
 	if (r < 0)
 		return r;
 	engine_note(c->engine, c->params[0], "archive-path");
@@ -242,17 +306,73 @@ static int check_writable(const struct engine_root *root, const struct place *p,
 	return 0;
 }
 
-int containers_archive_put(struct api_call *c, struct error *err)
+/* What of a body has been set aside, then the rest of it. */
+struct body {
+	struct aside aside;
+	struct stream_reader rest;
+};
+
+static ssize_t read_body(void *data, void *buf, size_t size, struct error *err)
 {
-	const struct stream_reader in = api_body_reader(c);
+	struct body *b = data;
+	ssize_t n = b->aside.fd < 0 ? 0 : read(b->aside.fd, buf, size);
+
+	if (n < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "read the archive");
+	return n > 0 ? n : b->rest.read(b->rest.data, buf, size, err);
+}
+
+/* It is needed twice for a moment. */
+static bool has_room(const struct aside *a)
+{
+	struct statvfs st;
+
+	return fstatvfs(a->fd, &st) == 0 &&
+	       (uint64_t)st.f_bavail * st.f_frsize >= a->size + ASIDE_SPARE;
+}
+
+/* As much as is wanted; where there is no room, the container waits for the client. */
+static int take_body(struct api_call *c, struct body *b, struct error *err)
+{
+	autofree char *buf = xcalloc(COPY_SIZE, 1);
+	ssize_t n = 0;
+
+	b->aside.fd = open_aside(c);
+	while (b->aside.fd >= 0 && b->aside.size + COPY_SIZE <= ASIDE_MAX && has_room(&b->aside) &&
+	       (n = b->rest.read(b->rest.data, buf, COPY_SIZE, err)) > 0)
+		if (write_aside(&b->aside, buf, (size_t)n, err) < 0)
+			return -EIO;
+	if (n < 0)
+		return (int)n;
+	if (b->aside.fd >= 0 && lseek(b->aside.fd, 0, SEEK_SET) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "read the archive");
+	return 0;
+}
+
+static int open_place(struct api_call *c, struct engine_root *root, struct place *place,
+		      struct error *err)
+{
+	int r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), root, err);
+
+	r = r < 0 ? r : look(c, root->fd, place, err);
+	return r < 0 ? r : check_writable(root, place, err);
+}
+
+static int put(struct api_call *c, struct body *body, struct error *err)
+{
+	const struct stream_reader in = {.read = read_body, .data = body};
 	autoplace struct place place = {0};
 	autoroot struct engine_root root = {0};
 	struct tree_unpack unpack = {0};
-	int r;
+	int r = open_place(c, &root, &place, err);
 
-	r = engine_root_open(c->engine, c->params[0], api_query(c, "path"), &root, err);
-	r = r < 0 ? r : look(c, root.fd, &place, err);
-	r = r < 0 ? r : check_writable(&root, &place, err);
+	if (r >= 0 && root.has_operation) { /* as in set_aside() */
+		engine_root_done(&root);
+		place_done(&place);
+		place = (struct place){0};
+		r = take_body(c, body, err);
+		r = r < 0 ? r : open_place(c, &root, &place, err);
+	}
 	if (r < 0)
 		return r;
 	unpack = (struct tree_unpack){
@@ -268,6 +388,15 @@ int containers_archive_put(struct api_call *c, struct error *err)
 		return r;
 	engine_note(c->engine, c->params[0], "extract-to-dir");
 	return api_answer_empty(c, 200);
+}
+
+int containers_archive_put(struct api_call *c, struct error *err)
+{
+	struct body body = {.aside = {.fd = -EBADF}, .rest = api_body_reader(c)};
+	int r = put(c, &body, err);
+
+	fd_close(&body.aside.fd);
+	return r;
 }
 
 /* -- export and changes --------------------------------------------------------------------- */

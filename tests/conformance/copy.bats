@@ -61,6 +61,18 @@ one" ]
 	[ "$(docker cp box:/etc/passwd - | tar -xO | head -c 5)" = root: ]
 }
 
+@test "cp: from a stopped container into itself" {
+	docker create --name box busybox true
+	head -c 9000000 /dev/urandom >"$W/big"
+	docker cp "$W/big" box:/root/big
+	# More than pipes and sockets hold: the reader must not keep the writer out.
+	timeout "$PATIENCE" "$DOCKER" cp box:/root/big - | timeout "$PATIENCE" "$DOCKER" cp - box:/home
+	docker cp box:/home/big "$W/again"
+	cmp "$W/big" "$W/again"
+	timeout "$PATIENCE" "$BIN/vessel" cp box:/root/big - | timeout "$PATIENCE" "$BIN/vessel" cp - box:/tmp
+	docker cp box:/tmp/big - | tar -xO | cmp - "$W/big"
+}
+
 @test "cp: volumes and bind mounts of a stopped container" {
 	mkdir "$W/host"
 	echo hello >"$W/x"
