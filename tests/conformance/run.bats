@@ -202,6 +202,15 @@ teardown_file() { engine_down; }
 	umount "$ROOT/private"
 	[[ $unshared == *"path $ROOT/private is mounted on $ROOT/private but it is not a shared mount"* ]]
 	[[ $output == *"is mounted on $ROOT/private but it is not a shared or slave mount"* ]]
+	mkdir "$ROOT/shared"
+	mount -t tmpfs --make-shared none "$ROOT/shared"
+	docker run -d --name looks -v "$ROOT/shared:/x:rslave" busybox sleep 1000
+	mkdir "$ROOT/shared/later"
+	mount -t tmpfs none "$ROOT/shared/later"
+	touch "$ROOT/shared/later/file"
+	docker exec looks test -e /x/later/file
+	docker rm -f looks
+	umount "$ROOT/shared/later" "$ROOT/shared"
 	docker run -d --name named -h beacon busybox sleep 1000
 	[ "$(docker run --rm --network container:named busybox sh -c 'hostname; echo $HOSTNAME' | xargs)" = "beacon beacon" ]
 	docker rm -f named
