@@ -438,36 +438,38 @@ static void run_call(void *data)
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-/* Be the loop for a moment, between two of its turns.  False: nobody runs it. */
+/* Be the loop for a moment, between two of its turns or, as its maker, before the first one: another thread
+ * may be about to begin that.  False: nobody runs it. */
 static bool call_here(struct loop *l, loop_fn fn, void *data)
 {
 	const struct loop *outer = current_loop;
-	bool running;
+	bool running, may;
 
 	(void)pthread_mutex_lock(&l->turn_lock);
 	running = atomic_load(&l->running);
-	if (running) {
+	may = running || pthread_equal(l->maker, pthread_self());
+	if (may) {
 		current_loop = l;
 		l->in_turn = true;
 		l->now_ms = monotonic_ms();
-		run_posted(l); /* what was posted before comes before */
+		if (running)
+			run_posted(l); /* what was posted before comes before */
 		fn(data);
 		l->in_turn = false;
 		current_loop = outer;
-		if (atomic_load(&l->stop) ||
-		    (l->heap_n > 0 && l->heap[0]->deadline_ms < l->wakes_ms))
+		if (running && (atomic_load(&l->stop) ||
+				(l->heap_n > 0 && l->heap[0]->deadline_ms < l->wakes_ms)))
 			wake(l);
 	}
 	(void)pthread_mutex_unlock(&l->turn_lock);
-	return running;
+	return may;
 }
 
 void loop_call(struct loop *l, loop_fn fn, void *data)
 {
 	struct call c = {.fn = fn, .data = data};
 
-	if (loop_is_current(l) ||
-	    (!atomic_load(&l->running) && pthread_equal(l->maker, pthread_self()))) {
+	if (loop_is_current(l)) {
 		fn(data);
 		return;
 	}
