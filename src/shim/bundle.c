@@ -286,14 +286,7 @@ static int mount_idmapped(const char *path, const struct driver_create_args *arg
 static int mount_layers(const char *path, const struct driver_create_args *args, struct error *err)
 {
 	const struct shim_config *c = args->config;
-	const struct runtime_rootfs rootfs = {
-		.lower = c->lower.v,
-		.lower_count = c->lower.n,
-		.upper = c->upper,
-		.work = c->work,
-		.uid_mappings = c->uid_mappings.n > 0 ? &c->uid_mappings : NULL,
-		.gid_mappings = c->gid_mappings.n > 0 ? &c->gid_mappings : NULL,
-	};
+	const struct runtime_rootfs rootfs = driver_rootfs(c);
 	autofree char *place = xasprintf("%s/rootfs", path);
 	autoclose int mount_fd = -EBADF, place_fd = -EBADF;
 	int r = leave_host_mounts(path, args->spec, err);

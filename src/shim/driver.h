@@ -17,6 +17,7 @@ struct error;
 struct json;
 struct oci_spec;
 struct runtime_prepared;
+struct runtime_rootfs;
 struct shim_config;
 
 struct driver_create_args {
@@ -71,6 +72,8 @@ struct driver {
 	struct cgroup *cgroup; /* NULL: none is known */
 };
 
+/* The layers that the configuration names, which is borrowed. */
+struct runtime_rootfs driver_rootfs(const struct shim_config *c);
 /* By what the configuration says.  On failure nothing is left. */
 int driver_create(const struct driver_create_args *args, struct driver **ret, struct error *err);
 int driver_library_create(const struct driver_create_args *args, struct driver **ret,

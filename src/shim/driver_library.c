@@ -105,14 +105,7 @@ int driver_library_create(const struct driver_create_args *args, struct driver *
 			  struct error *err)
 {
 	const struct shim_config *c = args->config;
-	struct runtime_rootfs rootfs = {
-		.lower = c->lower.v,
-		.lower_count = c->lower.n,
-		.upper = c->upper,
-		.work = c->work,
-		.uid_mappings = c->uid_mappings.n > 0 ? &c->uid_mappings : NULL,
-		.gid_mappings = c->gid_mappings.n > 0 ? &c->gid_mappings : NULL,
-	};
+	const struct runtime_rootfs rootfs = driver_rootfs(c);
 	struct runtime_create_args create = {
 		.id = c->id,
 		.spec = args->spec,

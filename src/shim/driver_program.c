@@ -376,7 +376,6 @@ static int look_at_process(struct program_driver *p, const struct oci_spec *spec
 {
 	struct driver *d = &p->base;
 	char path[64];
-	int r;
 
 	d->pidfd = pidfd_of(d->pid);
 	if (d->pidfd < 0)
@@ -388,8 +387,8 @@ static int look_at_process(struct program_driver *p, const struct oci_spec *spec
 			return error_set(err, ERROR_INTERNAL, errno, "open '%s'", path);
 	}
 	/* A runtime that makes none, as of a virtual machine, is not our business. */
-	r = p->layout ? cgroup_open(p->layout, p->place, &d->cgroup, NULL) : 0;
-	(void)r;
+	if (p->layout)
+		(void)cgroup_open(p->layout, p->place, &d->cgroup, NULL);
 	return 0;
 }
 
