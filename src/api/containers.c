@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/emit.h"
 #include "api/encode.h"
 #include "api/filters.h"
 #include "api/handlers.h"
-#include "api/image_config.h"
 #include "api/platform.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -184,6 +184,6 @@ int containers_prune(struct api_call *c, struct error *err)
 		jw_null(&j.w);
 	jw_kint(&j.w, "SpaceReclaimed", reclaimed);
 	jw_object_end(&j.w);
-	image_emit_prune(c, "container", reclaimed);
+	api_emit_prune(c, "container", reclaimed);
 	return api_answer_json(c, 200, &j.out, err);
 }

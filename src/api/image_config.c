@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/emit.h"
 #include "base/arena.h"
 #include "base/mem.h"
 #include "store/store.h"
@@ -99,20 +100,6 @@ const char *image_id_of(struct api_call *c, const char *ref)
 	return arena_strdup(http_request_arena(c->req), img.id);
 }
 
-struct emission {
-	struct api_call *c;
-	const struct event *ev;
-};
-
-static int emit(void *data, struct error *err)
-{
-	const struct emission *e = data;
-
-	(void)err;
-	event_emit(engine_events(e->c->engine), e->ev);
-	return 0;
-}
-
 void image_emit(struct api_call *c, const char *action, const char *id, const char *name)
 {
 	struct event_attr attrs[] = {{"name", name}};
@@ -121,23 +108,8 @@ void image_emit(struct api_call *c, const char *action, const char *id, const ch
 				 .id = id,
 				 .attrs = attrs,
 				 .attr_count = ARRAY_SIZE(attrs)};
-	struct emission e = {.c = c, .ev = &ev};
 
-	(void)api_on_loop(c, emit, &e, NULL);
-}
-
-void image_emit_prune(struct api_call *c, const char *type, int64_t reclaimed)
-{
-	autofree char *bytes = xasprintf("%lld", (long long)reclaimed);
-	struct event_attr attrs[] = {{"reclaimed", bytes}};
-	const struct event ev = {.type = type,
-				 .action = "prune",
-				 .id = "",
-				 .attrs = attrs,
-				 .attr_count = ARRAY_SIZE(attrs)};
-	struct emission e = {.c = c, .ev = &ev};
-
-	(void)api_on_loop(c, emit, &e, NULL);
+	api_emit(c, &ev);
 }
 
 int image_write_manifests(struct api_call *c, const struct store_image *img, struct json_writer *w,

@@ -23,8 +23,6 @@ const char *image_reference(struct api_call *c, const char *repo, const char *ta
 const char *image_id_of(struct api_call *c, const char *ref);
 /* [worker] An image's event; id: "sha256:...". */
 void image_emit(struct api_call *c, const char *action, const char *id, const char *name);
-/* [worker] The event of a prune, of "image", "container", ... */
-void image_emit_prune(struct api_call *c, const char *type, int64_t reclaimed);
 /* [worker] Member "Manifests": the one there is. */
 int image_write_manifests(struct api_call *c, const struct store_image *img, struct json_writer *w,
 			  struct error *err);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/emit.h"
 #include "api/handlers.h"
 #include "api/image_config.h"
 #include "api/images_filter.h"
@@ -154,7 +155,7 @@ static void prune(struct api_call *c, const struct images_filter *q, struct json
 		jw_null(w);
 	jw_kint(w, "SpaceReclaimed", reclaimed);
 	jw_object_end(w);
-	image_emit_prune(c, "image", reclaimed);
+	api_emit_prune(c, "image", reclaimed);
 }
 
 int images_prune(struct api_call *c, struct error *err)

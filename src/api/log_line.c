@@ -178,7 +178,7 @@ struct raw {
 	size_t log_len, stream_len, time_len, attrs_len;
 };
 
-static bool parse_raw(const char *line, size_t len, struct raw *r)
+static bool parse_any(const char *line, size_t len, struct raw *r)
 {
 	struct cursor c = {line, line + len};
 	const char *key, *value;
@@ -239,11 +239,16 @@ static bool parse_usual(const char *line, size_t len, struct raw *r)
 	       !memchr(r->time, '\\', r->time_len);
 }
 
+static bool parse_raw(const char *line, size_t len, struct raw *r)
+{
+	return parse_usual(line, len, r) || parse_any(line, len, r);
+}
+
 bool log_entry_parse(const char *line, size_t len, struct strbuf *scratch, struct log_entry *ret)
 {
 	struct raw r;
 
-	if (!parse_usual(line, len, &r) && !parse_raw(line, len, &r))
+	if (!parse_raw(line, len, &r))
 		return false;
 	ret->stream =
 		r.stream && is_word(r.stream, r.stream_len, "stderr") ? LOG_STDERR : LOG_STDOUT;
@@ -282,8 +287,7 @@ bool log_line_ends(const char *line, size_t len)
 	struct raw r;
 	size_t slashes = 0;
 
-	if ((!parse_usual(line, len, &r) && !parse_raw(line, len, &r)) || r.log_len < 2 ||
-	    r.log[r.log_len - 1] != 'n')
+	if (!parse_raw(line, len, &r) || r.log_len < 2 || r.log[r.log_len - 1] != 'n')
 		return false;
 	while (slashes < r.log_len - 1 && r.log[r.log_len - 2 - slashes] == '\\')
 		slashes++;

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/emit.h"
 #include "api/filters.h"
 #include "api/handlers.h"
-#include "api/image_config.h"
 #include "api/networks.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -92,7 +92,7 @@ int networks_prune(struct api_call *c, struct error *err)
 		jw_array_end(&j.w);
 	}
 	jw_object_end(&j.w);
-	image_emit_prune(c, "network", 0);
+	api_emit_prune(c, "network", 0);
 	return api_answer_json(c, 200, &j.out, err);
 }
 

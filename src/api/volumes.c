@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/emit.h"
 #include "api/encode.h"
 #include "api/filters.h"
 #include "api/handlers.h"
-#include "api/image_config.h"
 #include "api/platform.h"
 #include "base/arena.h"
 #include "base/mem.h"
@@ -252,6 +252,6 @@ int volumes_prune(struct api_call *c, struct error *err)
 	jw_array_end(&j.w);
 	jw_kint(&j.w, "SpaceReclaimed", reclaimed);
 	jw_object_end(&j.w);
-	image_emit_prune(c, "volume", reclaimed);
+	api_emit_prune(c, "volume", reclaimed);
 	return api_answer_json(c, 200, &j.out, err);
 }
