@@ -86,15 +86,17 @@ int mld_ensure(const struct network_manager *nm, struct error *err)
 {
 	static const struct nft_hook hook = {NF_BR_PRE_ROUTING, -300, "filter"};
 	autonfsocket struct nfsocket sock = {0};
+	struct nft_table table = {.family = NFPROTO_BRIDGE, .name = nm->table};
 	autoerror struct error why = {0};
 	autonft struct nft *t = NULL;
 	int r = nfsocket_take(nm->nfsockets, &sock, err);
 
 	if (r < 0)
 		return r;
-	t = nft_new(&(struct nft_table){sock.nl, NFPROTO_BRIDGE, nm->table});
-	nft_add_table(t); /* so that there is one to delete */
-	nft_del_table(t);
+	table.nl = sock.nl;
+	if (nft_has_table(&table, NULL) > 0)
+		return 0;
+	t = nft_new(&table);
 	nft_add_table(t);
 	nft_add_chain(t, "solicited", NULL);
 	add_solicited(t);

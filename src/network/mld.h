@@ -5,7 +5,7 @@
 
 struct error;
 
-/* Make the table `bridge NAME` anew, in one transaction.  Where the kernel takes none, which is no error,
+/* Make the table `bridge NAME` if it is not there, in one transaction.  Where the kernel takes none, which is no error,
  * reports are sent to all ports. */
 int mld_ensure(const struct network_manager *nm, struct error *err);
 int mld_remove(const struct network_manager *nm, struct error *err);
