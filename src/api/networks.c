@@ -9,6 +9,7 @@
 #include "api/handlers.h"
 #include "base/arena.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "engine/network.h"
 #include "linux/netaddr.h"
 #include "network/network.h"
@@ -231,18 +232,6 @@ int networks_list(struct api_call *c, struct error *err)
 	return api_answer_json(c, 200, &j.out, err);
 }
 
-/* Go's words for a boolean, which this one parameter is read by. */
-static bool is_bool(const char *s)
-{
-	static const char *const words[] = {"0", "f", "F", "false", "FALSE", "False",
-					    "1", "t", "T", "true",  "TRUE",  "True"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (str_eq(s, words[i]))
-			return true;
-	return false;
-}
-
 int networks_inspect(struct api_call *c, struct error *err)
 {
 	const char *scope = api_query(c, "scope"), *verbose = api_query(c, "verbose");
@@ -250,7 +239,7 @@ int networks_inspect(struct api_call *c, struct error *err)
 	autojson struct api_json j = {0};
 
 	/* What it adds is of swarm's services. */
-	if (*verbose && !is_bool(verbose))
+	if (*verbose && units_parse_bool(verbose) < 0)
 		return error_set(err, ERROR_INVALID, 0, "invalid value for verbose: %s", verbose);
 	if (!n || (*scope && strcmp(scope, "local") != 0))
 		return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", c->params[0]);

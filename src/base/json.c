@@ -547,6 +547,25 @@ bool json_is_null(const struct json *v)
 	return !v || v->type == JSON_NULL;
 }
 
+bool json_is_zero(const struct json *v)
+{
+	switch (json_type(v)) {
+	case JSON_NULL:
+		return true;
+	case JSON_BOOL:
+		return !json_bool(v);
+	case JSON_INT:
+	case JSON_DOUBLE:
+		return !(json_double(v) > 0) && !(json_double(v) < 0);
+	case JSON_STRING:
+		return json_string_len(v) == 0;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		break;
+	}
+	return json_count(v) == 0;
+}
+
 static inline unsigned char ascii_lower(char c)
 {
 	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);

@@ -37,6 +37,7 @@ int json_parse(struct arena *a, const char *text, size_t len, const struct json 
 
 enum json_type json_type(const struct json *v); /* v may be NULL: JSON_NULL */
 bool json_is_null(const struct json *v);        /* also for NULL, i.e. absent */
+bool json_is_zero(const struct json *v); /* null, false, 0, 0.0, "", or empty: as if absent */
 
 /* Borrowing accessors: they return the fallback (NULL, 0, false) on NULL or another type. */
 const struct json *json_get(const struct json *obj,

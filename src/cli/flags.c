@@ -6,25 +6,18 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/units.h"
 
 /* Values ------------------------------------------------------------------------------------ */
 
 int flags_parse_bool(const char *s, bool *ret)
 {
-	static const char *const words[2][6] = {
-		{"0", "f", "F", "false", "FALSE", "False"},
-		{"1", "t", "T", "true", "TRUE", "True"},
-	};
+	int r = units_parse_bool(s);
 
-	for (size_t value = 0; value < 2; value++) {
-		for (size_t i = 0; i < ARRAY_SIZE(words[0]); i++) {
-			if (strcmp(s, words[value][i]) == 0) {
-				*ret = value;
-				return 0;
-			}
-		}
-	}
-	return -EINVAL;
+	if (r < 0)
+		return r;
+	*ret = r;
+	return 0;
 }
 
 /* A decimal number with fraction, times `unit`, exact to the integer; *end behind it. */

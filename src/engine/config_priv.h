@@ -31,7 +31,6 @@ int config_validate(struct container_spec *s, unsigned api_version, struct strv 
 int config_endpoint_check(const struct config_endpoint *ep, const struct json *doc,
 			  struct error *err);
 int config_restart_validate(const struct host_config *h, struct error *err);
-bool config_is_zero(const struct json *v); /* null, false, 0, "" or empty: as if it was not there */
 /* config_resources.c */
 int config_resources_validate(struct host_config *h, struct strv *warnings, struct error *err);
 

@@ -105,7 +105,7 @@ int config_update(const struct host_config *have, const struct json *body, struc
 	if (json_type(body) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "the body is not an object");
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		if (!config_is_zero(json_get(body, fixed[i])))
+		if (!json_is_zero(json_get(body, fixed[i])))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 					 "update of %s is not implemented", fixed[i]);
 	r = config_decode_host(a, body, &want, err);

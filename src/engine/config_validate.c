@@ -36,32 +36,13 @@ static const struct {
 	{"HostConfig", "IOMaximumBandwidth"},
 };
 
-bool config_is_zero(const struct json *v)
-{
-	switch (json_type(v)) {
-	case JSON_NULL:
-		return true;
-	case JSON_BOOL:
-		return !json_bool(v);
-	case JSON_INT:
-	case JSON_DOUBLE:
-		return !(json_double(v) > 0) && !(json_double(v) < 0);
-	case JSON_STRING:
-		return json_string_len(v) == 0;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		return json_count(v) == 0;
-	}
-	return false;
-}
-
 static int refuse_not_there_yet(const struct json *body, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(not_there_yet); i++) {
 		const char *object = not_there_yet[i].object, *name = not_there_yet[i].name;
 		const struct json *v = json_get(object ? json_get(body, object) : body, name);
 
-		if (!config_is_zero(v))
+		if (!json_is_zero(v))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s%s%s is not implemented",
 					 object ? object : "", object ? "." : "", name);
 	}
@@ -215,20 +196,6 @@ static int validate_extra_hosts(const struct host_config *h, struct error *err)
 }
 
 /* Security options. */
-static int parse_bool(const char *s)
-{
-	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
-	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
-		if (strcmp(s, yes[i]) == 0)
-			return 1;
-		if (strcmp(s, no[i]) == 0)
-			return 0;
-	}
-	return -EINVAL;
-}
-
 static int parse_label(const char *value, struct config_security *s, struct error *err)
 {
 	static const char *const names[] = {
@@ -280,7 +247,7 @@ static int parse_security_pair(const char *opt, struct config_security *s, struc
 					 opt);
 		s->unconfined_paths = true;
 	} else if (n == 17 && memcmp(opt, "no-new-privileges", n) == 0) {
-		b = parse_bool(value);
+		b = units_parse_bool(value);
 		if (b < 0)
 			return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"",
 					 opt);

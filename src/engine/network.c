@@ -10,6 +10,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/resolver.h"
@@ -37,16 +38,12 @@ static int invalid_value(struct error *err, const char *what, const char *value)
 
 static int parse_flag(const char *key, const char *value, bool *ret, struct error *err)
 {
-	static const char *const words[2][6] = {{"0", "f", "F", "false", "FALSE", "False"},
-						{"1", "t", "T", "true", "TRUE", "True"}};
+	int r = units_parse_bool(value);
 
-	for (size_t v = 0; v < 2; v++)
-		for (size_t i = 0; i < ARRAY_SIZE(words[v]); i++)
-			if (str_eq(value, words[v][i])) {
-				*ret = v == 1;
-				return 0;
-			}
-	return invalid_value(err, key, value);
+	if (r < 0)
+		return invalid_value(err, key, value);
+	*ret = r;
+	return 0;
 }
 
 static int option_name(struct network_request *q, const char *value, struct error *err)

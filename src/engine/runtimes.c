@@ -12,24 +12,10 @@
 
 static const char *const aliases[] = {RUNTIMES_OWN, "runc", RUNC_SHIM};
 
+/* As if it was not given.  None of the options is a fraction. */
 static bool is_default(const struct json *v)
 {
-	switch (json_type(v)) {
-	case JSON_NULL:
-		return true;
-	case JSON_BOOL:
-		return !json_bool(v);
-	case JSON_INT:
-		return json_int_fits(v) && json_int(v) == 0;
-	case JSON_STRING:
-		return str_empty(json_string(v));
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		return json_count(v) == 0;
-	case JSON_DOUBLE:
-		break;
-	}
-	return false;
+	return json_type(v) != JSON_DOUBLE && json_is_zero(v);
 }
 
 /* containerd's options of runc's shim: which program is all that we have of them. */

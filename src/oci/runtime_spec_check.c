@@ -13,25 +13,6 @@ int oci_invalid(struct error *err, const char *field, const char *what)
 	return error_set(err, ERROR_INVALID, 0, "%s: %s", field, what);
 }
 
-bool oci_is_empty(const struct json *v)
-{
-	switch (json_type(v)) {
-	case JSON_NULL:
-		return true;
-	case JSON_BOOL:
-		return !json_bool(v);
-	case JSON_INT:
-	case JSON_DOUBLE:
-		return json_double(v) == 0;
-	case JSON_STRING:
-		return json_string_len(v) == 0;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		break;
-	}
-	return json_count(v) == 0;
-}
-
 static int check_hooks(const struct json_objects *hooks, const char *name, struct error *err)
 {
 	for (size_t i = 0; i < hooks->n; i++) {
@@ -117,7 +98,7 @@ int oci_spec_check(const struct oci_spec_doc *doc, struct error *err)
 		return oci_invalid(err, "root", "is required");
 	if (doc->root->path[0] == '\0')
 		return oci_invalid(err, "root.path", "must not be empty");
-	if (!oci_is_empty(doc->vm))
+	if (!json_is_zero(doc->vm))
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "vm is not implemented");
 	if (doc->hostname && doc->hostname[0] && !doc->linux_.namespaces[OCI_NAMESPACE_UTS].present)
 		return oci_invalid(err, "hostname", "given without a uts namespace");

@@ -53,5 +53,3 @@ int oci_spec_check(const struct oci_spec_doc *doc, struct error *err);
 
 /* ERROR_INVALID "field: what". */
 int oci_invalid(struct error *err, const char *field, const char *what);
-/* Absent, null, false, zero, empty: a client that writes those asks for nothing. */
-bool oci_is_empty(const struct json *v);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/units.h"
 #include "bin/runtime/commands.h"
 
 enum option_kind {
@@ -175,26 +176,11 @@ static int find_option(const struct command *command, const char *name, size_t l
 	return -1;
 }
 
-/* strconv.ParseBool's words; -1 for others. */
-static int parse_bool(const char *s)
-{
-	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
-	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
-		if (strcmp(s, yes[i]) == 0)
-			return 1;
-	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-		if (strcmp(s, no[i]) == 0)
-			return 0;
-	return -1;
-}
-
 static int check_value(const struct option_row *row, const char *value, struct error *err)
 {
 	uint32_t number;
 
-	if (row->kind == KIND_FLAG && parse_bool(value) < 0)
+	if (row->kind == KIND_FLAG && units_parse_bool(value) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "invalid boolean value \"%s\" for -%s: parse error", value,
 				 row->name);
@@ -213,7 +199,7 @@ static int take_option(struct options *o, int id, const char *value, struct erro
 	if (r < 0)
 		return r;
 	if (row->kind == KIND_FLAG)
-		o->value[id] = parse_bool(value) ? "true" : NULL;
+		o->value[id] = units_parse_bool(value) ? "true" : NULL;
 	else
 		o->value[id] = value;
 	o->given[o->given_count++] = (struct option_given){(enum option_id)id, value};
