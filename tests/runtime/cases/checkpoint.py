@@ -12,8 +12,10 @@ from harness import LIMIT_S, TOP, Failure, equal, expect, test
 from cases.commands import Receiver, refused
 
 PEER = os.path.join(TOP, "build/peers/criu/usr/sbin/criu")  # tools/peers criu
-FILL = "x=12345678; n=0; while [ $n -lt 18 ]; do x=$x$x; n=$((n+1)); done; "  # 2 MiB that stay as they are
 COUNT = "i=0; while :; do i=$((i+1)); echo $i; echo $i >/dev/shm/count; sleep 0.05; done"
+# Beside it 2 MiB that stay as they are, of a process that forks no more: each child would have them as its own.
+FILL = "x=12345678; n=0; while [ $n -lt 18 ]; do x=$x$x; n=$((n+1)); done"
+FILLED_COUNT = "(until [ -e /dev/shm/filled ]; do :; done; %s) & %s; >/dev/shm/filled; wait" % (COUNT, FILL)
 
 
 def prepare(box):
@@ -37,9 +39,9 @@ def count(box):
     return int(text)
 
 
-def counting(box, first=""):
+def counting(box, program=COUNT):
     """A container that counts, and has begun to."""
-    box.start("/bin/sh", "-c", first + COUNT)
+    box.start("/bin/sh", "-c", program)
     while count_file(box) < 1:
         pass
 
@@ -293,7 +295,7 @@ def goes_on(box):
       needs=("criu", "a runtime without a filter around it", "tracking of changed memory"))
 def pre_dump(box):
     prepare(box)
-    counting(box, FILL)
+    counting(box, FILLED_COUNT)
     first = os.path.join(box.dir, "first")
     for parent, path in ((None, first), ("../first", box.dir + "/second")):
         box.runtime("checkpoint", "--pre-dump", "--image-path", path,
