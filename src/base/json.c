@@ -38,7 +38,8 @@ struct json_member {
 	struct json value;
 };
 
-#define SCRATCH_INITIAL   64u
+#define SCRATCH_MIN       64u
+#define SCRATCH_FIRST_MAX 512u
 #define PAIRWISE_MAX      32u  /* members compared each with each to find duplicates */
 #define NUMBER_STACK_SIZE 128u /* longer numbers are copied to the heap for strtod */
 
@@ -96,10 +97,18 @@ static inline void skip_space(struct parser *ps)
 	ps->p = p;
 }
 
+/* An entry for each 16 bytes of text is more than most texts need, and saves most others the growing. */
+static size_t first_scratch(const struct parser *ps)
+{
+	size_t n = (size_t)(ps->end - ps->text) / 16;
+
+	return n < SCRATCH_MIN ? SCRATCH_MIN : n > SCRATCH_FIRST_MAX ? SCRATCH_FIRST_MAX : n;
+}
+
 static struct json_member *scratch_push(struct parser *ps)
 {
 	if (ps->scratch_n == ps->scratch_cap) {
-		ps->scratch_cap = ps->scratch_cap ? 2 * ps->scratch_cap : SCRATCH_INITIAL;
+		ps->scratch_cap = ps->scratch_cap ? 2 * ps->scratch_cap : first_scratch(ps);
 		ps->scratch = xrealloc(ps->scratch, ps->scratch_cap, sizeof(*ps->scratch));
 	}
 	return &ps->scratch[ps->scratch_n++];

@@ -28,7 +28,8 @@
 
 /* Changes with whatever changes the helper's output for the same profile. */
 #define CACHE_VERSION "vessel-seccomp 2"
-#define PROFILE_MAX   ((size_t)1 << 20)
+#define KEY_MAX       ((size_t)1 << 20)
+#define KEY_USUAL     ((size_t)12 << 10) /* Docker's profile takes half of it */
 
 static_assert(sizeof(struct sock_filter) == sizeof(uint64_t), "a program is an array of 8 bytes");
 
@@ -38,13 +39,34 @@ void seccomp_program_done(struct seccomp_program *program)
 	*program = (struct seccomp_program){0};
 }
 
-static void key_make(const struct strbuf *profile, struct strbuf *ret)
+/* Without what is the agent's: it may differ for each container, and the filter is the same. */
+static void write_profile(struct strbuf *out, const struct json *profile)
+{
+	const struct json *v;
+	struct json_writer w;
+	const char *key;
+
+	json_writer_init(&w, out);
+	jw_object(&w);
+	json_object_foreach(key, v, profile) {
+		if (strcmp(key, "listenerPath") != 0 && strcmp(key, "listenerMetadata") != 0)
+			jw_kvalue(&w, key, v);
+	}
+	jw_object_end(&w);
+}
+
+/* Returns where the profile's text begins. */
+static size_t key_make(const struct json *profile, struct strbuf *ret)
 {
 	struct utsname uts = {0};
+	size_t start;
 
+	(void)strbuf_reserve(ret, KEY_USUAL);
 	(void)uname(&uts); /* EFAULT only */
 	strbuf_addf(ret, "%s\n%s %s\n", CACHE_VERSION, uts.release, uts.machine);
-	strbuf_add(ret, profile->s, profile->len);
+	start = ret->len;
+	write_profile(ret, profile);
+	return start;
 }
 
 /* FNV-1a: only a name; the key itself decides. */
@@ -57,22 +79,24 @@ static uint64_t key_hash(const struct strbuf *key)
 	return h;
 }
 
-static int decode(const char *data, size_t len, const struct strbuf *key,
-		  struct seccomp_program *ret)
+/* The data become the program. */
+static int decode(char **data, size_t len, const struct strbuf *key, struct seccomp_program *ret)
 {
 	struct seccomp_header h;
 	size_t key_len = key ? key->len : 0;
 
 	if (len < sizeof(h))
 		return -EBADMSG;
-	memcpy(&h, data, sizeof(h));
+	memcpy(&h, *data, sizeof(h));
 	if (memcmp(h.magic, SECCOMP_MAGIC, sizeof(h.magic)) != 0 || h.count == 0 ||
 	    h.count > SECCOMP_INSNS_MAX || h.key_len != key_len ||
 	    len != sizeof(h) + key_len + h.count * sizeof(uint64_t))
 		return -EBADMSG;
-	if (key && memcmp(data + sizeof(h), key->s, key_len) != 0)
+	if (key && memcmp(*data + sizeof(h), key->s, key_len) != 0)
 		return -ENOENT; /* another profile of the same hash */
-	ret->insns = xmemdup(data + sizeof(h) + key_len, h.count * sizeof(uint64_t));
+	memmove(*data, *data + sizeof(h) + key_len, h.count * sizeof(uint64_t));
+	ret->insns = (void *)*data;
+	*data = NULL;
 	ret->count = h.count;
 	ret->flags = h.flags;
 	return 0;
@@ -87,7 +111,7 @@ static int cache_read(int dir_fd, const char *name, const struct strbuf *key,
 			  sizeof(struct seccomp_header) + key->len + SECCOMP_INSNS_MAX * 8, &data,
 			  &len, NULL);
 
-	return r < 0 ? r : decode(data, len, key, ret);
+	return r < 0 ? r : decode(&data, len, key, ret);
 }
 
 /* Losing an entry costs a compilation, so failures to write are nobody's concern. */
@@ -133,10 +157,10 @@ static char *read_back(int fd, size_t max, size_t *ret_len)
 	return data;
 }
 
-static int compile(const char *helper, const struct strbuf *profile, struct seccomp_program *ret,
+static int compile(const char *helper, const char *profile, struct seccomp_program *ret,
 		   struct error *err)
 {
-	autoclose int in = fd_memfd("profile", profile->s, profile->len, err);
+	autoclose int in = fd_memfd("profile", profile, strlen(profile), err);
 	autoclose int out = in < 0 ? in : output_fd("bpf", err);
 	autoclose int messages = out < 0 ? out : output_fd("messages", err);
 	const char *const argv[] = {helper, NULL};
@@ -163,7 +187,7 @@ static int compile(const char *helper, const struct strbuf *profile, struct secc
 		;
 	data = read_back(out, sizeof(struct seccomp_header) + SECCOMP_INSNS_MAX * 8, &len);
 	if (info.si_code == CLD_EXITED && info.si_status == 0 && data &&
-	    decode(data, len, NULL, ret) == 0)
+	    decode(&data, len, NULL, ret) == 0)
 		return 0;
 	text = read_back(messages, 4096, &text_len);
 	if (text)
@@ -173,45 +197,27 @@ static int compile(const char *helper, const struct strbuf *profile, struct secc
 			 "linux.seccomp: %s", text_len ? text : "the compiler failed");
 }
 
-/* Without what is the agent's: it may differ for each container, and the filter is the same. */
-static void write_profile(struct json_writer *w, const struct json *profile)
-{
-	const struct json *v;
-	const char *key;
-
-	jw_object(w);
-	json_object_foreach(key, v, profile) {
-		if (strcmp(key, "listenerPath") != 0 && strcmp(key, "listenerMetadata") != 0)
-			jw_kvalue(w, key, v);
-	}
-	jw_object_end(w);
-}
-
 int seccomp_program_get(const struct seccomp_cache *cache, const struct json *profile,
 			struct seccomp_program *ret, struct error *err)
 {
-	autostrbuf struct strbuf text = STRBUF_INIT(PROFILE_MAX),
-				 key = STRBUF_INIT(PROFILE_MAX + 512);
+	autostrbuf struct strbuf key = STRBUF_INIT(KEY_MAX);
+	size_t start = key_make(profile, &key);
 	autoclose int dir_fd = -EBADF;
-	struct json_writer w;
 	char name[32];
 	int r;
 
-	json_writer_init(&w, &text);
-	write_profile(&w, profile);
-	if (strbuf_error(&text) < 0)
+	if (strbuf_error(&key) < 0)
 		return error_set(err, ERROR_INVALID, E2BIG, "linux.seccomp");
 	if (!cache->dir)
-		return compile(cache->helper, &text, ret, err);
+		return compile(cache->helper, key.s + start, ret, err);
 
-	key_make(&text, &key);
 	(void)snprintf(name, sizeof(name), "%016" PRIx64 ".bpf", key_hash(&key));
 	dir_fd = open(cache->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open seccomp cache '%s'", cache->dir);
 	if (cache_read(dir_fd, name, &key, ret) == 0)
 		return 0;
-	r = compile(cache->helper, &text, ret, err);
+	r = compile(cache->helper, key.s + start, ret, err);
 	if (r == 0)
 		cache_write(dir_fd, name, &key, ret);
 	return r;

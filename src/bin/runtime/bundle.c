@@ -9,9 +9,12 @@
 #include "bin/runtime/options.h"
 #include "runtime/state.h"
 
+#define ARENA_MIN      ((size_t)2048)
+#define ARENA_PER_BYTE 6 /* strings, nodes, and what is made of them */
+
 int bundle_parse(struct bundle *b, struct error *err)
 {
-	b->arena = arena_new();
+	b->arena = arena_new_of(ARENA_MIN + ARENA_PER_BYTE * b->len);
 	return oci_spec_parse(b->arena, b->text, b->len, &b->spec, err);
 }
 
