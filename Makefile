@@ -29,7 +29,7 @@ soak:
 bench:
 	@tools/deps build bench
 	@tools/build
-	@tools/peers docker-20.10 docker-28 dockerd-28 docker-registry podman runtimes debian-rootfs
+	@tools/peers docker-20.10 docker-28 dockerd-28 docker-registry podman runtimes crun-static debian-rootfs
 	@tools/bench
 
 lint:
