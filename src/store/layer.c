@@ -314,10 +314,10 @@ int layer_stage_new_from(int tmp_fd, const char *name, const struct layer_source
 		r = unpack_new(l->diff_fd, l->keep_fd, &l->unpack, err);
 	if (r >= 0)
 		r = run_pass(l, source, err);
+	if (r >= 0 && l->unpack)
+		r = unpack_pause(l->unpack, err);
 	if (r < 0)
 		return r;
-	if (l->unpack)
-		unpack_pause(l->unpack);
 	close_folders(l);
 	*ret = TAKE_PTR(l);
 	return 0;

@@ -1,7 +1,8 @@
 /* A layer's tar entries become files.
  *
  * Directories named by entries are opened once and kept in a small cache, so that a file costs
- * openat, fstat, write, futimens, close and, where they differ from the default, chown and chmod.
+ * openat and fstat here and, in unpack_writer.c, write, futimens, close and, where they differ from the
+ * default, chown and chmod.
  * Directories are made with mode 0700 and get their attributes at the end.  What an entry replaces is
  * renamed out of the tree in one step: nothing is ever deleted under the parser's feet, and inode
  * numbers stay unique until the end, by which the final pass recognises what it made.
@@ -21,7 +22,6 @@
 #include "store/unpack_priv.h"
 
 #define COPY_SIZE (256 * 1024)
-#define WRITE_MIN (16 * 1024)
 
 /* ---- small helpers ---- */
 
@@ -449,45 +449,83 @@ static int write_content(struct unpack *u, struct tar *t, int fd, const struct t
 	return n < 0 ? (int)n : 0;
 }
 
-static int make_file(struct unpack *u, struct tar *t, const struct tar_entry *e,
-		     const struct place *p, struct error *err)
+static int create_file(struct unpack *u, const struct tar_entry *e, const struct place *p,
+		       struct error *err)
 {
-	const struct timespec times[2] = {e->mtime, e->mtime};
-	autoclose int fd = -EBADF;
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(p->fd, p->name, flags, e->mode & 0777), r;
 	struct stat st;
-	int r;
 
-	fd = openat(p->fd, p->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    e->mode & 0777);
 	if (fd < 0 && errno == EEXIST) {
 		r = clear_place(u, p, &st, err);
 		if (r < 0)
 			return r;
-		fd = openat(p->fd, p->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    e->mode & 0777);
+		fd = openat(p->fd, p->name, flags, e->mode & 0777);
 	}
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return unpack_error(err, errno, e->path, "create");
-	r = write_content(u, t, fd, e, err);
-	if (r < 0)
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		r = unpack_error(err, errno, e->path, "create");
+		fd_close(&fd);
 		return r;
-	/* chown clears set-id bits and capabilities: mode and attributes come after it. */
-	if (owner_differs(u, e) && fchown(fd, e->uid, e->gid) < 0)
-		return unpack_error(err, errno, e->path, "set its owner");
-	if ((e->mode & (u->umask | 07000)) && fchmod(fd, e->mode) < 0)
-		return unpack_error(err, errno, e->path, "set its mode");
-	r = set_entry_xattrs(p->fd, p->name, e, err);
-	if (r < 0)
-		return r;
-	if (futimens(fd, times) < 0)
-		return unpack_error(err, errno, e->path, "set its times");
-	/* A hint, so that the disk is at work while we are: the commit's syncfs() waits.  Files that are
-	 * smaller are many, and have little of the bytes. */
-	if (e->size >= WRITE_MIN)
-		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
 	xgrow(u->inodes, u->n_inodes, u->cap_inodes);
 	u->inodes[u->n_inodes++] = st.st_ino;
-	return 1;
+	return fd;
+}
+
+/* A content that a job can hold goes with it; a longer one is written here. */
+static int file_content(struct unpack *u, struct tar *t, const struct tar_entry *e,
+			struct unpack_job *job, struct error *err)
+{
+	const void *data;
+	ssize_t n;
+	char *to;
+	int r;
+
+	if (e->sparse || e->n_xattrs > 0 || e->size > UNPACK_WRITER_MAX)
+		return write_content(u, t, job->fd, e, err);
+	r = unpack_writer_room(u->writer, (size_t)e->size, &to, err);
+	if (r < 0)
+		return r;
+	while ((n = tar_read(t, COPY_SIZE, &data, err)) > 0) {
+		assert(job->len + (size_t)n <= (size_t)e->size); /* nothing else is stored */
+		memcpy(to + job->len, data, (size_t)n);
+		job->len += (size_t)n;
+	}
+	u->size += (int64_t)job->len;
+	return n < 0 ? (int)n : 0;
+}
+
+static int make_file(struct unpack *u, struct tar *t, const struct tar_entry *e,
+		     const struct place *p, struct error *err)
+{
+	bool owner = owner_differs(u, e), mode = e->mode & (u->umask | 07000);
+	autoclose int fd = create_file(u, e, p, err);
+	struct unpack_job job = {
+		.fd = fd,
+		.uid = owner ? e->uid : (uid_t)-1,
+		.gid = e->gid,
+		.mode = mode ? e->mode : (mode_t)-1,
+		.mtime = e->mtime,
+		.size = e->size,
+		.path = e->path,
+	};
+	int r = fd;
+
+	if (!u->writer)
+		u->writer = unpack_writer_new();
+	if (r >= 0)
+		r = file_content(u, t, e, &job, err);
+	if (r < 0)
+		return r;
+	if (e->n_xattrs == 0) {
+		(void)TAKE_FD(fd);
+		r = unpack_writer_put(u->writer, &job, err);
+		return r < 0 ? r : 1;
+	}
+	r = unpack_job_finish(&job, err);
+	if (r >= 0) /* last: chown clears capabilities; the times stay */
+		r = set_entry_xattrs(p->fd, p->name, e, err);
+	return r < 0 ? r : 1;
 }
 
 static int make_directory(struct unpack *u, const struct tar_entry *e, const struct place *p,
@@ -718,6 +756,7 @@ struct unpack *unpack_free(struct unpack *u)
 {
 	if (!u)
 		return NULL;
+	(void)unpack_writer_free(u->writer);
 	cache_flush(u);
 	for (size_t i = 0; i < u->n_dirs; i++) {
 		free(u->dirs[i].path);
@@ -736,10 +775,21 @@ struct unpack *unpack_free(struct unpack *u)
 	return NULL;
 }
 
-void unpack_pause(struct unpack *u)
+int unpack_settle(struct unpack *u, struct error *err)
 {
+	int r = u->writer ? unpack_writer_flush(u->writer, err) : 0;
+
+	u->writer = unpack_writer_free(u->writer);
+	return r;
+}
+
+int unpack_pause(struct unpack *u, struct error *err)
+{
+	int r = unpack_settle(u, err);
+
 	cache_flush(u);
 	u->root_fd = u->keep_fd = -EBADF;
+	return r;
 }
 
 void unpack_resume(struct unpack *u, int dir_fd, int keep_fd)

@@ -39,9 +39,9 @@ struct unpack_file {
 int unpack_entry(struct unpack *u, struct tar *t, const struct tar_entry *e,
 		 struct unpack_file *ret, struct error *err);
 
-/* Between the entries and the end: close what is open, and go on with descriptors of the same two
- * directories opened anew. */
-void unpack_pause(struct unpack *u);
+/* Between the entries and the end: complete what is under way and close what is open, and go on with
+ * descriptors of the same two directories opened anew. */
+int unpack_pause(struct unpack *u, struct error *err);
 void unpack_resume(struct unpack *u, int dir_fd, int keep_fd);
 
 /* The layers below, top first. */

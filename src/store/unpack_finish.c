@@ -387,7 +387,7 @@ static int keep_contents(struct unpack *u, struct error *err)
 
 int unpack_finish(struct unpack *u, const struct unpack_lower *lower, struct error *err)
 {
-	int r = 0;
+	int r = unpack_settle(u, err);
 
 	for (size_t i = 0; i < u->n_links && r >= 0; i++)
 		r = make_link(u, &u->links[i], lower, err);

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "store/unpack.h"
+#include "store/unpack_writer.h"
 
 #define UNPACK_CACHE 16 /* parent directories kept open */
 
@@ -50,8 +51,9 @@ struct unpack {
 	uid_t euid;
 	gid_t egid;
 	struct unpack_parent cache[UNPACK_CACHE];
-	bool cache_stale; /* flush it before the next look */
-	char *path;       /* owned: of the last file, for struct unpack_file */
+	bool cache_stale;             /* flush it before the next look */
+	char *path;                   /* owned: of the last file, for struct unpack_file */
+	struct unpack_writer *writer; /* owned; NULL: nothing is under way */
 	int64_t size;
 	uint64_t replaced; /* entries moved to keep_fd or deleted */
 	bool has_root;     /* the root has an entry */
@@ -64,6 +66,8 @@ struct unpack {
 	size_t n_links, cap_links;
 };
 
+/* All files are written, and no thread is at it any more. */
+int unpack_settle(struct unpack *u, struct error *err);
 /* openat2(2) below `root`. */
 int unpack_open(int root, const char *path, int flags, uint64_t resolve);
 #define UNPACK_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
