@@ -231,6 +231,15 @@ static bool is_local(const char *path)
 	return true;
 }
 
+/* Not a 404, which would make clients pull the container's image. */
+static int check_driver(const char *name, struct error *err)
+{
+	if (str_eq(name, VOLUME_DRIVER))
+		return 0;
+	return error_set(err, ERROR_INVALID, 0,
+			 "error looking up volume plugin %s: plugin \"%s\" not found", name, name);
+}
+
 static int validate_volume_mount(const struct config_mount *m, struct error *err)
 {
 	const struct json *driver = json_get(m->volume_options, "DriverConfig");
@@ -248,11 +257,7 @@ static int validate_volume_mount(const struct config_mount *m, struct error *err
 		return invalid_mount(m, err, "subpath must be a relative path within the volume");
 	if (*m->source && volume_name_check(m->source, &why) < 0)
 		return invalid_mount(m, err, "%s", error_msg(&why));
-	if (!str_empty(name) && !str_eq(name, VOLUME_DRIVER))
-		return error_set(err, ERROR_NOT_FOUND, 0,
-				 "error looking up volume plugin %s: plugin \"%s\" not found", name,
-				 name);
-	return 0;
+	return str_empty(name) ? 0 : check_driver(name, err);
 }
 
 static int validate_image_mount(const struct config_mount *m, struct error *err)
@@ -365,11 +370,9 @@ int config_mounts_validate(const struct container_spec *s, struct error *err)
 
 	t.v = arena_new0n(s->arena, const char *,
 			  s->host.binds.n + s->host.mounts.n + s->host.tmpfs.n);
-	if (*s->host.volume_driver && !str_eq(s->host.volume_driver, VOLUME_DRIVER))
-		return error_set(err, ERROR_NOT_FOUND, 0,
-				 "error looking up volume plugin %s: plugin \"%s\" not found",
-				 s->host.volume_driver, s->host.volume_driver);
-	r = validate_volumes(s, err);
+	r = *s->host.volume_driver ? check_driver(s->host.volume_driver, err) : 0;
+	if (r == 0)
+		r = validate_volumes(s, err);
 	if (r == 0)
 		r = validate_binds(s, &t, err);
 	if (r == 0)

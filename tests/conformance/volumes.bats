@@ -34,6 +34,10 @@ teardown() {
 	run -1 docker volume inspect vol-1
 	run -1 docker volume create -d nobody vol-1
 	[[ $output == *'plugin "nobody" not found'* ]]
+	for option in "--volume-driver nobody -v vol-1:/x" "--mount type=volume,volume-driver=nobody,src=vol-1,dst=/x"; do
+		run -125 docker run --rm $option busybox true
+		[[ $output == *'plugin "nobody" not found'* && $output != *"Unable to find image"* ]]
+	done
 	run -1 docker volume create ../x
 	[[ $output == *"includes invalid characters"* ]]
 	run -1 docker volume create --opt size=1m vol-1
