@@ -419,7 +419,7 @@ int cgroup_v1_prepare(const struct hierarchy *h, int parent_fd, int dir_fd, stru
 
 /* -- freezer ------------------------------------------------------------------------------- */
 
-#define FREEZE_TRIES 200
+#define FREEZE_TRIES 5000 /* a millisecond each: its tasks may have to wait for a processor */
 
 /* FREEZING means that some task was in the kernel or forked meanwhile; writing FROZEN again makes
  * the kernel look again (freezer-subsystem.rst).  v1 has no event for the transition. */

@@ -258,7 +258,7 @@ int cgroup_v2_io(const struct cgroup_target *t, struct error *err)
 
 /* -- freezer ------------------------------------------------------------------------------- */
 
-#define FREEZE_TIMEOUT_MS 2000
+#define FREEZE_TIMEOUT_MS 10000 /* its tasks may have to wait for a processor */
 
 int cgroup_v2_freeze(const struct cgroup *cg, bool frozen, struct error *err)
 {

@@ -209,13 +209,13 @@ static void loop(const struct foreground_args *args, int signal_fd, struct termi
 			 exited && !relay_is_full(&t->out) ? 0
 			 : !exited && p[WATCH_EXIT].fd < 0 ? PIDFD_ASK_MS
 							   : -1) < 0)
-			continue; /* EINTR */
+			continue;           /* EINTR */
+		if (p[WATCH_OTHER].revents) /* it may have come just before the exit */
+			args->on_watch(args->data);
 		if (exited && !p[WATCH_OUT_FROM].revents && !relay_is_full(&t->out))
 			return;
 		if (p[WATCH_SIGNAL].revents)
 			on_signal(signal_fd, args);
-		if (p[WATCH_OTHER].revents)
-			args->on_watch(args->data);
 		relay_run(&t->out, &p[WATCH_OUT_FROM], &p[WATCH_OUT_TO]);
 		relay_run(&t->in, &p[WATCH_IN_FROM], &p[WATCH_IN_TO]);
 		exited = exited || (p[WATCH_EXIT].fd < 0 ? pidfd_wait(args->pidfd, 0) != 0

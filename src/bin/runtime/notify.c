@@ -132,9 +132,11 @@ void notify_wait(int *fd, pid_t mainpid, int pidfd)
 
 		if (poll(p, ARRAY_SIZE(p), p[1].fd < 0 ? PIDFD_ASK_MS : -1) < 0)
 			continue; /* EINTR */
-		if (p[0].revents)
+		if (p[0].revents) {
 			notify_read(fd, mainpid);
-		else if (pidfd_wait(pidfd, 0) != 0)
+		} else if (pidfd_wait(pidfd, 0) != 0) {
+			notify_read(fd, mainpid); /* said since, with its last breath */
 			fd_close(fd);
+		}
 	}
 }
