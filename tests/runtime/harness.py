@@ -10,18 +10,22 @@ import ctypes
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import traceback
+from collections import deque
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CGROUP = "vessel-test-runtime-%d" % os.getpid()  # the parent of every box's cgroup
 SLICE = "vesseltest.slice"      # the same with systemd as the driver
 CGROUP_ROOT = "/sys/fs/cgroup"
+SOAK = os.environ.get("VESSEL_SOAK") == "1"
 LIMIT_S = 120  # one command that hangs; nothing is measured by it
+CASE_LIMIT_S = 3600 if SOAK else 480  # a case that waits for what does not come: it fails, and says where
 
 CASES = []
 
@@ -87,6 +91,26 @@ def becomes(look, wanted, what=""):
     equal(got, wanted, what)
 
 
+def until(look, what, goes_on=None):
+    """The same for what is true at last; its value.  goes_on: a child without which it will not come."""
+    end = time.monotonic() + LIMIT_S
+    while not (got := look()):
+        expect(goes_on is None or goes_on.poll() is None,
+               "the one who is waited for (%s) has ended with %s" % (what, goes_on and goes_on.returncode))
+        expect(time.monotonic() < end, "it never comes: %s; it is %r" % (what, got))
+        time.sleep(0.005)
+    return got
+
+
+def has_ended(pidfd, limit_s=LIMIT_S):
+    """Wait until a process has ended, or see that it has, and close its pidfd."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    expect(poll.poll(limit_s * 1000), "a process lives on: " +
+           open("/proc/self/fdinfo/%d" % pidfd).read().partition("Pid:")[2].partition("\n")[0].strip())
+    os.close(pidfd)
+
+
 class Host:
     """What this kernel and this machine have."""
 
@@ -133,9 +157,17 @@ class Host:
         return tuple(int(n) for n in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
 
 
+def shortened(text, size=400):
+    return text if len(text) <= size else text[:size // 4] + " ... " + text[-size:]
+
+
 class Result:
     def __init__(self, args, code, out, err):
         self.args, self.code, self.out, self.err = args, code, out, err
+
+    def __str__(self):
+        return shortened("%s: %s, out %s, err %s" % (" ".join(map(str, self.args)), self.code, shortened(repr(self.out)),
+                                                     shortened(repr(self.err))), 1000)
 
     def json(self):
         try:
@@ -247,9 +279,11 @@ class Box:
         popen = {"stdin": subprocess.DEVNULL, **self.popen, **popen}
         if "input" in popen:
             del popen["stdin"]
+        result = Result(args, "it has not ended", "", "")
+        self.suite.commands.append(result)
         done = subprocess.run(self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=LIMIT_S, text=True, errors="replace", **popen)
-        result = Result(args, done.returncode, done.stdout, done.stderr)
+        result.code, result.out, result.err = done.returncode, done.stdout, done.stderr
         if check:
             equal(result.code, 0, "exit code of %s (%s)" % (" ".join(args), result.err.strip()))
         return result
@@ -286,7 +320,8 @@ class Box:
             popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **self.popen, **popen}
             code = subprocess.run(self.command("create", "--bundle", self.dir, *options, self.id),
                                   stderr=f, timeout=LIMIT_S, **popen).returncode
-        result = Result(("create",), code, "", open(errors, errors="replace").read())
+        result = Result(("create", *options, *self.process["args"]), code, "", open(errors, errors="replace").read())
+        self.suite.commands.append(result)
         if check:
             equal(code, 0, "exit code of create (%s)" % result.err.strip())
         return result
@@ -318,11 +353,12 @@ class Box:
         pidfd = os.pidfd_open(pid) if pid else -1
         self.runtime("kill", self.id, signal_name, check=True)
         if pidfd >= 0:
-            import select
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            expect(poll.poll(LIMIT_S * 1000), "process 1 lives on")
-            os.close(pidfd)
+            has_ended(pidfd)
+
+    def processes(self):
+        """The pids in its cgroup; those of zombies are none."""
+        pids = {pid for at in self.cgroup_dirs() for pid in open(os.path.join(at, "cgroup.procs")).read().split()}
+        return sorted(map(int, pids))
 
     def cgroup_dirs(self):
         """Where its cgroup is or would be: one for each hierarchy."""
@@ -346,6 +382,23 @@ class Box:
         self.runtime("delete", "--force", self.id)
 
 
+def hangs(*_):
+    raise Failure("the case hangs, after %d s" % CASE_LIMIT_S)
+
+
+def shown_process(line):
+    """A line of the residue, with what that process is doing."""
+    if not (match := re.match(r"process (\d+)", line)):
+        return line
+    got = {}
+    for name in ("cmdline", "stat", "wchan"):
+        try:
+            got[name] = open("/proc/%s/%s" % (match[1], name), errors="replace").read().replace("\0", " ").strip()
+        except OSError as error:
+            got[name] = str(error)
+    return shortened("%s: %s, state%s, in %s" % (line, got["cmdline"], got["stat"].rpartition(")")[2][:2], got["wchan"]))
+
+
 class Suite:
     def __init__(self, runtime, payload, busybox, prefix=()):
         self.host = Host()
@@ -360,6 +413,7 @@ class Suite:
         if libc.mount(b"tmpfs", self.work.encode(), b"tmpfs", 0, b"mode=755"):
             raise OSError(ctypes.get_errno(), "mount a tmpfs")
         self.global_options = []
+        self.commands = deque(maxlen=4)  # the last ones, for who reads of a failure
         self.payload, self.busybox = self.work + "/payload", self.work + "/busybox"
         shutil.copy(payload, self.payload)
         shutil.copy(busybox, self.busybox)
@@ -412,7 +466,10 @@ class Suite:
                 where = "no criu: tools/peers criu" if "criu" in missing else "kernel: no " + ", ".join(missing)
                 print("ok %d %s # SKIP %s" % (number, name, where), flush=True)
                 continue
+            signal.signal(signal.SIGALRM, hangs)
+            signal.alarm(CASE_LIMIT_S)
             problem = self.one(function, "box%d" % number)
+            signal.alarm(0)
             print("%s %d %s" % ("not ok" if problem else "ok", number, name))
             if problem:
                 failed += 1
@@ -423,31 +480,49 @@ class Suite:
 
     def one(self, function, name):
         box = Box(self, name)
-        problem = None
+        problem, start = None, time.monotonic()
+        self.commands.clear()
         try:
             function(box)
-        except Failure as failure:
-            problem = str(failure)
-        except Exception:  # a case that breaks is a case that fails
-            problem = traceback.format_exc()
+        except Exception as failure:  # a case that breaks is a case that fails
+            problem = self.story(box, failure, start)
         try:
             box.close()
             end = time.monotonic() + LIMIT_S
             while (left := self.residue(box)) and not problem and time.monotonic() < end:
                 time.sleep(0.01)  # what was killed may be about to end
             if left and not problem:
-                problem = "left behind: %s" % left
-        except Exception:
-            problem = problem or traceback.format_exc()
+                problem = "left behind: %s\n%s" % (left, "\n".join(map(shown_process, left)))
+        except Exception as failure:
+            problem = problem or self.story(box, failure, start)
         shutil.rmtree(box.dir, ignore_errors=True)
         return problem
+
+    def story(self, box, failure, start):
+        """Enough to know the cause from a log alone: what, where, the last commands, who is still there."""
+        kind = "" if isinstance(failure, Failure) else type(failure).__name__ + ": "
+        lines = [kind + str(failure)]
+        for frame in traceback.extract_tb(failure.__traceback__)[-8:]:
+            if frame.name not in ("one", "equal", "expect"):
+                lines.append("at %s:%d, %s: %s" % (os.path.basename(frame.filename), frame.lineno, frame.name, frame.line))
+        lines += ["command " + str(result) for result in self.commands]
+        try:
+            lines += [shown_process(left) for left in self.residue(box) if left.startswith("process ")][:8]
+            load = open("/proc/loadavg").read().strip()
+        except OSError as error:
+            load = str(error)
+        return "\n".join(lines + ["after %.1f s; load %s" % (time.monotonic() - start, load)])
 
     def close(self):
         tops = [CGROUP_ROOT] + [entry.path for entry in os.scandir(CGROUP_ROOT) if entry.is_dir()]
         for top in tops:
-            try:
-                os.rmdir(os.path.join(top, CGROUP))
-            except OSError:
-                pass
+            end = time.monotonic() + 10
+            while os.path.isdir(os.path.join(top, CGROUP)):
+                try:
+                    os.rmdir(os.path.join(top, CGROUP))
+                except OSError:  # what was in it may be about to go
+                    if time.monotonic() > end:
+                        break
+                    time.sleep(0.01)
         ctypes.CDLL(None).umount2(self.work.encode(), 2)
         os.rmdir(self.work)

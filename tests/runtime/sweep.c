@@ -31,7 +31,7 @@
 
 #define MAX_PROCESSES 64
 #define MAX_ARGUMENTS 32
-#define HANG_S        20
+#define HANG_S        60
 #define EXIT_HANGS    97
 #define EXIT_BROKEN   96
 #define OPTIONS                                                                                   \

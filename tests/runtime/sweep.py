@@ -24,7 +24,7 @@ SOAK = os.environ.get("VESSEL_SOAK") == "1"
 ERRORS = [errno.EIO] + [errno.ENOMEM, errno.EPERM, errno.EINVAL, errno.ENOSYS] * SOAK
 STEP = 1 if SOAK else 3  # every so many calls; which ones, differs from operation to operation
 HANGS, BROKEN = 97, 96
-SETTLE_S = 10  # a process that has been told to exit may take its time
+SETTLE_S = 60  # a process that has been told to exit may take its time
 
 OPERATIONS = []
 

@@ -103,12 +103,13 @@ def mounted_at(log, source):
 
 def wait_for(path, text):
     """Wait until a file has the text; the process that writes it cannot be waited for."""
-    end = time.monotonic() + LIMIT_S / 3
+    end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         if os.path.exists(path) and text in open(path, errors="replace").read():
             return
         time.sleep(0.01)
-    raise harness.Failure("no %r in %s" % (text, path))
+    raise harness.Failure("no %r in %s: %r" % (
+        text, path, open(path, errors="replace").read()[-500:] if os.path.exists(path) else "not there"))
 
 
 def second(box):

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from harness import LIMIT_S, TOP, Failure, equal, expect, test
+from harness import LIMIT_S, TOP, Failure, equal, expect, test, until
 from cases.commands import Receiver, refused
 
 PEER = os.path.join(TOP, "build/peers/criu/usr/sbin/criu")  # tools/peers criu
@@ -34,23 +34,19 @@ def prepare(box):
 
 
 def count(box):
-    while not (text := box.exec("/bin/cat", "/dev/shm/count").out):
-        pass  # it is being written
-    return int(text)
+    return int(until(lambda: box.exec("/bin/cat", "/dev/shm/count").out, "a count"))  # or it is being written
 
 
 def counting(box, program=COUNT):
     """A container that counts, and has begun to."""
     box.start("/bin/sh", "-c", program)
-    while count_file(box) < 1:
-        pass
+    path = "/proc/%d/root/dev/shm/count" % box.pid()
+    until(lambda: os.path.exists(path) and int(open(path).read() or 0), "a count")
 
 
-def count_file(box):
-    try:
-        return int(open("/proc/%d/root/dev/shm/count" % box.pid()).read() or 0)
-    except FileNotFoundError:
-        return 0
+def goes_on(box):
+    before = count(box)
+    until(lambda: count(box) != before, "it counts on")
 
 
 def checkpoint(box, *options):
@@ -122,8 +118,7 @@ def round_trip(box):
     equal((state["status"], state["pid"]), ("running", int(open(pid_file).read())))
     before = count(box)
     expect(before >= 1, before)
-    while count(box) == before:  # it counts
-        pass
+    goes_on(box)
     equal(box.cgroup_file("pids.max"), "44")
     expect(str(state["pid"]) in box.cgroup_file("cgroup.procs").split(), "it is in its cgroup")
     report = box.exec("report", "namespaces", "uts", "mountinfo").json()
@@ -159,8 +154,7 @@ def leave_running(box):
     checkpoint(box, "--leave-running")
     equal((box.status(), box.pid()), ("running", pid))
     before = count(box)
-    while count(box) == before:
-        pass
+    goes_on(box)
     checkpoint(box)
     restore(box)
     checkpoint(box)
@@ -275,20 +269,13 @@ def free_port():
 def await_listener(port, child):
     """A connection of ours would be taken for the one that is to come."""
     wanted = "0100007F:%04X" % port
-    while not any(line.split()[1:2] == [wanted] for line in open("/proc/net/tcp")):
-        expect(child.poll() is None, "it has ended")
+    until(lambda: any(line.split()[1:2] == [wanted] for line in open("/proc/net/tcp")), "a listener", child)
 
 
 def pages(directory):
     """Bytes of memory among the images of a dump."""
     return sum(os.path.getsize(os.path.join(directory, name)) for name in os.listdir(directory)
                if name.startswith("pages-"))
-
-
-def goes_on(box):
-    before = count(box)
-    while count(box) == before:
-        pass
 
 
 @test("--pre-dump, and a checkpoint of what has changed since",

@@ -5,20 +5,18 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import socket
 import subprocess
 import termios
-import time
 
-from harness import LIMIT_S, Failure, becomes, equal, expect, test, without
+from harness import LIMIT_S, Failure, becomes, equal, expect, has_ended, test, until, without
 
 
 def refused(box, pattern, *args, code=1, **popen):
     """A command that must fail with this exit code and an error that matches."""
     result = box.runtime(*args, **popen)
-    equal(result.code, code, "exit code of " + " ".join(args))
+    equal(result.code, code, "exit code of %s (%s)" % (" ".join(args), result.err.strip()))
     expect(re.search(pattern, result.err), "the error %r has no %r" % (result.err, pattern))
     return result
 
@@ -67,17 +65,6 @@ def in_terminal(box, *args, typed=b"", before=None):
         os.write(master, typed)
     out = read_all(master)
     return out, child.wait(LIMIT_S), settings
-
-
-def wait_end(pid):
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    expect(poll.poll(LIMIT_S * 1000), "process %d lives on" % pid)
-    os.close(fd)
 
 
 def parent_of(pid):
@@ -241,11 +228,13 @@ def run_streams(box):
     child.wait()
     child.stdout.close()
     box.runtime("delete", "--force", box.id)
+    # What it had started by then ends with it, a little later.
+    becomes(box.processes, [], "processes of a killed run")
     box.process["args"] = ["/bin/sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 1000 & wait; done"]
     box.write()
     child = subprocess.Popen(box.command("run", "--bundle", box.dir, box.id), stdout=subprocess.PIPE,
                              stdin=subprocess.DEVNULL)
-    equal(child.stdout.readline(), b"ready\n")
+    equal(child.stdout.readline(), b"ready\n")  # the trap is set
     child.send_signal(signal.SIGUSR1)
     equal(child.wait(LIMIT_S), 9)
     child.stdout.close()
@@ -257,8 +246,7 @@ def run_killed(box):
     box.write()
     child = subprocess.Popen(box.command("run", "--bundle", box.dir, "--pid-file", box.dir + "/pid", box.id),
                              stdin=subprocess.DEVNULL)
-    while not (box.exists() and box.status() == "running"):
-        expect(child.poll() is None, "run has ended")
+    until(lambda: box.exists() and box.status() == "running", "it runs", child)
     box.runtime("kill", box.id, "KILL", check=True)
     equal(child.wait(LIMIT_S), 137)
 
@@ -374,10 +362,7 @@ def pidfd_socket(box):
     box.exec("exit", "0", options=("--pidfd-socket", receiver.path))
     name, fd = receiver.take()
     equal(name, "setns")
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    expect(poll.poll(0), "it has ended")
-    os.close(fd)
+    has_ended(fd, 0)
 
 
 @test("--no-new-keyring keeps the caller's session keyring, in exec too")
@@ -407,10 +392,11 @@ def subreaper(box):
         orphan = int(child.stdout.readline())
         equal(child.stdout.readline(), "orphaned\n")
         equal(parent_of(orphan) == child.pid, adopted, "the orphan is ours with %s" % (options,))
+        pidfd = os.pidfd_open(orphan)
         child.stdin.close()
         equal(child.wait(LIMIT_S), 1)  # read's end of file
         child.stdout.close()
-        wait_end(orphan)
+        has_ended(pidfd)
 
 
 @test("NOTIFY_SOCKET: readiness is passed on, and nothing else; start waits for it")
@@ -489,8 +475,7 @@ def list_broken(box):
 def ps(box):
     box.start("/bin/sh", "-c", "sleep 1000 & wait")
     pid = box.pid()
-    while len(box.cgroup_file("cgroup.procs").split()) < 2:
-        pass
+    until(lambda: len(box.processes()) == 2, "a second process")
     pids = box.runtime("ps", "-f", "json", box.id, check=True).json()
     equal(len(pids), 2)
     expect(pid in pids, pids)
@@ -517,12 +502,11 @@ def kill(box):
     for name in ("TERM", "SIGTERM", "15", "sigterm"):
         box.create("/bin/sh", "-c", "trap 'exit 9' TERM; sleep 1000 & wait")
         box.runtime("start", box.id, check=True)
-        while len(box.cgroup_file("cgroup.procs").split()) < 2:  # the trap is set by then
-            pass
-        pid = box.pid()
+        until(lambda: len(box.processes()) == 2, "a second process")  # the trap is set by then
+        pidfd = os.pidfd_open(box.pid())
         box.runtime("kill", box.id, "0", check=True)
         box.runtime("kill", box.id, name, check=True)
-        wait_end(pid)
+        has_ended(pidfd)
         refused(box, "container not running", "kill", box.id, "TERM")
         refused(box, "container not running", "kill", box.id, "0")
         box.runtime("delete", box.id, check=True)
@@ -530,9 +514,9 @@ def kill(box):
     refused(box, 'unknown signal "NOSUCH"', "kill", box.id, "NOSUCH")
     refused(box, 'unknown signal "65"', "kill", box.id, "65")
     refused(box, "container does not exist", "kill", "nobody", "TERM")
-    pid = box.pid()
+    pidfd = os.pidfd_open(box.pid())
     box.runtime("kill", "--all", box.id, "KILL", check=True)
-    wait_end(pid)
+    has_ended(pidfd)
     equal(box.status(), "stopped")
 
 
@@ -540,16 +524,11 @@ def kill(box):
 def kill_all(box):
     box.without_namespace("pid")
     box.start("/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait")
-    while len(box.cgroup_file("cgroup.procs").split()) < 3:
-        pass
-    pids = [int(p) for p in box.cgroup_file("cgroup.procs").split()]
-    fds = [os.pidfd_open(p) for p in pids]
+    until(lambda: len(box.processes()) == 3, "three processes")
+    fds = [os.pidfd_open(pid) for pid in box.processes()]
     box.runtime("kill", "-a", box.id, "KILL", check=True)
     for fd in fds:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        expect(poll.poll(LIMIT_S * 1000), "a process lives on")
-        os.close(fd)
+        has_ended(fd)
 
 
 @test("delete: refused while running, --force kills, and forgives what is not there")
@@ -558,8 +537,9 @@ def delete(box):
     pid = box.pid()
     refused(box, "cannot delete container %s that is not stopped: running" % box.id, "delete", box.id)
     equal(box.status(), "running")
+    pidfd = os.pidfd_open(pid)
     box.runtime("delete", box.id, "--force", check=True)
-    expect(not os.path.exists("/proc/%d/exe" % pid) or not os.path.lexists("/proc/%d/exe" % pid), "it lives on")
+    has_ended(pidfd, 0)
     equal((box.exists(), box.cgroup_dirs()), (False, []))
     refused(box, "container does not exist", "delete", box.id)
     box.runtime("delete", "--force", box.id, check=True)
@@ -604,8 +584,7 @@ def ignore_paused(box):
     box.runtime("pause", box.id, check=True)
     child = subprocess.Popen(box.command("exec", "--ignore-paused", box.id, "/payload", "exit", "6"),
                              stdin=subprocess.DEVNULL)
-    while len(box.cgroup_file("cgroup.procs").split()) < 2:
-        expect(child.poll() is None, "exec has ended with %s" % child.poll())
+    until(lambda: len(box.processes()) == 2, "a second process", child)
     box.runtime("resume", box.id, check=True)
     equal(child.wait(LIMIT_S), 6)
 
@@ -749,10 +728,10 @@ def exec_detach(box):
     subprocess.run(box.command("exec", "--detach", "--pid-file", path, box.id, "/payload", "pause"), check=True,
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
     pid = int(open(path).read())
-    expect(str(pid) in box.cgroup_file("cgroup.procs").split(), "it is in the container's cgroup")
+    expect(pid in box.processes(), "it is in the container's cgroup")
     equal(os.readlink("/proc/%d/ns/pid" % pid), os.readlink("/proc/%d/ns/pid" % box.pid()))
     refused(box, "/nowhere/pid", "exec", "--pid-file", "/nowhere/pid", box.id, "/payload", "pause", code=255)
-    becomes(lambda: len(box.cgroup_file("cgroup.procs").split()), 2, "processes after a failed hand-over")
+    becomes(lambda: len(box.processes()), 2, "processes after a failed hand-over")
 
 
 @test("exec --tty: in the foreground, and over a console socket")
@@ -972,8 +951,7 @@ def events_oom(box):
     # again and again: the first may come between the eventfd's making and its registration
     box.start("/bin/sh", "-c", "read x </tmp/go; while :; do head -c 100000000 /dev/zero | tail >/dev/null; done")
     child = subprocess.Popen(box.command("events", "--interval", "1h", box.id), stdout=subprocess.PIPE, text=True)
-    while not (watching(child.pid) and sleeping(child.pid)):
-        expect(child.poll() is None, "events has ended")
+    until(lambda: watching(child.pid) and sleeping(child.pid), "events watches", child)
     with open(fifo, "w") as f:
         f.write("\n")
     event = json.loads(child.stdout.readline())
@@ -1106,8 +1084,6 @@ def poststart_fails(box):
     box.config["hooks"] = {"poststart": [{"path": box.suite.busybox, "args": ["false"]}]}
     box.create("pause")
     refused(box, "poststart hook 0", "start", box.id)
-    deadline = time.monotonic() + LIMIT_S
-    while box.status() != "stopped":
-        expect(time.monotonic() < deadline, "it still runs")
+    equal(box.status(), "stopped")
     box.runtime("delete", box.id, check=True)
     box.fails("poststart hook 0", "pause")

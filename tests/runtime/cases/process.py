@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from harness import CAPS, Failure, equal, expect, test
+from harness import CAPS, LIMIT_S, Failure, equal, expect, test
 
 SCHED = {"SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_IDLE": 5, "SCHED_DEADLINE": 6}
 NOT_HELD = "CAP_SYS_RESOURCE"  # perhaps not ours to give
@@ -343,6 +343,7 @@ class Console:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(self.path)
         self.socket.listen(1)
+        self.socket.settimeout(LIMIT_S)
         box.at_end.append(self.socket.close)
 
     def receive(self):

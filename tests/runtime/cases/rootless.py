@@ -2,18 +2,15 @@
 
 import array
 import ctypes
-import json
 import os
-import select
 import shutil
 import socket
 import subprocess
 
-from harness import CGROUP_ROOT, TOP, equal, expect, test
+from harness import CGROUP_ROOT, LIMIT_S, TOP, equal, expect, has_ended, test, until
 
 UID, GID = 12345, 12346  # nobody in /etc/passwd
 RANGE = 700000           # what subuid(5) grants him in some cases
-LIMIT = 1000             # looks at something that is about to be
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND = 4096
 
@@ -77,12 +74,6 @@ def grant(box, tools=True):
     box.linux["gidMappings"] = [mapping(0, GID), mapping(1, 2 * RANGE, 65536)]
 
 
-def ended(pidfd):
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    expect(poll.poll(60000), "the process lives on")
-
-
 @test("an ordinary user runs a container with his own id alone")
 def single(box):
     rootless(box)
@@ -119,13 +110,9 @@ def life(box):
 def force(box):
     rootless(box)
     box.start("pause")
-    pid = box.pid()
+    pidfd = os.pidfd_open(box.pid())
     box.runtime("delete", "--force", box.id, check=True)
-    try:  # a zombie until its new parent looks
-        with open("/proc/%d/stat" % pid) as f:
-            expect(f.read().rpartition(")")[2].split()[0] in "ZX", "process 1 lives on")
-    except FileNotFoundError:
-        pass
+    has_ended(pidfd, 0)
 
 
 @test("exec into a running container")
@@ -155,18 +142,16 @@ def exec_range(box):
 def processes(box):
     rootless(box)
     box.start("/bin/sh", "-c", "sleep 1000 & sleep 1000; exit 3")
-    wanted = 3
-    for _ in range(LIMIT):
-        pids = json.loads(box.runtime("ps", "--format", "json", box.id, check=True).out)
-        if len(pids) == wanted:
-            break
-    equal(len(pids), wanted)
+
+    def pids():
+        return box.runtime("ps", "--format", "json", box.id, check=True).json()
+
+    until(lambda: len(pids()) == 3, "three processes")
     expect(box.id in box.runtime("list", check=True).out, "not in the list")
-    pidfds = [os.pidfd_open(pid) for pid in pids]
+    pidfds = [os.pidfd_open(pid) for pid in pids()]
     box.runtime("kill", "--all", box.id, "KILL", check=True)
     for pidfd in pidfds:
-        ended(pidfd)
-        os.close(pidfd)
+        has_ended(pidfd)
     equal(box.status(), "stopped")
 
 
@@ -191,17 +176,17 @@ def default_root(box):
             os.mkdir(where)
             os.chown(where, UID, GID)
         try:
-            done = subprocess.run([*command[:1], "list"], user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+            done = subprocess.run([*command[:1], "list"], user=UID, group=GID, extra_groups=[], env=env, timeout=LIMIT_S,
                                   capture_output=True, text=True)
             equal(done.returncode, 0, done.stderr)
             status = os.stat(state)
             equal((status.st_mode & 0o7777, status.st_uid), (0o1700, UID))
-            done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+            done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=LIMIT_S,
                                   capture_output=True, text=True)
             equal(done.returncode, 0, done.stderr)
             if not where:
                 os.chown(state, UID + 1, GID)
-                done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=60,
+                done = subprocess.run(command, user=UID, group=GID, extra_groups=[], env=env, timeout=LIMIT_S,
                                       capture_output=True, text=True)
                 expect(done.returncode == 1 and "belongs to another user" in done.stderr, done.stderr)
         finally:
@@ -387,7 +372,7 @@ def terminal(box):
         listener.bind(address)
         os.chmod(address, 0o777)
         listener.listen()
-        listener.settimeout(30)
+        listener.settimeout(LIMIT_S)
         box.create("/bin/sh", "-c", "ls -l /dev/console; echo $(id -u) on $(readlink /proc/self/fd/0)",
                    options=("--console-socket", address))
         peer, _ = listener.accept()
@@ -399,7 +384,7 @@ def terminal(box):
     text = b""
     with open(fds[0], "rb", 0) as master:
         try:
-            while b" on " not in text:
+            while b"\n" not in text.partition(b" on ")[2]:
                 text += master.read(4096)
         except OSError:
             pass
