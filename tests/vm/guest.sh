@@ -18,7 +18,11 @@ check() {
 		echo "ok $count $(uname -r | cut -d. -f1,2): $1"
 	else
 		echo "not ok $count $(uname -r | cut -d. -f1,2): $1"
-		tail -n 20 /tmp/log | sed 's/^/# /'
+		{
+			tail -n 16 /tmp/log
+			echo "uptime $(cat /proc/uptime), load $(cat /proc/loadavg)"
+			tail -n 7 /tmp/vesseld.log
+		} 2>&1 | cut -c1-400 | sed 's/^/# /'
 	fi
 }
 
@@ -28,9 +32,9 @@ is() { [ "$1" = "$2" ] || { echo "got '$1', wanted '$2'"; return 1; }; }
 # Poll what no event tells a shell, within a generous bound.
 until_true() {
 	local i=0
-	until "$@" >/dev/null 2>&1; do
+	until "$@" >/tmp/tried 2>&1; do
 		i=$((i + 1))
-		[ $i -lt 12000 ] || { echo "never: $*"; return 1; }
+		[ $i -lt 12000 ] || { echo "never: $*"; tail -n 5 /tmp/tried; return 1; }
 		usleep 10000
 	done
 }
@@ -40,6 +44,7 @@ until_true() {
 runtime() { vessel-runtime --root $state "$@"; }
 status_of() { runtime state "$1" | tr -d ' \n\t' | sed 's/.*"status":"\([a-z]*\)".*/\1/'; }
 status_is() { [ "$(status_of "$1")" = "$2" ]; }
+command_is() { [ "$(tr '\0' ' ' </proc/$1/cmdline)" = "$2" ]; }
 
 runtime_run() {
 	is "$(runtime run -b /bundle/hello a)" "hello from guest, process 1"
@@ -58,7 +63,7 @@ runtime_life() {
 	fails runtime create -b /bundle/sleep s
 	runtime start s
 	is "$(status_of s)" running
-	is "$(tr '\0' ' ' </proc/$pid/cmdline)" "sleep 1000 "
+	until_true command_is $pid "sleep 1000 " # which the kernel lays out last
 	fails runtime delete s
 	runtime kill s KILL
 	until_true status_is s stopped
@@ -102,6 +107,12 @@ daemon_start() {
 	until_true vessel version
 }
 
+# Its successor must not meet it while it dies.
+daemon_kill() {
+	kill -9 "$(cat /tmp/daemon)"
+	until_true fails kill -0 "$(cat /tmp/daemon)"
+}
+
 engine_starts() {
 	daemon_start
 	vessel import /busybox.tar busybox
@@ -125,7 +136,7 @@ limits() {
 	is "$(vessel run --rm -m 64m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 busybox sh -c '
 		cd /sys/fs/cgroup; cat memory.max cpu.max cpuset.cpus pids.max' | tr '\n' ' ')" \
 		"67108864 50000 100000 0 20 "
-	vessel run --rm --pids-limit 5 busybox sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1 & done; wait' \
+	vessel run --rm --pids-limit 5 busybox sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1000 & done' \
 		>/tmp/out 2>&1 || true
 	grep -q "can't fork" /tmp/out
 	is "$(vessel run --rm --cpus 0.05 busybox sh -c 'until grep -q "nr_throttled [1-9]" \
@@ -161,6 +172,7 @@ service_restart() {
 	until_true rmdir /sys/fs/cgroup/system.slice/vessel.service
 	daemon_start
 	is "$(vessel inspect -f '{{.State.Status}} {{.State.Pid}}' outlives)" "running $pid"
+	until_true vessel exec outlives pidof sleep
 	vessel exec outlives killall sleep || true # process 1 ends with it, and may take it along
 	is "$(vessel wait outlives)" 3
 	vessel rm outlives
@@ -251,7 +263,7 @@ selinux_labels() {
 	fails vessel create --security-opt label=type:nothing_t busybox true 2>/tmp/out
 	grep "nothing_t.*is not one of the policy" /tmp/out
 	# Kept over a daemon's death, and given back.
-	kill -9 "$(cat /tmp/daemon)"
+	daemon_kill
 	daemon_start
 	is "$(vessel inspect -f '{{.ProcessLabel}}' one)" "$one"
 	is "$(vessel exec one cat /proc/self/attr/current | tr -d '\0')" "$one"
@@ -344,7 +356,7 @@ storage_quota() {
 	[ "$(wc -c </quota/data/volumes/vol/_data/big)" -lt 1048576 ]
 	fails vessel volume create -o size=1m -o type=tmpfs -o device=tmpfs both
 	# a daemon of its own default, which finds what there was
-	kill -9 "$(cat /tmp/daemon)"
+	daemon_kill
 	quota_daemon --storage-opt overlay2.size=3m
 	is "$(vessel run --rm busybox sh -c "$fill" | xargs | cut -d' ' -f2)" 3072
 	is "$(vessel run --rm --storage-opt size=0 busybox sh -c "$fill" | xargs | cut -d' ' -f1)" 4194304
@@ -354,7 +366,7 @@ storage_quota() {
 	daemon_stop
 	fails vesseld --data-root /run/other --storage-opt overlay2.size=3m >/tmp/out 2>&1
 	grep "mounted with the option 'pquota'" /tmp/out
-	umount /quota
+	until_true umount /quota
 	daemon_start
 }
 
@@ -386,7 +398,7 @@ remapped() {
 	is "$(vessel exec web head -n 1 /proc/self/uid_map | xargs)" "0 200000 65536"
 	vessel rm -f rr web
 	daemon_stop
-	umount /ext4
+	until_true umount /ext4
 	daemon_start
 }
 
@@ -417,6 +429,10 @@ other_runtimes() {
 	daemon_start
 }
 
+has_exited() { [ "$(vessel inspect -f '{{.State.Status}}' "$1")" = exited ]; }
+# It may end before the answer is out.
+stops() { wget -qO- http://127.0.0.1:8080/cgi-bin/stop || has_exited "$1"; }
+
 daemon_killed() {
 	vessel run -d --name on -p 8080:80 busybox sh -c '
 		httpd -p 80 -h /www
@@ -424,12 +440,12 @@ daemon_killed() {
 		while [ ! -e /tmp/stop ]; do echo "line $i"; i=$((i + 1)); usleep 3000; done
 		echo "end $i"; exit 7'
 	pid=$(vessel inspect -f '{{.State.Pid}}' on)
-	kill -9 "$(cat /tmp/daemon)"
+	daemon_kill
 	until_true wget -qO- http://127.0.0.1:8080/
 	daemon_start
 	is "$(vessel inspect -f '{{.State.Status}} {{.State.Pid}}' on)" "running $pid"
 	is "$(vessel exec on echo still)" still
-	wget -qO- http://127.0.0.1:8080/cgi-bin/stop || true # it may end before the answer is out
+	until_true stops on
 	is "$(vessel wait on)" 7
 	vessel logs on >/tmp/lines
 	last=$(tail -n 1 /tmp/lines)
@@ -438,13 +454,12 @@ daemon_killed() {
 	vessel rm on
 }
 
-has_exited() { [ "$(vessel inspect -f '{{.State.Status}}' "$1")" = exited ]; }
-
 crash_unclean() {
 	vessel run -d --name lost busybox sleep 1000
 	pid=$(vessel inspect -f '{{.State.Pid}}' lost)
 	shim=$(sed -n 's/^PPid:\t//p' /proc/$pid/status)
 	kill -9 "$(cat /tmp/daemon)" "$shim" "$pid"
+	until_true fails kill -0 "$(cat /tmp/daemon)"
 	daemon_start
 	until_true has_exited lost
 	vessel start lost
@@ -454,12 +469,15 @@ crash_unclean() {
 
 no_cgroups() { [ -z "$(find /sys/fs/cgroup/docker -mindepth 1 -type d ! -name 'shim*' ! -name leaf)" ]; }
 
+links_are() { is "$(ip -o link | cut -d: -f2 | tr -d ' ' | cut -d@ -f1 | sort | tr '\n' ' ')" "$1"; }
+no_directories() { is "$(ls /var/lib/vessel/containers /run/vessel/containers | grep -v :)" ""; }
+
 nothing_left() {
 	is "$(vessel ps -aq)" ""
 	until_true no_cgroups
 	fails grep overlay /proc/mounts
-	is "$(ip -o link | cut -d: -f2 | tr -d ' ' | cut -d@ -f1 | sort | tr '\n' ' ')" "lo vessel0 "
-	is "$(ls /var/lib/vessel/containers /run/vessel/containers | grep -v :)" ""
+	until_true links_are "lo vessel0 " # a veth goes with its network namespace, which is the kernel's to do
+	until_true no_directories
 	kill -TERM "$(cat /tmp/daemon)"
 	until_true fails pidof vesseld
 	until_true fails pidof vessel-shim

@@ -170,7 +170,7 @@ def bundles(directory):
                     "tr '\\0' x); echo ${#x}"],
                    {"resources": {"memory": {"limit": 16 << 20, "swap": 16 << 20}}}),
         "pids": (["sh", "-c", "cat /sys/fs/cgroup/pids.max; "
-                  "for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; wait"],
+                  "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done"],
                  {"resources": {"pids": {"limit": 5}}}),
         "cpu": (["sh", "-c", "cat /sys/fs/cgroup/cpu.max; until grep -q 'nr_throttled [1-9]' "
                  "/sys/fs/cgroup/cpu.stat; do :; done; echo throttled"],

@@ -15,6 +15,16 @@ check() {
 	fi
 }
 
+# Poll what no event tells a shell, within a generous bound.
+until_true() {
+	i=0
+	until "$@" >/dev/null 2>&1; do
+		i=$((i + 1))
+		[ $i -lt 6000 ] || { echo "never: $*"; return 1; }
+		sleep 0.01
+	done
+}
+
 is() { [ "$1" = "$2" ] || { echo "got '$1', wanted '$2'"; return 1; }; }
 main_pid() { systemctl show -P MainPID vessel.service; }
 container_pid() { vessel inspect -f '{{.State.Pid}}' up; }
@@ -25,7 +35,7 @@ activation() {
 	is "$(stat -c '%a %U' /run/vessel.sock)" "660 root"
 	is "$(systemctl is-active vessel.service || true)" inactive
 	vessel version # starts it
-	is "$(systemctl is-active vessel.service)" active
+	until_true systemctl is-active --quiet vessel.service
 	is "$(systemctl show -P KillMode vessel.service)" process
 	vessel import /busybox.tar busybox
 	vessel run -d --name up busybox sleep 1000
@@ -45,20 +55,18 @@ restart() {
 killed() {
 	pid=$(container_pid) old=$(main_pid)
 	systemctl kill -s KILL --kill-who=main vessel.service
+	until_true [ ! -d "/proc/$old" ]
 	is "$(container_pid)" "$pid" # waits in the socket's backlog
 	[ "$(main_pid)" != "$old" ]
 }
+
+told() { vessel system info -f '{{.Labels}}' | grep -q told=yes; }
 
 reload() {
 	mkdir -p /etc/vessel
 	echo '{"labels": ["told=yes"]}' >/etc/vessel/daemon.json
 	systemctl reload vessel.service
-	i=0
-	until vessel system info -f '{{.Labels}}' | grep -q told=yes; do
-		i=$((i + 1))
-		[ $i -lt 6000 ]
-		sleep 0.01
-	done
+	until_true told
 	is "$(systemctl is-active vessel.service)" active
 	vessel rm -f up
 }
