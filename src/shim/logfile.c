@@ -465,10 +465,15 @@ static size_t encode_local(struct logfile *l, const struct batch *b, const char 
 	return logentry_encode(l->buf + l->buf_len, &e);
 }
 
+static bool is_full(const struct logfile *l)
+{
+	return l->path && l->max_size > 0 && l->size + l->buf_len >= l->max_size;
+}
+
 /* Room for a line in the file, and in the buffer. */
 static void make_room(struct logfile *l)
 {
-	if (l->path && l->max_size > 0 && l->size + l->buf_len >= l->max_size) {
+	if (is_full(l)) {
 		flush(l);
 		if (l->size >= l->max_size || l->fd < 0)
 			rotate(l);
@@ -488,6 +493,29 @@ static void put_line(struct logfile *l, const struct batch *b, const char *text,
 		l->buf_len += logline_encode(l->buf + l->buf_len, text, len, ends, b->tail.s,
 					     b->tail.len);
 	assert(l->buf_len <= l->buf_size);
+}
+
+/* The line at *text, if it ends before `end`.  A file that is full is rotated for a line, not for the
+ * beginning of one; else the line's end is found on the way. */
+static bool put_next_line(struct logfile *l, const struct batch *b, const char **text,
+			  const char *end)
+{
+	size_t n;
+
+	if (l->is_local || is_full(l)) {
+		const char *lf = memchr(*text, '\n', (size_t)(end - *text));
+
+		if (!lf)
+			return false;
+		put_line(l, b, *text, (size_t)(lf - *text), true);
+		*text = lf + 1;
+		return true;
+	}
+	make_room(l);
+	n = logline_encode_next(l->buf + l->buf_len, text, end, b->tail.s, b->tail.len);
+	l->buf_len += n;
+	assert(l->buf_len <= l->buf_size);
+	return n > 0;
 }
 
 static void get_buffer(struct logfile *l)
@@ -568,12 +596,10 @@ void logfile_write(struct logfile *l, enum stream_kind stream, const void *data,
 
 	while (p < end) {
 		size_t left = (size_t)(end - p), n = left < LOGLINE_MAX ? left : LOGLINE_MAX;
-		const char *lf = line->len == 0 ? memchr(p, '\n', n) : NULL;
 
-		if (lf) {
-			put_line(l, &b, p, (size_t)(lf - p), true);
-			p = lf + 1;
-		} else if (line->len == 0 && n == LOGLINE_MAX) {
+		if (line->len == 0 && put_next_line(l, &b, &p, p + n))
+			continue;
+		if (line->len == 0 && n == LOGLINE_MAX) {
 			n = logline_whole_chars(p, n);
 			put_line(l, &b, p, n, false);
 			p += n;

@@ -6,6 +6,7 @@
  */
 #include "shim/logline.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -80,45 +81,101 @@ static char *encode_special(char *d, const unsigned char **pp, const unsigned ch
 	return d + n;
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* What one comparison looks at. */
+typedef signed char bytes16 __attribute__((vector_size(16)));
 
-/* Not zero if one of eight bytes has no class 0 (and perhaps, never otherwise, behind such a one). */
-static uint64_t any_special(uint64_t v)
+/* How many bytes of class 0 `v` begins with: 0 to 16. */
+static size_t plain_bytes(bytes16 v)
 {
-	uint64_t quote = (v | EACH(0x04)) ^ EACH('&'); /* and '"' */
-	uint64_t angle = (v | EACH(0x02)) ^ EACH('>'); /* and '<' */
-	uint64_t back = v ^ EACH('\\');
+	bytes16 special = (v < 0x20)         /* as signed: 0x80 and above, too */
+			  | ((v | 4) == '&') /* and '"' */
+			  | ((v | 2) == '>') /* and '<' */
+			  | (v == '\\');
+	uint64_t half[2];
 
-	return ((v - EACH(0x20)) | v | (quote - EACH(1)) | (angle - EACH(1)) | (back - EACH(1))) &
-	       EACH(0x80);
+	memcpy(half, &special, sizeof(half));
+	if (half[0])
+		return (size_t)__builtin_ctzll(le64toh(half[0])) / 8;
+	if (half[1])
+		return 8 + (size_t)__builtin_ctzll(le64toh(half[1])) / 8;
+	return 16;
+}
+
+/* The bytes of class 0 at *pp.  What is stored behind them is overwritten by what follows. */
+static char *encode_plain(char *d, const unsigned char **pp, const unsigned char *end)
+{
+	const unsigned char *p = *pp;
+
+	while (end - p >= 16) {
+		bytes16 v;
+		size_t n;
+
+		memcpy(&v, p, 16);
+		memcpy(d, &v, 16);
+		n = plain_bytes(v);
+		p += n;
+		d += n;
+		if (n < 16) {
+			*pp = p;
+			return d;
+		}
+	}
+	while (p < end && classes[*p] == 0)
+		*d++ = (char)*p++;
+	*pp = p;
+	return d;
+}
+
+static char *encode_head(char *d)
+{
+	memcpy(d, "{\"log\":\"", 8);
+	return d + 8;
+}
+
+static char *encode_tail(char *d, bool ends, const char *tail, size_t len)
+{
+	size_t i = 0;
+
+	if (ends) {
+		*d++ = '\\';
+		*d++ = 'n';
+	}
+	for (; len - i >= 16; i += 16) /* a call for so few bytes would take longer */
+		memcpy(d + i, tail + i, 16);
+	memcpy(d + i, tail + i, len - i);
+	return d + len;
 }
 
 size_t logline_encode(char *dst, const void *text, size_t len, bool ends, const char *tail,
 		      size_t tail_len)
 {
 	const unsigned char *p = text, *end = p + len;
-	char *d = dst;
+	char *d = encode_head(dst);
 
-	memcpy(d, "{\"log\":\"", 8);
-	d += 8;
-	while (p < end) {
-		for (uint64_t v; end - p >= 8; p += 8, d += 8) {
-			memcpy(&v, p, 8);
-			if (any_special(v))
-				break;
-			memcpy(d, &v, 8);
-		}
-		while (p < end && classes[*p] == 0)
-			*d++ = (char)*p++;
-		if (p < end)
-			d = encode_special(d, &p, end);
+	while (p < end)
+		d = classes[*p] == 0 ? encode_plain(d, &p, end) : encode_special(d, &p, end);
+	return (size_t)(encode_tail(d, ends, tail, tail_len) - dst);
+}
+
+size_t logline_encode_next(char *dst, const char **text, const char *end, const char *tail,
+			   size_t tail_len)
+{
+	const unsigned char *p = (const unsigned char *)*text;
+	const unsigned char *stop = (const unsigned char *)end;
+	char *d = encode_head(dst);
+
+	for (;;) {
+		if (p == stop)
+			return 0;
+		if (classes[*p] == 0)
+			d = encode_plain(d, &p, stop);
+		else if (*p == '\n')
+			break;
+		else
+			d = encode_special(d, &p, stop);
 	}
-	if (ends) {
-		*d++ = '\\';
-		*d++ = 'n';
-	}
-	memcpy(d, tail, tail_len);
-	return (size_t)(d - dst) + tail_len;
+	*text = (const char *)p + 1;
+	return (size_t)(encode_tail(d, true, tail, tail_len) - dst);
 }
 
 static void add_utf8(struct strbuf *out, unsigned c)

@@ -24,6 +24,10 @@ void logline_tail(struct strbuf *out, enum stream_kind stream, const char *attrs
 /* Write a line with its line feed to dst; returns its length.  Invalid UTF-8 becomes U+FFFD. */
 size_t logline_encode(char *dst, const void *text, size_t len, bool ends, const char *tail,
 		      size_t tail_len);
+/* The line at *text, if it ends before `end`: *text is behind its line feed then.  Else 0, and dst is
+ * as it may be.  dst has LOGLINE_ROOM for the text up to `end`. */
+size_t logline_encode_next(char *dst, const char **text, const char *end, const char *tail,
+			   size_t tail_len);
 /* The text of a line (without its line feed), appended to `text`.  False for anything that is not
  * such a line. */
 bool logline_decode(const char *line, size_t len, enum stream_kind *ret_stream,

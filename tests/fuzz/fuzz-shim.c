@@ -25,6 +25,26 @@ static void config(const char *data, size_t size)
 		abort();
 }
 
+/* The same whether its end is known before or found on the way. */
+static void next_line(const char *data, size_t len)
+{
+	static const char tail[] = "\",\"stream\":\"stdout\",\"time\":\"y\"}\n";
+	autofree char *one = xcalloc(LOGLINE_ROOM(len, sizeof(tail)), 1);
+	autofree char *two = xcalloc(LOGLINE_ROOM(len, sizeof(tail)), 1);
+	const char *lf = memchr(data, '\n', len), *p = data;
+	size_t n = logline_encode_next(one, &p, data + len, tail, sizeof(tail) - 1);
+
+	if (!lf) {
+		if (n != 0 || p != data)
+			abort();
+		return;
+	}
+	if (p != lf + 1 ||
+	    n != logline_encode(two, data, (size_t)(lf - data), true, tail, sizeof(tail) - 1) ||
+	    memcmp(one, two, n) != 0)
+		abort();
+}
+
 static void line(const char *data, size_t size)
 {
 	static const char tail[] = "\",\"stream\":\"stderr\",\"time\":\"x\"}\n";
@@ -41,6 +61,7 @@ static void line(const char *data, size_t size)
 	if (utf8_valid(data, len) &&
 	    (text.len != len + 1 || memcmp(text.s, data, len) != 0 || text.s[len] != '\n'))
 		abort();
+	next_line(data, len);
 	strbuf_reset(&text);
 	(void)logline_decode(data, size, &stream, &text);
 	if (len > 4 && logline_whole_chars(data, len) + 3 < len)

@@ -94,27 +94,44 @@ static void exact_bytes(void **state)
 	assert_string_equal(logfile_unfinished(l, STREAM_STDERR)->s, "");
 }
 
-/* Plain text is looked at eight bytes at a time. */
+/* Plain text is looked at sixteen bytes at a time.  The line that is found on the way is the one whose
+ * end was known. */
 static void each_byte_at_each_place(void **state)
 {
 	static const char tail[] = "\",\"stream\":\"stdout\",\"time\":\"\"}";
-	char text[20], line[LOGLINE_ROOM(sizeof(text), sizeof(tail))];
+	char text[41], line[LOGLINE_ROOM(sizeof(text), sizeof(tail))], next[sizeof(line)];
+	size_t tail_len = sizeof(tail) - 1;
 
 	(void)state;
-	for (unsigned c = 0; c < 0x80; c++)
-		for (size_t at = 0; at < sizeof(text); at++) {
+	for (unsigned c = 0; c < 0x100; c++)
+		for (size_t at = 0; at < sizeof(text) - 1; at++) {
 			autostrbuf struct strbuf back = STRBUF_INIT(100);
 			enum stream_kind stream;
-			bool escaped = c < 0x20 || strchr("\"&<>\\", (int)c);
-			size_t n;
+			bool escaped = c < 0x20 || c >= 0x80 || strchr("\"&<>\\", (int)c);
+			size_t len = sizeof(text) - 1, n;
+			const char *p = text, *lf;
 
 			memset(text, 'a', sizeof(text));
 			text[at] = (char)c;
-			n = logline_encode(line, text, sizeof(text), false, tail, sizeof(tail) - 1);
+			n = logline_encode(line, text, len, false, tail, tail_len);
 			assert_int_equal(memchr(line, '\\', n) != NULL, escaped);
 			assert_true(logline_decode(line, n, &stream, &back));
-			assert_int_equal(back.len, sizeof(text));
-			assert_memory_equal(back.s, text, sizeof(text));
+			assert_int_equal(back.len, c < 0x80 ? len : len + 2);
+			assert_true(c >= 0x80 || memcmp(back.s, text, len) == 0);
+
+			if (c != '\n')
+				assert_int_equal(
+					logline_encode_next(next, &p, text + len, tail, tail_len),
+					0);
+			assert_ptr_equal(p, text);
+			text[len] = '\n';
+			lf = memchr(text, '\n', sizeof(text));
+			n = logline_encode(line, text, (size_t)(lf - text), true, tail, tail_len);
+			assert_int_equal(
+				logline_encode_next(next, &p, text + sizeof(text), tail, tail_len),
+				n);
+			assert_memory_equal(next, line, n);
+			assert_ptr_equal(p, lf + 1);
 		}
 }
 
@@ -286,6 +303,22 @@ static void rotation(void **state)
 	late = logfile_reader_new(l);
 	assert_int_equal(read_numbers(late, first), 100);
 	late = logfile_reader_free(late);
+}
+
+/* The beginning of a line does not rotate a full file: its end does. */
+static void rotated_for_a_line(void **state)
+{
+	autologfile struct logfile *l = open_log(1, 2);
+	autofree char *old = NULL, *new = NULL, *rotated = xasprintf("%s.1", path);
+
+	(void)state;
+	logfile_write(l, STREAM_STDOUT, "1\n2", 3, MOMENT);
+	assert_int_equal(access(rotated, F_OK), -1);
+	logfile_write(l, STREAM_STDOUT, "\n", 1, MOMENT);
+	old = content(".1", NULL);
+	new = content("", NULL);
+	assert_non_null(strstr(old, "{\"log\":\"1\\n\""));
+	assert_non_null(strstr(new, "{\"log\":\"2\\n\""));
 }
 
 static void single_file_rotation(void **state)
@@ -512,6 +545,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(any_split, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(rotation, setup, teardown),
+		cmocka_unit_test_setup_teardown(rotated_for_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(single_file_rotation, setup, teardown),
 		cmocka_unit_test_setup_teardown(torn_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
