@@ -306,18 +306,27 @@ static const char *type_name(enum setting_type type)
 	return names[type];
 }
 
+/* "yes", or how much of it. */
+static const char *presence(const struct setting *s)
+{
+	if (s->offset >= 0)
+		return "yes";
+	if (s->inert)
+		return "no effect: ";
+	return s->type == SETTING_BOOL && s->fallback ? "always on" : "default only";
+}
+
 void vesseld_options_list(void)
 {
 	(void)puts("| key | flag | type | default | there | reload |\n|---|---|---|---|---|---|");
 	for (int i = 0; settings_table[i].key; i++) {
 		const struct setting *s = &settings_table[i];
 
-		(void)printf("| `%s` | %s%s%s | %s | %s%s%s | %s | %s |\n", s->key,
+		(void)printf("| `%s` | %s%s%s | %s | %s%s%s | %s%s | %s |\n", s->key,
 			     s->flag ? "`--" : "", s->flag ? s->flag : "", s->flag ? "`" : "",
 			     type_name(s->type), s->fallback ? "`" : "",
-			     s->fallback ? s->fallback : "", s->fallback ? "`" : "",
-			     s->offset >= 0 ? "yes" : "default only",
-			     s->flags & SETTING_RELOADABLE ? "yes" : "");
+			     s->fallback ? s->fallback : "", s->fallback ? "`" : "", presence(s),
+			     s->inert ? s->inert : "", s->flags & SETTING_RELOADABLE ? "yes" : "");
 	}
 }
 

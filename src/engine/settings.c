@@ -288,7 +288,7 @@ static int check_value(const struct setting *row, const struct json *v, struct e
 	r = row->check ? row->check(v, err) : 0;
 	if (r < 0)
 		return error_wrap(err, r, "%s", row->key);
-	if (row->offset < 0 && !is_default(row, v))
+	if (row->offset < 0 && !row->inert && !is_default(row, v))
 		return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "'%s' is not implemented",
 				 row->key);
 	return 0;

@@ -1,7 +1,8 @@
 /* engine/settings.h - what the daemon was told: dockerd's flags and the keys of daemon.json, typed.
  *
  * One table says of every key of Docker 28 its flag, its type, its default, whether a reload changes
- * it, and whether this engine has it.  A key that is not there yet is accepted with its default only.
+ * it, and whether this engine has it.  A key that is not there yet is accepted with its default only;
+ * one that chooses between what comes to the same here is accepted, and says why (`inert`).
  *
  * A struct settings never changes once it is made, and lives as long as the process: a reload makes
  * another one (engine_settings() gives the newest, in any thread).
@@ -22,9 +23,7 @@ struct settings {
 	const char *data_root, *exec_root, *pidfile, *group, *log_level, *log_format, *metrics_addr;
 	const char *tls_ca, *tls_cert, *tls_key;
 	struct json_strings hosts, labels;
-	bool debug, experimental, tls, tls_verify, raw_logs;
-	bool live_restore; /* as given: containers outlive the daemon in any case */
-	int shutdown_timeout;
+	bool debug, experimental, tls, tls_verify;
 	const struct json *features; /* object of true and false, or NULL */
 	/* images: for pulls and pushes */
 	struct json_strings registry_mirrors, insecure_registries;
@@ -55,7 +54,6 @@ struct settings {
 	struct json_strings dns, dns_opts, dns_search;
 	int mtu;
 	bool icc, ipv6, ip_forward, ip_masq;
-	bool userland_proxy;              /* as given: there is none */
 	struct arena *arena;              /* owned: all of the above */
 	const struct json *const *values; /* by row of the table: what was given, or NULL */
 };
@@ -88,10 +86,11 @@ struct setting {
 	char shorthand;
 	enum setting_type type;
 	unsigned flags;
-	int offset;           /* in struct settings; < 0: nothing of it is there yet */
+	int offset;           /* in struct settings; < 0: nothing of it is there */
 	const char *fallback; /* JSON; NULL: false, 0, empty */
 	int (*check)(const struct json *v, struct error *err); /* or NULL */
 	const char *help;                                      /* NULL unless it has a flag */
+	const char *inert; /* of an absent one: any value is accepted, because ...; or NULL */
 };
 extern const struct setting settings_table[];
 

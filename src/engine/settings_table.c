@@ -240,6 +240,14 @@ static int check_cors(const struct json *v, struct error *err)
 			 "you need CORS headers");
 }
 
+static int check_live_restore(const struct json *v, struct error *err)
+{
+	if (json_bool(v))
+		return 0;
+	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+			 "false is not implemented: containers outlive the engine");
+}
+
 static int check_path(const struct json *v, struct error *err)
 {
 	const char *s = json_string(v);
@@ -356,8 +364,8 @@ const struct setting settings_table[] = {
 	{"layer-format", "layer-format", 0, SETTING_STRING, AT(layer_format),
 	 .check = check_layer_format, .fallback = "\"auto\"",
 	 .help = "How image layers are kept (auto, directory, erofs)"},
-	{"live-restore", "live-restore", 0, SETTING_BOOL, AT(live_restore), LOADS, .fallback = "true",
-	 .help = "Containers outlive the daemon, whatever this says"},
+	{"live-restore", "live-restore", 0, SETTING_BOOL, ABSENT, LOADS, .check = check_live_restore,
+	 .fallback = "true", .help = "Containers outlive the daemon: always true"},
 	{"log-driver", "log-driver", 0, SETTING_STRING, AT(log_driver), .fallback = "\"json-file\"",
 	 .help = "Default driver for container logs"},
 	{"log-format", "log-format", 0, SETTING_STRING, AT(log_format), .check = check_format,
@@ -389,8 +397,9 @@ const struct setting settings_table[] = {
 	 .help = "Advertise user-defined resource"},
 	{"pidfile", "pidfile", 'p', SETTING_STRING, AT(pidfile), .fallback = "\"/run/vessel.pid\"",
 	 .help = "Path to use for daemon PID file"},
-	{"raw-logs", "raw-logs", 0, SETTING_BOOL, AT(raw_logs),
-	 .help = "Full timestamps without ANSI coloring: they always are"},
+	{"raw-logs", "raw-logs", 0, SETTING_BOOL, ABSENT,
+	 .help = "Full timestamps without ANSI coloring, as always",
+	 .inert = "lines have full timestamps and no colours in any case"},
 	{"registry-mirrors", "registry-mirror", 0, SETTING_LIST, AT(registry_mirrors), LOADS,
 	 .check = check_mirrors, .help = "Preferred registry mirror"},
 	{"rootless", "rootless", 0, SETTING_BOOL, ABSENT, .help = "Enable rootless mode"},
@@ -401,8 +410,9 @@ const struct setting settings_table[] = {
 	 .help = "Path to seccomp profile, or unconfined"},
 	{"selinux-enabled", "selinux-enabled", 0, SETTING_BOOL, AT(selinux),
 	 .help = "Label containers for SELinux"},
-	{"shutdown-timeout", "shutdown-timeout", 0, SETTING_INT, AT(shutdown_timeout), LOADS,
-	 .fallback = "15", .help = "Has no use: containers are not stopped with the daemon"},
+	{"shutdown-timeout", "shutdown-timeout", 0, SETTING_INT, ABSENT, LOADS, .fallback = "15",
+	 .help = "Has no use: containers are not stopped with the daemon",
+	 .inert = "with `live-restore`, which is always on, containers are not stopped with the daemon"},
 	{"signature-policy", NULL, 0, SETTING_OBJECT, AT(signature_policy), LOADS},
 	{"storage-driver", "storage-driver", 's', SETTING_STRING, AT(storage_driver),
 	 .check = check_storage_driver, .fallback = "\"overlay2\"", .help = "Storage driver to use"},
@@ -420,10 +430,12 @@ const struct setting settings_table[] = {
 	{"tlscert", "tlscert", 0, SETTING_STRING, AT(tls_cert), .help = "Path to TLS certificate file"},
 	{"tlskey", "tlskey", 0, SETTING_STRING, AT(tls_key), .help = "Path to TLS key file"},
 	{"tlsverify", "tlsverify", 0, SETTING_BOOL, AT(tls_verify), .help = "Use TLS and verify the remote"},
-	{"userland-proxy", "userland-proxy", 0, SETTING_BOOL, AT(userland_proxy), .fallback = "true",
-	 .help = "There is none, whatever this says"},
+	{"userland-proxy", "userland-proxy", 0, SETTING_BOOL, ABSENT, .fallback = "true",
+	 .help = "Makes no difference: published ports are reached from everywhere without one",
+	 .inert = "published ports are reached from the host, `[::1]` and containers without such processes"},
 	{"userland-proxy-path", "userland-proxy-path", 0, SETTING_STRING, ABSENT,
-	 .help = "Path to the userland proxy binary"},
+	 .check = check_path, .help = "Path to the userland proxy binary, of which there is no need",
+	 .inert = "no such program is run"},
 	{"userns-remap", "userns-remap", 0, SETTING_STRING, AT(userns_remap),
 	 .help = "User/Group setting for user namespaces"},
 	{0},

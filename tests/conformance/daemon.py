@@ -71,6 +71,8 @@ class Cases:
                 ((), "{", "line 1"),
                 ((), {"authorization-plugins": ["x"]}, "'authorization-plugins' is not implemented"),
                 (("--iptables=false",), None, "'iptables' is not implemented"),
+                (("--live-restore=false",), None, "live-restore: false is not implemented: containers outlive the engine"),
+                ((), {"exec-opts": ["native.cgroupdriver=systemd"]}, "only cgroupfs is"),
                 (("--default-ulimit", "nofile"), None, "expected name=soft[:hard]"),
                 (("--config-file", "/nonexistent.json"), None, "/nonexistent.json"),
                 (("--nonsense",), None, "unknown flag: --nonsense"),
@@ -83,8 +85,8 @@ class Cases:
         code, said = self.validate(
             "--default-ulimit", "nofile=1024:2048", "--label", "a=b", "--log-opt", "max-size=1m", "--feature", "x=false",
             "--exec-opt", "native.cgroupdriver=cgroupfs", "--default-shm-size", "1g", "--dns", "10.0.0.1",
-            "--live-restore", "--userland-proxy=false", "-s", "overlay2",
-            config={"registry-mirrors": ["https://m"], "insecure-registries": ["r:5000"], "mtu": 1400, "hosts": ["fd://"],
+            "--live-restore", "--userland-proxy=false", "--raw-logs", "-s", "overlay2", "--userland-proxy-path", "/usr/bin/docker-proxy",
+            config={"shutdown-timeout": 60, "registry-mirrors": ["https://m"], "insecure-registries": ["r:5000"], "mtu": 1400, "hosts": ["fd://"],
                     "proxies": {"http-proxy": "http://p", "no-proxy": "localhost"}, "iptables": True, "ipv6": False})
         assert (code, said) == (0, "configuration OK"), (code, said)
         assert self.validate(config="") == (0, "configuration OK")

@@ -112,7 +112,8 @@ static void harmless(void **state)
 		NULL,
 		"{\"iptables\":true,\"containerd-namespace\":\"moby\",\"features\":{\"x\":false},"
 		"\"authorization-plugins\":[],\"builder\":{},\"cpu-rt-period\":0,\"ip\":\"\","
-		"\"live-restore\":false,\"containerd\":null}",
+		"\"live-restore\":true,\"containerd\":null,\"userland-proxy\":false,"
+		"\"raw-logs\":true,\"shutdown-timeout\":60}",
 		NULL);
 
 	(void)state;
