@@ -271,6 +271,21 @@ static void write_host(const struct encode_args *a, const struct container *c,
 	jw_object_end(w);
 }
 
+/* The container-wide MAC address is the one asked for on its own network: from 1.44 on it is given there. */
+static void write_config(const struct encode_args *a, const struct container_spec *s,
+			 struct json_writer *w)
+{
+	struct container_config config = s->config;
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		if (str_empty(config.mac_address) &&
+		    str_eq(s->endpoints[i].network, s->host.network_mode))
+			config.mac_address = s->endpoints[i].mac_address;
+	jw_kobject(w, "Config");
+	container_config_write(&config, a->version, w);
+	jw_object_end(w);
+}
+
 void encode_container_inspect(const struct encode_args *a, const struct container *c,
 			      struct json_writer *w)
 {
@@ -299,9 +314,7 @@ void encode_container_inspect(const struct encode_args *a, const struct containe
 	write_graph_driver(a, c, w);
 	write_sizes(a, false, w);
 	encode_mounts(a, c, w);
-	jw_kobject(w, "Config");
-	container_config_write(&s->config, a->version, w);
-	jw_object_end(w);
+	write_config(a, s, w);
 	write_network_settings(a, c, w);
 	jw_object_end(w);
 }

@@ -53,7 +53,12 @@ static void write_ipam(struct json_writer *w, const struct network *n)
 {
 	jw_kobject(w, "IPAM");
 	jw_kstring(w, "Driver", "default");
-	jw_knull(w, "Options");
+	if (n->ipam_options) {
+		jw_kobject(w, "Options");
+		jw_object_end(w);
+	} else {
+		jw_knull(w, "Options");
+	}
 	if (!netaddr_is_set(&n->ipv4.subnet.addr) && !netaddr_is_set(&n->ipv6.subnet.addr)) {
 		jw_knull(w, "Config");
 	} else {

@@ -259,13 +259,7 @@ static void write_log_and_restart(struct json_writer *w, const struct host_confi
 	write_map(w, "Config", &h->log.config);
 	jw_object_end(w);
 	jw_kstring(w, "NetworkMode", h->network_mode);
-	jw_key(w, "PortBindings");
-	if (h->port_bindings) {
-		jw_value(w, h->port_bindings);
-	} else {
-		jw_object(w);
-		jw_object_end(w);
-	}
+	jw_kvalue(w, "PortBindings", h->port_bindings);
 	jw_kobject(w, "RestartPolicy");
 	jw_kstring(w, "Name", h->restart.name);
 	jw_kint(w, "MaximumRetryCount", h->restart.max_retries);

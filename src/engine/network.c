@@ -263,6 +263,7 @@ static int read_request(const struct json *body, const struct json *defaults, st
 	q->net.enable_ipv6 = json_get_bool(body, "EnableIPv6");
 	q->net.internal = json_get_bool(body, "Internal");
 	q->net.attachable = json_get_bool(body, "Attachable");
+	q->net.ipam_options = !json_is_null(json_get(json_get(body, "IPAM"), "Options"));
 	json_object_foreach(key, v, json_get(body, "Labels"))
 		network_pairs_add(&q->labels, key, json_string(v) ? json_string(v) : "");
 	r = r < 0 ? r : read_options(body, defaults, q, err);

@@ -506,6 +506,7 @@ static int create(struct network_manager *nm, const struct network_request *q, u
 	net.created_ns = clock_realtime_ns();
 	net.internal = q->internal;
 	net.attachable = q->attachable;
+	net.ipam_options = q->ipam_options;
 	net.host_binding4 = q->host_binding4;
 	copy_pairs(&net.aux, q->aux);
 	copy_pairs(&net.options, q->options);

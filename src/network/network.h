@@ -69,8 +69,9 @@ struct network {
 	bool internal;      /* no way out */
 	bool icc;           /* containers may talk to each other */
 	bool masquerade;
-	bool attachable;              /* for inspect */
-	bool busy;                    /* being made or removed: nobody can join; not in the row */
+	bool attachable;   /* for inspect */
+	bool ipam_options; /* IPAM.Options were given, though none of them; for inspect */
+	bool busy;         /* being made or removed: nobody can join; not in the row */
 	struct netaddr host_binding4; /* where ports without a HostIp are published; unset: any */
 	struct network_pairs aux;     /* names and addresses that nobody gets */
 	struct network_pairs options, labels; /* as given, for inspect */
@@ -134,6 +135,7 @@ struct network_request {
 	bool no_icc;
 	bool no_masquerade;
 	bool attachable;
+	bool ipam_options;
 	struct netaddr host_binding4;
 	const struct network_pairs *aux, *options, *labels; /* copied; may be NULL */
 };

@@ -52,6 +52,7 @@ void network_encode(struct json_writer *w, const struct network *n)
 	jw_kbool(w, "icc", n->icc);
 	jw_kbool(w, "masquerade", n->masquerade);
 	jw_kbool(w, "attachable", n->attachable);
+	jw_kbool(w, "ipam_options", n->ipam_options);
 	write_address(w, "host_binding4", &n->host_binding4);
 	write_pairs(w, "aux", &n->aux);
 	write_pairs(w, "options", &n->options);
@@ -151,6 +152,7 @@ int network_decode(const struct json *v, struct network *ret, struct error *err)
 	n.icc = json_get_bool(v, "icc");
 	n.masquerade = json_get_bool(v, "masquerade");
 	n.attachable = json_get_bool(v, "attachable");
+	n.ipam_options = json_get_bool(v, "ipam_options");
 	if (json_get(v, "host_binding4")) /* rows of earlier versions have none */
 		read_address(&row, "host_binding4", &n.host_binding4);
 	if (str_empty(json_get_string(v, "name")))

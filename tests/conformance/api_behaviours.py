@@ -446,7 +446,7 @@ class Cases:
         for path, wanted in (
                 ("State.StartedAt", "0001-01-01T00:00:00Z"), ("State.FinishedAt", "0001-01-01T00:00:00Z"), ("State.Error", ""),
                 ("Config.Labels", {}), ("Config.Entrypoint", None), ("Config.Volumes", None), ("Config.Tty", False),
-                ("HostConfig.Binds", None), ("HostConfig.PortBindings", {}), ("HostConfig.CapAdd", None), ("HostConfig.Dns", []),
+                ("HostConfig.Binds", None), ("HostConfig.PortBindings", None), ("HostConfig.CapAdd", None), ("HostConfig.Dns", []),
                 ("HostConfig.DnsOptions", []), ("HostConfig.DnsSearch", []), ("HostConfig.ExtraHosts", None),
                 ("HostConfig.Devices", []), ("HostConfig.Ulimits", []), ("HostConfig.PidsLimit", None),
                 ("HostConfig.RestartPolicy", {"Name": "no", "MaximumRetryCount": 0}), ("HostConfig.NetworkMode", "bridge"),

@@ -22,7 +22,7 @@ CONFIG = ["Config." + name for name in ("Cmd", "Entrypoint", "Env", "Labels", "V
 LISTS = ["HostConfig." + name for name in (
     "Binds", "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps", "BlkioWeightDevice",
     "CapAdd", "CapDrop", "DeviceCgroupRules", "DeviceRequests", "Devices", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts",
-    "GroupAdd", "Links", "MemorySwappiness", "SecurityOpt", "Ulimits", "VolumesFrom")]
+    "GroupAdd", "Links", "MemorySwappiness", "PortBindings", "SecurityOpt", "Ulimits", "VolumesFrom")]
 # The newest file here is of a version after ours: what it has no more is there until 1.51.
 BEFORE_1_52 = ["NetworkSettings." + name for name in (
     "Bridge", "EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "HairpinMode", "IPAddress", "IPPrefixLen",

@@ -73,7 +73,8 @@ class Objects(Asker):
         self.ask("POST /networks/create", body=NETWORK, status=201)
         got = self.ask("GET /networks/{id}", "whole", {"verbose": "true", "scope": "local"}, status=200)
         kept({k: v for k, v in NETWORK.items() if k not in UNSHOWN}, got, [])
-        check((got["IPAM"]["Driver"], got["IPAM"]["Config"][0]), ("default", NETWORK["IPAM"]["Config"][0]), "IPAM")
+        check((got["IPAM"]["Driver"], got["IPAM"]["Options"], got["IPAM"]["Config"][0]),
+              ("default", {}, NETWORK["IPAM"]["Config"][0]), "IPAM")
         check(got["IPAM"]["Config"][1]["Subnet"], "fd95::/64", "the second subnet")
         for query, status in (({"verbose": "x"}, 400), ({"verbose": "0"}, 200), ({"scope": "swarm"}, 404)):
             self.ask("GET /networks/{id}", "whole", query, status=status)

@@ -180,7 +180,7 @@ static void test_defaults(void **state)
 	autoerror struct error err = {0};
 	static const char *const host_parts[] = {
 		"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\","
-		"\"Config\":{}},\"NetworkMode\":\"bridge\",\"PortBindings\":{},"
+		"\"Config\":{}},\"NetworkMode\":\"bridge\",\"PortBindings\":null,"
 		"\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},",
 		"\"ConsoleSize\":[0,0],\"CapAdd\":null,\"CapDrop\":null,",
 		"\"Dns\":null,",
