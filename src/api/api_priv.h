@@ -77,6 +77,9 @@ int api_body_parse(struct arena *a, const char *text, size_t len, const struct j
 /* "1700000000", "1700000000.5" in ns since 1970.  ERROR_INVALID. */
 int api_parse_timestamp(const char *s, int64_t *ret, struct error *err);
 
+/* "key": the names, or null when there are none. */
+void api_json_names(struct json_writer *w, const char *key, const struct strv *names);
+
 /* A writer on a fresh buffer. */
 struct api_json {
 	struct strbuf out;

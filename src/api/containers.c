@@ -148,8 +148,8 @@ int containers_prune(struct api_call *c, struct error *err)
 	static const char *const keys[] = {"label", "label!", "until", NULL};
 	struct prune p = {.c = c};
 	autojson struct api_json j = {0};
+	autostrv struct strv gone = {0};
 	int64_t reclaimed = 0;
-	bool any = false;
 	int r = filters_parse(http_request_arena(c->req), http_query(c->req, "filters"), keys,
 			      &p.filters, err);
 
@@ -159,9 +159,6 @@ int containers_prune(struct api_call *c, struct error *err)
 		r = api_on_loop(c, collect_stopped, &p, err);
 	if (r < 0)
 		return r;
-	api_json_init(&j);
-	jw_object(&j.w);
-	jw_key(&j.w, "ContainersDeleted");
 	for (size_t i = 0; i < p.ids.n; i++) {
 		autostore_snapshot struct store_snapshot snap = {0};
 		int64_t size = 0;
@@ -171,17 +168,13 @@ int containers_prune(struct api_call *c, struct error *err)
 		/* One that has been started or removed meanwhile is none of ours. */
 		if (engine_remove(c->engine, p.ids.v[i], 0, NULL) < 0)
 			continue;
-		if (!any)
-			jw_array(&j.w);
-		any = true;
-		jw_string(&j.w, p.ids.v[i]);
+		strv_add(&gone, p.ids.v[i]);
 		reclaimed += size;
 	}
 	strv_done(&p.ids);
-	if (any)
-		jw_array_end(&j.w);
-	else
-		jw_null(&j.w);
+	api_json_init(&j);
+	jw_object(&j.w);
+	api_json_names(&j.w, "ContainersDeleted", &gone);
 	jw_kint(&j.w, "SpaceReclaimed", reclaimed);
 	jw_object_end(&j.w);
 	api_emit_prune(c, "container", reclaimed);

@@ -83,14 +83,7 @@ int networks_prune(struct api_call *c, struct error *err)
 		return r;
 	api_json_init(&j);
 	jw_object(&j.w);
-	if (names.n == 0) {
-		jw_knull(&j.w, "NetworksDeleted");
-	} else {
-		jw_karray(&j.w, "NetworksDeleted");
-		for (size_t i = 0; i < names.n; i++)
-			jw_string(&j.w, names.v[i]);
-		jw_array_end(&j.w);
-	}
+	api_json_names(&j.w, "NetworksDeleted", &names);
 	jw_object_end(&j.w);
 	api_emit_prune(c, "network", 0);
 	return api_answer_json(c, 200, &j.out, err);

@@ -14,6 +14,18 @@ void api_json_init(struct api_json *j)
 	json_writer_init(&j->w, &j->out);
 }
 
+void api_json_names(struct json_writer *w, const char *key, const struct strv *names)
+{
+	if (names->n == 0) {
+		jw_knull(w, key);
+		return;
+	}
+	jw_karray(w, key);
+	for (size_t i = 0; i < names->n; i++)
+		jw_string(w, names->v[i]);
+	jw_array_end(w);
+}
+
 void api_json_done(struct api_json *j)
 {
 	strbuf_done(&j->out);

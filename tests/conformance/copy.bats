@@ -147,6 +147,27 @@ state() { # DIRECTORY CODE
 	(cd "$1" && find . -printf '%P %y %m %l\n' | sort && find . -type f -exec cksum {} + | sort -k3)
 	echo "exit code $2"
 }
+copies() { # what to copy, the place for it, options
+	cat <<-END
+		f new
+		f file
+		f new/
+		f to-file
+		f dir/f -a
+		d new
+		d/ new/
+		d/. new
+		d file
+		lf new -L
+		lf dir -L
+		ld new -L
+		ld/ new
+		ld/. dir
+		abs dir -L
+		dl new -L
+		. new
+	END
+}
 places() { mkdir "$1/dir" && echo old >"$1/file" && ln -s dir "$1/to-dir" && ln -s file "$1/to-file" && ln -s nowhere "$1/dangling"; }
 
 @test "vessel cp is docker's: out of a container" {
@@ -162,26 +183,7 @@ places() { mkdir "$1/dir" && echo old >"$1/file" && ln -s dir "$1/to-dir" && ln 
 			rm -r "${W:?}/$who"
 		done
 		diff "$W/docker.state" "$W/vessel.state" || { echo "cp $options $src $dst"; cat "$W"/*.said; false; }
-	done <<-END
-		f new
-		f file
-		f new/
-		f to-file
-		f missing/new
-		f dir/f -a
-		d new
-		d/ new/
-		d/. new
-		d file
-		lf new -L
-		lf dir -L
-		ld new -L
-		ld/ new
-		ld/. dir
-		abs dir -L
-		dl new -L
-		. new
-	END
+	done < <(copies && echo f missing/new)
 	[ -z "$(vessel cp box:/s/f "$W/quiet" 2>&1)" ]
 	[[ $(vessel cp --quiet=false box:/s/f "$W/told" 2>&1) == "Successfully copied "*"kB to $W/told" ]]
 	[ "$(stat -c %u:%g "$W/told")" = "$(id -u):$(id -g)" ]
@@ -202,25 +204,7 @@ places() { mkdir "$1/dir" && echo old >"$1/file" && ln -s dir "$1/to-dir" && ln 
 			(cd "$upper/s" && find . -printf '%P %U:%G\n' | sort) >>"$W/$who.state"
 		done
 		diff "$W/docker.state" "$W/vessel.state" || { echo "cp $options $src $dst"; cat "$W"/*.said; false; }
-	done <<-END
-		f new
-		f file
-		f new/
-		f to-file
-		f dir/f -a
-		d new
-		d/ new/
-		d/. new
-		d file
-		lf new -L
-		lf dir -L
-		ld new -L
-		ld/ new
-		ld/. dir
-		abs dir -L
-		dl new -L
-		. new
-	END
+	done < <(copies)
 	[[ $(vessel cp --quiet=false "$W/s/f" box:/s/told 2>&1) == "Successfully copied "*"kB to box:/s/told" ]]
 	run -1 vessel cp "$W/s/f" nobody:/x
 	[[ $output == *"No such container: nobody"* ]]
