@@ -4,7 +4,10 @@
 #include "base/mem.h"
 #include "engine/config_priv.h"
 
-/* What Docker's engine ignores here, and nobody should believe to have changed. */
+#define DOC_MAX ((size_t)8 << 20) /* bytes of a configuration */
+
+/* What Docker's engine ignores here, and nobody should believe to have changed.  Clients that send all that inspect
+ * says, or all that the container was made with, change nothing of it. */
 static const char *const fixed[] = {
 	"BlkioDeviceReadBps",
 	"BlkioDeviceReadIOps",
@@ -26,6 +29,55 @@ static const char *const fixed[] = {
 	"OomKillDisable",
 	"Ulimits",
 };
+
+static int to_json(struct arena *a, const struct host_config *h, const struct json **ret,
+		   struct error *err)
+{
+	autostrbuf struct strbuf doc = STRBUF_INIT(DOC_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &doc);
+	jw_object(&w);
+	host_config_write(h, 0, &w);
+	jw_object_end(&w);
+	return json_parse(a, doc.s, doc.len, ret, err);
+}
+
+static bool is_same(const struct json *a, const struct json *b)
+{
+	autostrbuf struct strbuf text_a = STRBUF_INIT(DOC_MAX), text_b = STRBUF_INIT(DOC_MAX);
+	struct json_writer w;
+
+	json_writer_init(&w, &text_a);
+	jw_value(&w, a);
+	json_writer_init(&w, &text_b);
+	jw_value(&w, b);
+	return str_eq(text_a.s, text_b.s);
+}
+
+static int refuse_fixed(struct arena *a, const struct host_config *have, const struct json *body,
+			const struct host_config *want, struct error *err)
+{
+	const struct json *had = NULL, *wanted = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
+		int r = 0;
+
+		if (json_is_zero(json_get(body, fixed[i])))
+			continue;
+		if (!had) {
+			r = to_json(a, have, &had, err);
+			r = r < 0 ? r : to_json(a, want, &wanted, err);
+		}
+		if (r < 0)
+			return r;
+		if (json_is_zero(json_get(had, fixed[i])) ||
+		    !is_same(json_get(had, fixed[i]), json_get(wanted, fixed[i])))
+			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+					 "update of %s is not implemented", fixed[i]);
+	}
+	return 0;
+}
 
 static int conflict(struct error *err, const char *what)
 {
@@ -104,11 +156,8 @@ int config_update(const struct host_config *have, const struct json *body, struc
 
 	if (json_type(body) != JSON_OBJECT)
 		return error_set(err, ERROR_INVALID, 0, "the body is not an object");
-	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		if (!json_is_zero(json_get(body, fixed[i])))
-			return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-					 "update of %s is not implemented", fixed[i]);
 	r = config_decode_host(a, body, &want, err);
+	r = r < 0 ? r : refuse_fixed(a, have, body, &want, err);
 	r = r < 0 ? r : check(have, &want, err);
 	if (r < 0)
 		return r;

@@ -454,11 +454,12 @@ struct prune_call {
 	struct strv names;
 };
 
-/* In use, to prune, is more than to remove: also by a container that is stopped. */
-static bool is_referred_to(struct engine *e, const struct network *net)
+/* As Docker's: a container that is stopped keeps no network.  One that waits for its restart does here. */
+static bool is_kept(struct engine *e, const struct network *net)
 {
 	for (size_t i = 0; i < e->container_count; i++)
-		if (endpoints_config(e, e->containers[i]->spec, net->id))
+		if (e->containers[i]->state.status == CONTAINER_RESTARTING &&
+		    endpoints_config(e, e->containers[i]->spec, net->id))
 			return true;
 	return engine_network_in_use(e, net);
 }
@@ -470,7 +471,7 @@ static void prune_on_loop(void *data)
 	for (size_t i = 0; i < network_count(call->e->network); i++) {
 		const struct network *net = network_at(call->e->network, i);
 
-		if (!network_is_default(net) && !net->busy && !is_referred_to(call->e, net) &&
+		if (!network_is_default(net) && !net->busy && !is_kept(call->e, net) &&
 		    call->wanted(net, call->data))
 			strv_add(&call->names, net->name);
 	}

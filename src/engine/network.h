@@ -20,7 +20,7 @@ int engine_network_create(struct engine *e, const struct json *body, char ret_id
 			  struct error *err);
 /* ERROR_FORBIDDEN while a running container is on it. */
 int engine_network_remove(struct engine *e, const char *ref, struct error *err);
-/* Remove those without running containers for which wanted(net, data) holds [loop]; their names are
+/* Remove those without containers that run, or wait for their restart, for which wanted(net, data) holds [loop]; their names are
  * appended to *ret. */
 int engine_network_prune(struct engine *e, bool (*wanted)(const struct network *net, void *data),
 			 void *data, struct strv *ret, struct error *err);

@@ -50,8 +50,8 @@ static int unlink_locked(struct engine *e, struct container *c, const char *alia
 		if (!is_called(have->v[i], alias))
 			ch.links.v[ch.links.n++] = have->v[i];
 	if (ch.links.n == have->n)
-		return error_set(err, ERROR_NOT_FOUND, 0, "Cannot get link %s of container %s",
-				 alias, c->name);
+		return error_set(err, ERROR_NOT_FOUND, 0, "No such container: %s/%s", c->name,
+				 alias);
 	if (ch.links.n == 0)
 		ch.links = (struct json_strings){0};
 	next.host.links = ch.links;
@@ -71,15 +71,17 @@ int engine_unlink(struct engine *e, const char *ref, struct error *err)
 	const char *slash = strrchr(ref, '/');
 	autofree char *parent = slash ? xstrndup(ref, (size_t)(slash - ref)) : NULL;
 	struct operation op;
+	bool own = str_empty(parent) || slash[1] == '\0';
 	int r;
 
-	if (str_empty(parent) || slash[1] == '\0')
-		return error_set(err, ERROR_CONFLICT, 0,
-				 "Conflict, cannot remove the default link name of the container");
-	r = operation_begin(e, parent, "unlink", 0, &op, err);
+	r = operation_begin(e, own ? ref : parent, "unlink", 0, &op, err);
 	if (r < 0)
 		return r;
-	r = unlink_locked(e, op.container, slash + 1, err);
+	if (own)
+		r = error_set(err, ERROR_CONFLICT, 0,
+			      "Conflict, cannot remove the default link name of the container");
+	else
+		r = unlink_locked(e, op.container, slash + 1, err);
 	operation_end(&op);
 	return r;
 }

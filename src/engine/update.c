@@ -182,7 +182,7 @@ static int update_locked(struct update *u, const struct json *body, struct strv 
 	engine_call(u->e, begin_on_loop, u);
 	r = config_update(&u->before, body, u->arena, &u->after, warnings, err);
 	r = r < 0 ? r : config_discard(&u->after, warnings, err);
-	u->invalid = r < 0;
+	u->invalid = r < 0 && (!err || err->kind != ERROR_CONFLICT);
 	if (r < 0)
 		return r;
 	if (u->active) {

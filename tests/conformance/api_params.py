@@ -204,7 +204,7 @@ class Cases(apiobjects.Objects):
         self.ask("DELETE /networks/{id}", "params", status=204)
 
     def refused(self):
-        self.create("fixed", start=False)
+        self.create("fixed", start=False, host={"Init": False})
         self.ask("POST /networks/create", body={"Name": "refusing"}, status=201)
         for route, cases in REFUSED.items():
             for status, body, text in cases:
@@ -303,6 +303,7 @@ class Cases(apiobjects.Objects):
             if condition != "removed":
                 self.remove("waited")
         self.ask("DELETE /containers/{id}", "lived", {"link": 1}, status=409)
+        self.ask("DELETE /containers/{id}", "nobody", {"link": 1}, status=404)
         self.remove("lived")
         self.ask("DELETE /containers/{id}", "lived", {"force": 1}, status=404)
 

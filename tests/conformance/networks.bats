@@ -170,7 +170,7 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	[ "$(docker network inspect -f '{{(index .IPAM.Config 0).AuxiliaryAddresses.nas}}' fine)" = 10.99.0.128 ]
 	docker rm -f cc
 	docker run -d --name cc --network fine --ip 10.99.0.77 --ip6 fd99::77 --mac-address 02:00:00:00:00:07 busybox sleep 1000
-	[ "$(docker inspect -f '{{with .NetworkSettings.Networks.fine}}{{.IPAddress}} {{.GlobalIPv6Address}} {{.MacAddress}}{{end}}' cc)" = "10.99.0.77 fd99::77 02:00:00:00:00:07" ]
+	[ "$(docker inspect -f '{{with .NetworkSettings.Networks.fine}}{{.IPAddress}} {{.GlobalIPv6Address}} {{.MacAddress}}{{end}} {{.Config.MacAddress}}' cc)" = "10.99.0.77 fd99::77 02:00:00:00:00:07 02:00:00:00:00:07" ]
 	run -125 docker run --rm --network fine --ip 10.99.0.77 busybox true
 	[[ $output == *"already in use"* ]]
 	docker restart -t 0 cc
@@ -268,14 +268,20 @@ with socket.create_connection(("127.0.0.11", 53), 20) as s:
 	run -125 docker run --rm --link nobody busybox true
 }
 
-@test "prune takes what nobody refers to" {
+@test "prune takes what no running container is on" {
 	docker network create a
 	docker network create --label keep b
 	docker network create c
-	docker create --network c busybox true
+	docker network create d
+	docker create --name stopped --network c busybox true
+	docker run -d --network d busybox sleep 1000
 	run -0 docker network prune -f --filter 'label!=keep'
-	[[ $output == *"Deleted Networks:"*a* ]]
-	[ "$(docker network ls --format '{{.Name}}' --filter type=custom | sort | tr '\n' ' ')" = "b c " ]
+	[[ $output == *"Deleted Networks:"*a*c* ]]
+	[ "$(docker network ls --format '{{.Name}}' --filter type=custom | sort | tr '\n' ' ')" = "b d " ]
+	run -1 docker start stopped
+	[[ $output == *"network c not found"* ]]
+	docker network create c
+	docker start stopped
 }
 
 @test "a network can be removed at once when its containers are" {
