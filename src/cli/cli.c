@@ -12,7 +12,7 @@
 static const struct command *const tables[] = {
 	container_commands, exec_commands,    life_commands,     update_commands, image_commands,
 	system_commands,    network_commands, volume_commands,   cp_commands,     files_commands,
-	prune_commands,     df_commands,      registry_commands,
+	prune_commands,     df_commands,      registry_commands, stats_commands,
 };
 
 struct global_options {

@@ -61,7 +61,7 @@ struct command {
 extern const struct command container_commands[], life_commands[], update_commands[],
 	image_commands[], cp_commands[], files_commands[], prune_commands[], df_commands[],
 	system_commands[], exec_commands[], network_commands[], volume_commands[],
-	registry_commands[];
+	registry_commands[], stats_commands[];
 
 int cli_main(int argc, char **argv, cli_program_fn run);
 

@@ -10,8 +10,7 @@
 
 #define OUTPUT_MAX     (256 << 20)
 #define COLUMNS_MAX    32
-#define COLUMN_MIN     10 /* Docker's tab writer: cells of at least 10, 3 spaces between */
-#define COLUMN_PADDING 3
+#define COLUMN_PADDING 3 /* spaces between cells, as Docker's tab writer has them */
 
 void output_quote(const char *s, struct strbuf *out)
 {
@@ -39,16 +38,30 @@ void output_quote(const char *s, struct strbuf *out)
 	strbuf_addc(out, '"');
 }
 
+static void add_scaled(double value, double step, const char *const *units, size_t n, int digits,
+		       struct strbuf *out)
+{
+	size_t i = 0;
+
+	while (value >= step && i + 1 < n) {
+		value /= step;
+		i++;
+	}
+	strbuf_addf(out, "%.*g%s", digits, value, units[i]);
+}
+
 void output_size(double bytes, int digits, struct strbuf *out)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-	size_t i = 0;
 
-	while (bytes >= 1000 && i + 1 < ARRAY_SIZE(units)) {
-		bytes /= 1000;
-		i++;
-	}
-	strbuf_addf(out, "%.*g%s", digits, bytes, units[i]);
+	add_scaled(bytes, 1000, units, ARRAY_SIZE(units), digits, out);
+}
+
+void output_size_binary(double bytes, struct strbuf *out)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+
+	add_scaled(bytes, 1024, units, ARRAY_SIZE(units), 4, out);
 }
 
 void output_duration(int64_t seconds, struct strbuf *out)
@@ -117,8 +130,7 @@ static size_t width_of(const char *s, size_t len)
 	return width;
 }
 
-/* Lines of cells separated by tabs, printed aligned; the last cell of a line is not padded. */
-static void print_aligned(const char *text)
+void output_aligned(const char *text, size_t column_min, struct strbuf *out)
 {
 	size_t widths[COLUMNS_MAX] = {0};
 	const char *p;
@@ -134,13 +146,14 @@ static void print_aligned(const char *text)
 				column = COLUMNS_MAX - 1;
 			if (pass == 0 && !last) {
 				width += COLUMN_PADDING;
-				width = width < COLUMN_MIN ? COLUMN_MIN : width;
+				width = width < column_min ? column_min : width;
 				widths[column] = width > widths[column] ? width : widths[column];
 			} else if (pass == 1) {
-				printf("%.*s%*s", (int)len, p,
-				       last ? 0 : (int)(widths[column] - width), "");
+				strbuf_add(out, p, len);
 				if (last)
-					(void)putchar('\n');
+					strbuf_addc(out, '\n');
+				else
+					strbuf_addf(out, "%*s", (int)(widths[column] - width), "");
 			}
 			column = last ? 0 : column + 1;
 			p += len + (p[len] != '\0');
@@ -204,7 +217,8 @@ static void add_escaped(struct strbuf *out, const char *s)
 }
 
 /* Format "json": an object a row, of the columns in the order of their names. */
-static int list_json(const struct output_list *list, const struct json *rows, struct error *err)
+static int list_json(const struct output_list *list, const struct json *rows, struct strbuf *out,
+		     struct error *err)
 {
 	struct output_column columns[COLUMNS_MAX];
 	const struct json *row;
@@ -216,8 +230,7 @@ static int list_json(const struct output_list *list, const struct json *rows, st
 	}
 	qsort(columns, n, sizeof(*columns), by_field);
 	json_array_foreach(row, rows) {
-		autostrbuf struct strbuf text = STRBUF_INIT(OUTPUT_MAX),
-					 out = STRBUF_INIT(OUTPUT_MAX);
+		autostrbuf struct strbuf text = STRBUF_INIT(OUTPUT_MAX);
 		struct json_writer w;
 
 		json_writer_init(&w, &text);
@@ -226,16 +239,16 @@ static int list_json(const struct output_list *list, const struct json *rows, st
 			if (json_get(row, columns[i].field))
 				jw_kvalue(&w, columns[i].field, json_get(row, columns[i].field));
 		jw_object_end(&w);
-		add_escaped(&out, text.s);
-		if (strbuf_error(&text) < 0 || strbuf_error(&out) < 0)
+		add_escaped(out, text.s);
+		strbuf_addc(out, '\n');
+		if (strbuf_error(&text) < 0)
 			return error_set(err, ERROR_INVALID, E2BIG, "row of a list");
-		printf("%s\n", out.s);
 	}
 	return 0;
 }
 
-int output_list(struct cli *cli, const struct output_list *list, const struct json *rows,
-		struct error *err)
+int output_list_text(struct cli *cli, const struct output_list *list, const struct json *rows,
+		     struct strbuf *ret, struct error *err)
 {
 	autostrbuf struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
 	const char *format = str_empty(list->format) ? list->default_format : list->format;
@@ -245,7 +258,7 @@ int output_list(struct cli *cli, const struct output_list *list, const struct js
 	int r;
 
 	if (strcmp(format, "json") == 0 || strcmp(format, "{{json .}}") == 0)
-		return list_json(list, rows, err);
+		return list_json(list, rows, ret, err);
 	if (strcmp(format, "table") == 0)
 		format = list->default_format;
 	if (table)
@@ -261,10 +274,23 @@ int output_list(struct cli *cli, const struct output_list *list, const struct js
 	if (r < 0)
 		return r;
 	if (table)
-		print_aligned(out.s);
+		output_aligned(out.s, OUTPUT_COLUMN_MIN, ret);
 	else
-		(void)fputs(out.s, stdout);
+		strbuf_add(ret, out.s, out.len);
 	return 0;
+}
+
+int output_list(struct cli *cli, const struct output_list *list, const struct json *rows,
+		struct error *err)
+{
+	autostrbuf struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
+	int r = output_list_text(cli, list, rows, &out, err);
+
+	if (r >= 0 && strbuf_error(&out) < 0)
+		r = error_set(err, ERROR_INVALID, E2BIG, "list");
+	if (r >= 0)
+		(void)fputs(out.s, stdout);
+	return r;
 }
 
 int output_documents(struct cli *cli, const struct json *const *documents, size_t n,

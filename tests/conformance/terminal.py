@@ -258,6 +258,21 @@ class Cases:
         assert done.returncode == 1, done.returncode
         assert not self.output("ps", "-aq", "--filter", "status=running").stdout
 
+    def statistics(self):
+        """Drawn again over itself; who starts and who ends shows without a key."""
+        self.output("run", "-d", "--name", "tta", "busybox", "sleep", "1000")
+        with self.terminal("stats") as t:
+            t.expect("\x1b\\[HCONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT")
+            t.expect(" tta +[0-9.]+%[^\r]* 1 \x1b\\[K\r\n \x1b\\[K\r\n\x1b\\[J")
+            self.output("run", "-d", "--name", "ttb", "busybox", "sleep", "1000")
+            t.expect(" tta +[0-9.]+%[^\r]* 1 \x1b\\[K\r\n[0-9a-f]{12}   ttb +[0-9.]+%[^\r]* 1 \x1b\\[K\r\n \x1b\\[K\r\n\x1b\\[J")
+            self.output("rm", "-f", "tta")
+            t.expect("PIDS \x1b\\[K\r\n[0-9a-f]{12}   ttb +[0-9.]+%[^\r]* 1 \x1b\\[K\r\n \x1b\\[K\r\n\x1b\\[J")
+            if self.client != vessel.DOCKER:  # it may stay
+                t.process.send_signal(signal.SIGINT)
+                assert t.end() == -signal.SIGINT
+        self.output("rm", "-f", "ttb")
+
     def killed_under_it(self):
         with self.terminal("run", "--name", "ttx", "-it", "busybox", "sh", "-c", ECHO) as t:
             t.expect("ready")
@@ -279,6 +294,7 @@ NAMES = (
     ("hangup", "the terminal closed: the container goes on"),
     ("without_stdin", "-t alone"),
     ("no_terminal", "-it without a terminal is refused"),
+    ("statistics", "stats: the table is drawn over itself"),
     ("killed_under_it", "killed under an attached terminal"),
 )
 

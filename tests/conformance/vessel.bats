@@ -126,6 +126,31 @@ setup() { differences=0; }
 	no_difference
 }
 
+# What a program takes changes from look to look: the figures' forms are compared, and the table without them.
+shapes() { "$@" | sed -E 's/[0-9.]+(e[+][0-9]+)?[kKMGT]?i?B/SIZE/g; s/[0-9.]+%/PERCENT/g' | tr -s ' '; }
+
+@test "top and stats" {
+	same stats --no-stream
+	docker create --name never busybox sh
+	docker run -d --name one -m 64m busybox sleep 1000
+	docker run -d --name two busybox sh -c 'echo ready; sleep 1000 & wait'
+	wait_log two
+	same top one
+	same top two -o pid,args
+	same container top one aux
+	same top two -eo comm
+	same top never
+	same top nosuch
+	same top
+	same stats --no-stream never
+	same stats --no-stream nosuch one neither
+	same stats --no-stream --no-trunc --format '{{.Container}} {{.ID}} {{.Name}} {{.PIDs}}' one never
+	compare shapes container stats -a --no-stream
+	compare shapes stats --no-stream --format 'table {{.Container}}\t{{.MemUsage}}\t{{.MemPerc}}' two one two
+	[ "$(vessel stats --no-stream --format '{{.MemUsage}}' one | cut -d/ -f2)" = ' 64MiB' ]
+	no_difference
+}
+
 @test "tables and templates print as docker's" {
 	docker run -d --name web --label tier=front -p 127.0.0.1:0:80 -p 8000-8002 busybox sleep 1000
 	docker create --name second --label a=b --label c=d -v /tmp:/data busybox sh -c 'echo "quoted words that are long enough to be cut"'

@@ -33,6 +33,34 @@ static void quotes_as_go(void **state)
 	}
 }
 
+/* The binary units of stats, and ps's columns, which are 20 wide at least. */
+static void memory_and_wide_columns(void **state)
+{
+	static const struct {
+		double bytes;
+		const char *text;
+	} sizes[] = {
+		{0, "0B"},
+		{1023, "1023B"},
+		{1024, "1KiB"},
+		{167936, "164KiB"},
+		{67108864, "64MiB"},
+		{25276000000, "23.54GiB"},
+		{1152921504606846976.0, "1EiB"},
+	};
+	autostrbuf struct strbuf table = STRBUF_INIT(256);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(64);
+
+		output_size_binary(sizes[i].bytes, &b);
+		assert_string_equal(b.s, sizes[i].text);
+	}
+	output_aligned("PID\tCMD\n1\tsleep 1000\n", 20, &table);
+	assert_string_equal(table.s, "PID                 CMD\n1                   sleep 1000\n");
+}
+
 static void sizes_and_ages_in_dockers_words(void **state)
 {
 	static const struct {
@@ -116,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_as_go),
 		cmocka_unit_test(sizes_and_ages_in_dockers_words),
+		cmocka_unit_test(memory_and_wide_columns),
 		cmocka_unit_test(values_have_a_grammar),
 	};
 
