@@ -79,6 +79,61 @@ teardown_file() { engine_down; }
 	[[ $output == *"fork"* ]]
 }
 
+@test "--cpu-shares, --cpu-period, --cpu-quota, --cpuset-mems, --memory-swappiness, --blkio-weight" {
+	docker run -d --name limited --cpu-shares 512 --cpu-period 50000 --cpu-quota 20000 --cpuset-mems 0 --memory-swappiness 10 \
+		--blkio-weight 300 busybox sleep 1000 2>"$BATS_TEST_TMPDIR/warnings"
+	[ "$(limit limited cpu cpu.shares cpu.weight)" = "$([ -e /sys/fs/cgroup/cpu/tasks ] && echo 512 || echo 59)" ]
+	[[ "$(limit limited cpu cpu.cfs_quota_us cpu.max) $(limit limited cpu cpu.cfs_period_us cpu.max)" == "20000 "*50000 ]]
+	[ "$(limit limited cpuset cpuset.mems cpuset.mems)" = 0 ]
+	grep -i swappiness "$BATS_TEST_TMPDIR/warnings" || [ "$(limit limited memory memory.swappiness none)" = 10 ]
+	grep "Block I/O weight or" "$BATS_TEST_TMPDIR/warnings" || [[ $(limit limited blkio blkio.bfq.weight io.bfq.weight) == *300 ]]
+	docker rm -f limited
+	run -125 docker run --rm --cpuset-mems 63 busybox true
+	[[ $output == *"emory nodes are not available"* ]]
+}
+
+@test "--device-read-bps and its like, --device-cgroup-rule" {
+	local disk=loop0 args=() name
+	[ -e /sys/block/loop0 ] || disk=$(ls /sys/block | head -n 1)
+	[ -b "/dev/$disk" ] || skip "the kernel has no block device"
+	for name in read-bps:1048576 write-bps:2097152 read-iops:300 write-iops:400; do
+		args+=(--device-${name%:*} "/dev/$disk:${name#*:}")
+	done
+	docker run -d --name throttled "${args[@]}" busybox sleep 1000
+	number=$(cat "/sys/block/$disk/dev")
+	for name in read_bps_device:1048576 write_bps_device:2097152 read_iops_device:300 write_iops_device:400; do
+		limit throttled blkio "blkio.throttle.${name%:*}" io.max | grep -E "^$number (${name#*:}$|.*[rw](bps|iops)=${name#*:}( |$))"
+	done
+	docker rm -f throttled
+	docker create --name weighed --blkio-weight-device "/dev/$disk:400" busybox true 2>"$BATS_TEST_TMPDIR/warnings"
+	grep "Weight-device discarded" "$BATS_TEST_TMPDIR/warnings" ||
+		[ "$(docker inspect -f '{{range .HostConfig.BlkioWeightDevice}}{{.}}{{end}}' weighed)" = "/dev/$disk:400" ]
+	docker rm weighed
+	open='mknod /tun c 10 200; : </tun'
+	run docker run --rm busybox sh -c "$open"
+	[[ $output == *"not permitted"* ]]
+	run docker run --rm --device-cgroup-rule "c 10:200 rw" busybox sh -c "$open"
+	[[ $output != *"not permitted"* ]]
+}
+
+@test "--uts, --pid and --cgroupns, --domainname, --dns-option, -P" {
+	here() { docker run --rm "${@:2}" busybox readlink "/proc/self/ns/$1"; }
+	[ "$(here uts --uts host)" = "$(readlink /proc/self/ns/uts)" ]
+	[ "$(here uts)" != "$(readlink /proc/self/ns/uts)" ]
+	[ "$(here pid --pid host)" = "$(readlink /proc/self/ns/pid)" ]
+	[ "$(here pid)" != "$(readlink /proc/self/ns/pid)" ]
+	[ "$(here cgroup --cgroupns host)" = "$(readlink /proc/self/ns/cgroup)" ]
+	[ "$(here cgroup --cgroupns private)" != "$(readlink /proc/self/ns/cgroup)" ]
+	run -0 docker run --rm --hostname box --domainname example.org --dns-option ndots:3 busybox sh -c '
+		hostname -f; cat /proc/sys/kernel/domainname; grep ^options /etc/resolv.conf'
+	[ "$(echo $output)" = "box.example.org example.org options ndots:3" ]
+	docker run -d --name all -P --expose 80 --expose 81/udp busybox httpd -f -p 80 -h /www
+	wait_listening all
+	[ "$(curl -s "http://$(docker port all 80/tcp | grep -m 1 0.0.0.0)/")" = hello ]
+	[[ $(docker port all 81/udp) =~ 0.0.0.0:[0-9]+ ]]
+	docker rm -f all
+}
+
 @test "an out-of-memory kill is recorded" {
 	run -137 docker run --name oom -m 16m --memory-swap 16m busybox sh -c 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo ${#x}'
 	[ "$(docker inspect -f '{{.State.OOMKilled}}' oom)" = true ]

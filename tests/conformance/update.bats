@@ -4,17 +4,6 @@ load ../lib/engine
 setup_file() { engine_up; }
 teardown_file() { engine_down; }
 
-# A file of the container's cgroup: by v1's controller and name, or by v2's name.
-limit() { # name controller v1-file v2-file
-	local id
-	id=$(docker inspect -f '{{.Id}}' "$1")
-	if [ -e "/sys/fs/cgroup/$2$CGROUP/$id/$3" ]; then
-		cat "/sys/fs/cgroup/$2$CGROUP/$id/$3"
-	else
-		cat "/sys/fs/cgroup$CGROUP/$id/$4"
-	fi
-}
-
 host() { docker inspect "$1" | jq -c ".[0].HostConfig | $2"; }
 
 @test "a running container: the cgroup, inspect, and the next start" {

@@ -58,6 +58,17 @@ listens() { # PID PORT
 	grep -qE " [0-9A-F]+:$(printf %04X "$2") [0-9A-F]+:0000 0A " "/proc/$1/net/tcp" "/proc/$1/net/tcp6"
 }
 
+# A file of the container's cgroup: by v1's controller and name, or by v2's name.
+limit() { # name controller v1-file v2-file
+	local id
+	id=$(docker inspect -f '{{.Id}}' "$1")
+	if [ -e "/sys/fs/cgroup/$2$CGROUP/$id/$3" ]; then
+		cat "/sys/fs/cgroup/$2$CGROUP/$id/$3"
+	else
+		cat "/sys/fs/cgroup$CGROUP/$id/$4"
+	fi
+}
+
 # The busybox image's root file system as a tar on standard output.
 busybox_tar() {
 	/usr/bin/python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import vessel
