@@ -149,6 +149,7 @@ class Host:
         "a network that criu can dump": lambda self: "-cloud-amd64" not in os.uname().release,
         "userfaultfd": lambda self: os.path.exists("/proc/sys/vm/unprivileged_userfaultfd"),
         "tracking of changed memory": _dirty,
+        "a machine without resctrl": lambda self: " resctrl " not in open("/proc/self/mountinfo").read(),
         "CAP_SYS_RESOURCE": lambda self: int(re.search(r"CapEff:\s*(\w+)", open("/proc/self/status").read())[1],
                                              16) >> 24 & 1,
     }
