@@ -2,11 +2,17 @@
  *
  * What is asked for goes into the container's configuration and its row; what a running one has, into
  * its endpoints and theirs.  The row of an endpoint is there before its link, as at a start.
+ *
+ * With one that runs it is many steps: rows, link, gateway, ports, files.  So the intention is noted in
+ * exec-root/containers/<id>/connect (a file system that ends with the containers) until all is done.  An
+ * engine that finds a note was killed in between, and disconnects: a connect is undone, a disconnect done.
  */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crash.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/endpoint.h"
@@ -443,6 +449,30 @@ static void unlink_left(struct change *ch)
 	ch->err = first;
 }
 
+/* ---- the intention ---------------------------------------------------------------------------- */
+
+static char *note_name(const char *id)
+{
+	return xasprintf("containers/%s/connect", id);
+}
+
+static int note_intention(struct change *ch)
+{
+	autofree char *name = note_name(ch->c->id);
+	int r = file_write_atomic(ch->e->exec_fd, name, ch->network_id, strlen(ch->network_id),
+				  0600, 0, ch->err);
+
+	crash_point(CRASH_CONNECT_BEGIN);
+	return r;
+}
+
+static void forget_intention(struct change *ch)
+{
+	autofree char *name = note_name(ch->c->id);
+
+	(void)unlinkat(ch->e->exec_fd, name, 0);
+}
+
 /* ---- all of it -------------------------------------------------------------------------------- */
 
 static void connected_on_loop(void *data)
@@ -500,19 +530,55 @@ int engine_network_connect(struct engine *e, const char *ref, const char *contai
 	if (r < 0)
 		return r;
 	engine_call(e, join_on_loop, &ch);
-	r = ch.r < 0 ? ch.r : record(&ch);
+	r = ch.r;
+	if (r >= 0 && ch.active)
+		r = note_intention(&ch);
+	r = r < 0 ? r : record(&ch);
 	if (ch.r >= 0 && r < 0 && !ch.active)
 		engine_call(e, restore_asked_on_loop, &ch);
 	if (ch.r >= 0 && ch.active) {
-		r = r < 0 ? r : link_joined(&ch);
+		if (r >= 0) {
+			crash_point(CRASH_CONNECT_ROW);
+			r = link_joined(&ch);
+		}
 		/* The ports have moved with the gateway. */
 		r = r < 0 || !ch.gateway_moved ? r : record(&ch);
-		if (r < 0)
+		if (r < 0) {
 			undo_join(&ch);
-		else
+		} else {
+			crash_point(CRASH_CONNECT_LINKED);
 			engine_call(e, connected_on_loop, &ch);
+		}
+		forget_intention(&ch);
 	}
 	end(&ch, &op);
+	return r;
+}
+
+/* [worker, with the operation] */
+static int disconnect(struct change *ch)
+{
+	int r;
+
+	engine_call(ch->e, leave_on_loop, ch);
+	r = ch->r;
+	if (r < 0)
+		return r;
+	if (ch->ep) {
+		if (note_intention(ch) < 0) {
+			log_warn("disconnect container '%s': %s", ch->c->id, error_msg(ch->err));
+			error_done(ch->err);
+		}
+		unlink_left(ch);
+		crash_point(CRASH_CONNECT_UNLINKED);
+		engine_call(ch->e, disconnected_on_loop, ch);
+		endpoints_release(ch->e, &ch->ep, 1);
+		network_endpoint_done(ch->ep);
+		free(ch->ep);
+	}
+	r = record(ch);
+	if (r >= 0)
+		forget_intention(ch);
 	return r;
 }
 
@@ -526,16 +592,49 @@ int engine_network_disconnect(struct engine *e, const char *ref, const char *con
 
 	if (r < 0)
 		return r;
-	engine_call(e, leave_on_loop, &ch);
-	r = ch.r;
-	if (r >= 0 && ch.ep) {
-		unlink_left(&ch);
-		engine_call(e, disconnected_on_loop, &ch);
-		endpoints_release(e, &ch.ep, 1);
-		network_endpoint_done(ch.ep);
-		free(ch.ep);
-	}
-	r = r < 0 ? r : record(&ch);
+	r = disconnect(&ch);
 	end(&ch, &op);
 	return r;
+}
+
+/* ---- after a restart -------------------------------------------------------------------------- */
+
+/* Owns a reference on the container.  Another change may have been first: then the note is gone. */
+static void settle(void *data)
+{
+	struct container *c = data;
+	struct engine *e = c->rt->engine;
+	autofree char *name = note_name(c->id), *network = NULL;
+	autoerror struct error err = {0};
+	struct change ch = {.e = e, .force = true, .err = &err};
+	struct operation op;
+	int r = operation_begin_on(e, c, "disconnect", 0, &op, &err);
+
+	if (r >= 0) {
+		r = file_read(e->exec_fd, name, NETWORK_ID_SIZE, &network, NULL, NULL);
+		if (r >= 0) {
+			strbuf_init(&ch.spec, SPEC_MAX);
+			ch.c = c;
+			ch.ref = network;
+			r = disconnect(&ch);
+			log_info("container '%s' was between networks: it has left '%s'%s%s", c->id,
+				 network, r < 0 ? ": " : "", r < 0 ? error_msg(&err) : "");
+			forget_intention(&ch);
+		}
+		end(&ch, &op);
+	}
+	container_unref(c);
+}
+
+void connect_settle(struct engine *e)
+{
+	for (size_t i = 0; i < e->container_count; i++) {
+		struct container *c = e->containers[i];
+		autofree char *name = note_name(c->id);
+
+		if (faccessat(e->exec_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		container_ref(c);
+		engine_work(e, settle, c);
+	}
 }

@@ -48,3 +48,6 @@ void endpoints_detach(struct engine *e, struct container *c);
 void endpoints_release(struct engine *e, struct network_endpoint *const *eps, size_t n);
 /* [worker] Wait until a network that nobody can join any more has no member left. */
 int endpoints_await_release(struct engine *e, const struct network *net, struct error *err);
+
+/* [owner, once opened] Undo connects and complete disconnects that a killed engine left half done. */
+void connect_settle(struct engine *e);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/boot.h"
+#include "engine/endpoint.h"
 #include "engine/engine_priv.h"
 #include "engine/firewall.h"
 #include "engine/lock.h"
@@ -418,6 +419,7 @@ int engine_open(const struct engine_args *args, struct engine **ret, struct erro
 	reserve_renew(e);
 	firewall_watch(e);
 	e->opened = true;
+	connect_settle(e);
 	*ret = e;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -134,8 +135,12 @@ static int ensure(struct engine *e, const struct volume_request *q, const char *
 		(void)volume_free(v);
 	} else {
 		r = rows_save_volume(e->db, v, sync, err);
-		r = r < 0 ? r : volume_make_dir(e->data_fd, name, volume_size(v), sync, err);
 		if (r >= 0) {
+			crash_point(CRASH_VOLUME_ROW);
+			r = volume_make_dir(e->data_fd, name, volume_size(v), sync, err);
+		}
+		if (r >= 0) {
+			crash_point(CRASH_VOLUME_DIR);
 			call.v = v;
 			engine_call(e, add_on_loop, &call);
 		} else {
@@ -198,6 +203,12 @@ static void removed_on_loop(void *data)
 	volumes_drop(&call->e->volumes, call->v);
 }
 
+/* Others are not in between: the lock is held. */
+static bool has_name(void *data, const char *name)
+{
+	return str_eq(data, name);
+}
+
 static int remove_volume(struct engine *e, const char *name, const struct container *except,
 			 struct error *err)
 {
@@ -211,10 +222,17 @@ static int remove_volume(struct engine *e, const char *name, const struct contai
 	r = call.r;
 	if (r >= 0 && volume_is_mounted(call.v))
 		r = volume_unmount(dir, err);
-	r = r < 0 ? r : volume_bury_dir(e->data_fd, name, &tmp, err);
-	r = r < 0 ? r : rows_delete_volume(e->db, name, err);
-	if (r >= 0)
+	r = r < 0 ? r : volume_bury_dir(e->data_fd, name, err);
+	if (r >= 0) {
+		crash_point(CRASH_VOLUME_BURIED);
+		r = rows_delete_volume(e->db, name, err);
+		if (r < 0)
+			volume_unbury_dirs(e->data_fd, has_name, (void *)(uintptr_t)name);
+	}
+	if (r >= 0) {
 		engine_call(e, removed_on_loop, &call);
+		tmp = volume_forget_dir(e->data_fd, name);
+	}
 	(void)pthread_mutex_unlock(&e->volumes_lock);
 	/* What is in it may be much: others need not wait for that. */
 	return r < 0 || !tmp ? r : file_remove_tree(e->data_fd, tmp, err);
@@ -262,6 +280,13 @@ static void adopt(struct engine *e, int dir_fd, const char *name)
 	volumes_add(&e->volumes, v);
 }
 
+static bool is_known(void *data, const char *name)
+{
+	const struct engine *e = data;
+
+	return volumes_find(&e->volumes, name) != NULL;
+}
+
 void volumes_restore(struct engine *e, const struct strv *rows)
 {
 	int fd = openat(e->data_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -280,6 +305,7 @@ void volumes_restore(struct engine *e, const struct strv *rows)
 		else
 			volumes_add(&e->volumes, v);
 	}
+	volume_unbury_dirs(e->data_fd, is_known, e);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			adopt(e, fd, entry->d_name);

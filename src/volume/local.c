@@ -1,8 +1,10 @@
 /* The local driver: volumes/<name>/_data in the data root, and what is mounted on it.
  *
  * A directory appears whole, by rename(2) from tmp, and goes the same way: what a killed daemon leaves
- * is in tmp, which its next start clears.
+ * is in tmp, which its next start clears.  While its row may still be there, one that goes is in
+ * volumes/.removed under its name, and comes back should the row not go.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -15,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "linux/mount.h"
 #include "linux/projquota.h"
@@ -29,6 +32,8 @@ static int sync_dir(int data_fd, const char *path, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "sync directory '%s'", path);
 	return 0;
 }
+
+#define GRAVES "volumes/.removed" /* no volume has such a name */
 
 /* A name in tmp that nobody has. */
 static char *tmp_name(const char *kind)
@@ -74,20 +79,51 @@ int volume_make_dir(int data_fd, const char *name, uint64_t size, bool sync, str
 	return r;
 }
 
-int volume_bury_dir(int data_fd, const char *name, char **ret_tmp, struct error *err)
+int volume_bury_dir(int data_fd, const char *name, struct error *err)
 {
 	autofree char *final = xasprintf("volumes/%s", name);
-	autofree char *tmp = tmp_name("old");
-	int r;
+	autofree char *grave = xasprintf(GRAVES "/%s", name);
+	int r = file_mkdir_p(data_fd, GRAVES, 0700, err);
 
-	*ret_tmp = NULL;
-	if (renameat(data_fd, final, data_fd, tmp) < 0)
+	if (r < 0)
+		return r;
+	if (renameat(data_fd, final, data_fd, grave) < 0)
 		return errno == ENOENT
 			       ? 0
 			       : error_set(err, ERROR_INTERNAL, errno, "remove volume '%s'", name);
-	r = sync_dir(data_fd, "volumes", err);
-	*ret_tmp = TAKE_PTR(tmp);
-	return r;
+	return sync_dir(data_fd, "volumes", err);
+}
+
+char *volume_forget_dir(int data_fd, const char *name)
+{
+	autofree char *grave = xasprintf(GRAVES "/%s", name);
+	autofree char *tmp = tmp_name("old");
+
+	return renameat(data_fd, grave, data_fd, tmp) < 0 ? NULL : TAKE_PTR(tmp);
+}
+
+void volume_unbury_dirs(int data_fd, bool (*is_known)(void *data, const char *name), void *data)
+{
+	int fd = openat(data_fd, GRAVES, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		autofree char *grave = xasprintf(GRAVES "/%s", entry->d_name);
+		autofree char *final = xasprintf("volumes/%s", entry->d_name);
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!is_known(data, entry->d_name))
+			(void)file_remove_tree(data_fd, grave, NULL);
+		else if (renameat(data_fd, grave, data_fd, final) < 0)
+			log_error("volume '%s' is in '%s': %s", entry->d_name, grave,
+				  strerror(errno));
+	}
+	if (dir)
+		(void)closedir(dir);
+	else if (fd >= 0)
+		(void)close(fd);
 }
 
 int volume_open_dir(int data_fd, const char *name, struct error *err)

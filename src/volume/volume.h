@@ -56,9 +56,12 @@ void volumes_done(struct volumes *s);
 /* Make the directory; one that is there is fine.  sync: durably.  size: bytes that its files may take,
  * ERROR_INVALID where the file system has no quotas; 0: unlimited. */
 int volume_make_dir(int data_fd, const char *name, uint64_t size, bool sync, struct error *err);
-/* Take it away, durably: *ret_tmp (malloc'd) is what file_remove_tree is left to delete; NULL if it was
- * not there. */
-int volume_bury_dir(int data_fd, const char *name, char **ret_tmp, struct error *err);
+/* Take it away, durably, while its row is still there; one that is not there is fine. */
+int volume_bury_dir(int data_fd, const char *name, struct error *err);
+/* The row is gone: what file_remove_tree is left to delete (malloc'd); NULL if there was nothing. */
+char *volume_forget_dir(int data_fd, const char *name);
+/* Put those that were taken away back where their rows are still there, and delete the others. */
+void volume_unbury_dirs(int data_fd, bool (*is_known)(void *data, const char *name), void *data);
 int volume_open_dir(int data_fd, const char *name, struct error *err); /* fd of _data */
 /* Fill an empty one from an image's layers (volume/populate.h): all of it, durably, or nothing. */
 struct volume_layers {

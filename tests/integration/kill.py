@@ -38,11 +38,18 @@ exit 7
 """
 
 
+NET = "a-net"  # before "bridge": who joins it has another gateway
+
+# Whose stages are killed in other tests: kill-images.py, and tests/conformance/registry.py for pull.
+ELSEWHERE = ("commit", "load", "image", "rmi", "prune", "pull")
+
+
 def crash_points():
-    """Those of images are kill-images.py's."""
     with open(os.path.join(vessel.TOP, "src/base/crash-points.def")) as f:
         points = re.findall(r'^CRASH_POINT\(\w+, "([a-z.]+)"\)', f.read(), re.M)
-    return [p for p in points if hasattr(Scenario, "run_" + p.split(".")[0])]
+    forgotten = [p for p in points if not hasattr(Scenario, "run_" + p.split(".")[0]) and p.split(".")[0] not in ELSEWHERE]
+    assert points and not forgotten, "no scenario kills at " + ", ".join(forgotten)
+    return [p for p in points if p.split(".")[0] not in ELSEWHERE]
 
 
 class Reader(threading.Thread):
@@ -307,6 +314,57 @@ class Scenario:
         self.engine.docker("network", "rm", "net")
         assert link not in links(), "the bridge stays"
 
+    def run_connect(self):
+        """A connect that was not answered is undone, links, addresses, names and files; a disconnect is done."""
+        self.engine.docker("network", "create", NET)
+        self.engine.docker("run", "-d", *self.create_args())
+
+        def inside():
+            """Its links, default route and names."""
+            return self.engine.docker("exec", "box", "sh", "-c", "ls /sys/class/net; ip route; cat /etc/hosts "
+                                      "/etc/resolv.conf").stdout
+
+        def networks():
+            return sorted(self.engine.inspect("box")["NetworkSettings"]["Networks"])
+        before = inside()
+        if self.point == "connect.unlinked":
+            self.engine.docker("network", "connect", NET, "box")
+            assert inside() != before and networks() == [NET, "bridge"], networks()
+            act = "disconnect"
+        else:
+            act = "connect"
+        self.crash_and_restart(lambda: self.engine.docker("network", act, NET, "box", check=False))
+        vessel.wait_until("it has left", lambda: networks() == ["bridge"] and inside() == before)
+        self.check_running()
+        for act in ("connect", "disconnect"):
+            self.engine.docker("network", act, NET, "box")
+            assert networks() == [NET, "bridge"][act == "disconnect":], networks()
+        assert inside() == before, (inside(), before)
+        self.check_running()
+        self.engine.docker("rm", "-f", "box")
+        self.engine.docker("network", "rm", NET)
+
+    def run_volume(self):
+        """What was not answered is there as a whole, labels and content, and can be used and removed."""
+        make = ["volume", "create", "--label", "kept=1", "vol"]
+        write = ["run", "--rm", "-v", "vol:/v", "busybox", "sh", "-c", "cat /v/* 2>/dev/null; echo kept >/v/file"]
+        if self.point == "volume.buried":
+            self.engine.docker(*make)
+            self.engine.docker(*write)
+            self.crash_and_restart(lambda: self.engine.docker("volume", "rm", "vol", check=False))
+            wanted = "kept\n"
+        else:
+            self.crash_and_restart(lambda: self.engine.docker(*make, check=False))
+            wanted = ""
+        status, found = self.engine.api("GET", "/volumes/vol")
+        assert status == 200 and found["Labels"] == {"kept": "1"}, (status, found)
+        got = self.engine.docker(*write).stdout
+        assert got == wanted, (got, wanted)
+        self.engine.docker("volume", "rm", "vol")
+        volumes = os.path.join(self.engine.root, "data", "volumes")
+        left = [os.path.join(d, n) for d, names, files in os.walk(volumes) for n in names + files if n != ".removed"]
+        assert not left, left
+
     def run_update(self):
         """The cgroup was ahead of the row: it is put back."""
         def limits():
@@ -394,7 +452,8 @@ def main():
     for point in crash_points():
         if not any(word in point for word in only):
             continue
-        for busy, transport in ((True, "unix"), (True, "tcp"), (False, "unix"), (False, "tcp")):
+        every = ((True, "unix"), (True, "tcp"), (False, "unix"), (False, "tcp"))
+        for busy, transport in every if not point.startswith(("connect.", "volume.")) else every[2:]:
             tap.case("killed at %s, %s container, client over %s"
                      % (point, "busy" if busy else "idle", transport), one, point, busy, transport)
     sys.exit(tap.end())

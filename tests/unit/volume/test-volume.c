@@ -127,6 +127,12 @@ static int make_root(char *template)
 	return fd;
 }
 
+static bool is_vol(void *data, const char *name)
+{
+	(void)data;
+	return strcmp(name, "vol") == 0;
+}
+
 static void directories(void **state)
 {
 	char template[] = "/tmp/vessel-volume-XXXXXX", layer[64];
@@ -149,13 +155,26 @@ static void directories(void **state)
 	assert_int_equal(file_write_atomic(root, "layer/content/two", "2", 1, 0640, 0, NULL), 0);
 	assert_int_equal(volume_populate(root, "vol", false, &from, NULL), 0);
 	assert_int_equal(faccessat(root, "volumes/vol/_data/two", F_OK, 0), -1);
-	assert_int_equal(volume_bury_dir(root, "vol", &tmp, NULL), 0);
+	/* Set aside, and back because its row is still there. */
+	assert_int_equal(volume_bury_dir(root, "vol", NULL), 0);
+	assert_int_equal(faccessat(root, "volumes/vol", F_OK, 0), -1);
+	volume_unbury_dirs(root, is_vol, NULL);
+	assert_int_equal(faccessat(root, "volumes/vol/_data/file", F_OK, 0), 0);
+	/* Set aside by an engine that died, then without a row. */
+	assert_int_equal(volume_make_dir(root, "other", 0, true, NULL), 0);
+	assert_int_equal(volume_bury_dir(root, "other", NULL), 0);
+	volume_unbury_dirs(root, is_vol, NULL);
+	assert_int_equal(faccessat(root, "volumes/other", F_OK, 0), -1);
+	assert_int_equal(faccessat(root, "volumes/.removed/other", F_OK, 0), -1);
+
+	assert_int_equal(volume_bury_dir(root, "vol", NULL), 0);
+	tmp = volume_forget_dir(root, "vol");
 	assert_non_null(tmp);
 	assert_int_equal(faccessat(root, "volumes/vol", F_OK, 0), -1);
 	assert_int_equal(file_remove_tree(root, tmp, NULL), 0);
 	free(TAKE_PTR(tmp));
-	assert_int_equal(volume_bury_dir(root, "vol", &tmp, NULL), 0);
-	assert_null(tmp);
+	assert_int_equal(volume_bury_dir(root, "vol", NULL), 0);
+	assert_null(volume_forget_dir(root, "vol"));
 	assert_int_equal(unlinkat(root, "tmp", AT_REMOVEDIR), 0); /* nothing was left in it */
 	assert_int_equal(file_remove_tree(AT_FDCWD, template, NULL), 0);
 }
