@@ -116,11 +116,11 @@ static bool start_worker(struct pool *p)
 /* Called with the lock held; the job comes back if there is no thread at all. */
 static struct job *find_worker(struct pool *p, unsigned max_threads)
 {
-	if (p->n_queued <= p->n_idle) {
+	bool enough = p->n_queued <= p->n_idle;
+
+	if (enough)
 		(void)pthread_cond_signal(&p->work);
-		return NULL;
-	}
-	if (p->n_threads >= max_threads)
+	if ((enough && p->n_threads >= KEPT_THREADS) || p->n_threads >= max_threads)
 		return NULL;
 	p->n_threads++;
 	if (!start_worker(p))
