@@ -40,15 +40,20 @@ class Answer:
         self.body = b""
         if "content-length" in self.headers and method != "HEAD":
             while len(self.body) < int(self.headers["content-length"]):
-                self.body += sock.recv(65536)
+                self.body += self.some(65536)
+
+    def some(self, size):
+        data = self.sock.recv(size)
+        assert data, "the connection ended within the body"
+        return data
 
     def chunk(self):
         size = b""
         while not size.endswith(b"\r\n"):
-            size += self.sock.recv(1)
+            size += self.some(1)
         data = b""
         while len(data) < int(size, 16) + 2:
-            data += self.sock.recv(int(size, 16) + 2 - len(data))
+            data += self.some(int(size, 16) + 2 - len(data))
         return data[:-2]
 
     def rest(self):
@@ -221,7 +226,9 @@ class Cases:
         sock.sendall(b"later\n")
         said = b""
         while len(said) < 18:
-            said += sock.recv(100)
+            data = sock.recv(100)
+            assert data, said
+            said += data
         check(said, b"\1\0\0\0\0\0\0\x0agot later\n", "what another one sends")
         check(self.engine.inspect("left")["State"]["Running"], True, "it runs")
         sock.close()
@@ -236,7 +243,9 @@ class Cases:
             if tty:
                 data = b""
                 while data.count(b"\n") < 2:
-                    data += sock.recv(1000)
+                    more = sock.recv(1000)
+                    assert more, data
+                    data += more
                 check((sorted(data.split()), sock.recv(1)), ([b"err", b"out"], b""), "of a terminal")
             else:
                 check(vessel.read_frames(sock), (b"out\n", b"err\n"), "both streams")
@@ -383,7 +392,7 @@ class Cases:
         since = self.engine.api("GET", "/info")[1]["SystemTime"]
         self.create("told", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", HostConfig={"Binds": ["toldvol:/v"]})
         self.ready("told", 1)
-        self.post("/containers/told/restart", status=204)
+        self.post("/containers/told/restart?t=100", status=204)
         self.ready("told", 2)
         check(self.engine.api("GET", "/containers/told/top")[0], 200, "top")
         check(self.engine.api("GET", "/containers/told/archive?path=/etc/passwd")[0], 200, "archive")

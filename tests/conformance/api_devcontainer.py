@@ -101,7 +101,7 @@ def flow(engine):
     docker("cp", ident + ":/data/file", copied)
     with open(copied) as f:
         check(f.read(), "kept\n", "docker cp")
-    docker("stop", ident)
+    docker("stop", "-t", "100", ident)
     check(run.wait(vessel.TIMEOUT_S), 0, "run ends with the trap's code")
     run.communicate()
     docker("start", ident)

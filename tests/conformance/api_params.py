@@ -383,7 +383,9 @@ class Cases(apiobjects.Objects):
         sock = self.engine.attach("/exec/%s/start" % exec_id, body={"Tty": True, "Detach": False, "ConsoleSize": [12, 23]})
         said = b""
         while b"12 23" not in said:
-            said += sock.recv(1000)
+            data = sock.recv(1000)
+            assert data, said
+            said += data
         self.ask("POST /exec/{id}/resize", exec_id, {"h": 44, "w": 55}, status=200)
         sock.sendall(b"\n")
         while b"44 55" not in said:

@@ -118,25 +118,33 @@ class Cases:
         if not os.path.isdir("/sys/fs/cgroup/pids"):
             group = "/sys/fs/cgroup/vessel-test-limit-%d" % os.getpid()
         self.run("up")
-        assert self.create("ready")[0] == 201
+        for name in ("ready", "second"):
+            assert self.create(name)[0] == 201
         os.mkdir(group)
         try:
             with open(group + "/cgroup.procs", "w") as f:
                 f.write(str(engine.daemon.pid))
             with open(group + "/pids.max", "w") as f:
                 f.write("1")
+            running = {"/up"}
             status, answer = self.start("ready")
+            if status == 204:  # by a shim that stood by, made before; there is no other
+                running.add("/ready")
+                status, answer = self.start("second")
             assert status == 500 and "Resource temporarily unavailable" in answer["message"], (status, answer)
             for _ in range(3):
-                assert engine.api("GET", "/containers/json")[1][0]["Names"] == ["/up"]
+                status, answer = engine.api("GET", "/containers/json")
+                assert {c["Names"][0] for c in answer} == running, (status, answer, running)
                 assert engine.docker("exec", "up", "echo", "in").stdout == "in\n"  # made by the shim
             assert self.create("more")[0] == 201
             self.remove("up")
             with open(group + "/pids.max", "w") as f:
                 f.write("max")
-            assert self.start("ready")[0] == 204
+            for name in ("ready", "second"):
+                status, answer = self.start(name)
+                assert status in (204, 304), (name, status, answer)
             self.works()
-            self.remove("ready", "more")
+            self.remove("ready", "second", "more")
         finally:
             vessel.wait_until("the cgroup is empty", lambda: self.empty(group))
 

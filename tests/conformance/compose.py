@@ -150,7 +150,7 @@ def foreground(project, said, name, *args):
             return f.read()
     try:
         vessel.wait_until("it shows what the container says", lambda: said in shown() or client.poll() is not None)
-        project.engine.docker("exec", name, "touch", "/go")
+        project.engine.docker("exec", name, "touch", "/go", check=False)  # which may be killed with what it ends
         return client.wait(vessel.TIMEOUT_S), shown()
     finally:
         if client.poll() is None:
@@ -309,7 +309,7 @@ services:
     image: busybox
     command: sh -c 'usleep 300000; touch /tmp/ready; exec sleep 1000'
     init: true
-    healthcheck: {test: ["CMD", "test", "-e", "/tmp/ready"], interval: 400ms, timeout: 60s, retries: 1000}
+    healthcheck: {test: ["CMD", "test", "-e", "/tmp/ready"], interval: 10s, timeout: 60s, retries: 1000, start_period: 1h, start_interval: 400ms}
   web:
     image: busybox
     command: httpd -f -p 80 -h /www

@@ -51,7 +51,8 @@ class Project(compose.Project):
 
 
 def project(engine, name):
-    return Project(engine, name, PROJECT, {"PYTHONPATH": PEER + "/lib/python3/dist-packages", "LC_ALL": "C.UTF-8"})
+    return Project(engine, name, PROJECT, {
+        "PYTHONPATH": PEER + "/lib/python3/dist-packages", "LC_ALL": "C.UTF-8", "COMPOSE_HTTP_TIMEOUT": "%d" % compose.vessel.TIMEOUT_S})
 
 
 def up_and_down(engine):

@@ -108,7 +108,7 @@ class Cases:
         assert attributes["live-restore"] == "true" and attributes["debug"] == "true", attributes
         status, info = self.engine.api("GET", "/info")
         assert info["Labels"] == ["second=2"], info["Labels"]
-        assert "only a restart applies it: mtu" in self.engine.log_text()
+        vessel.wait_until("the log says what waits", lambda: "only a restart applies it: mtu" in self.engine.log_text())
 
     def bad_reload(self):
         write(self.file, '{"labels": 5}')
@@ -216,7 +216,7 @@ class Cases:
         assert values["engine_daemon_events_total"] >= 3 and values["engine_daemon_health_checks_failed_total"] >= 1, text
         assert values["process_open_fds"] > 5 and values["process_resident_memory_bytes"] > 1e6, text
         try:
-            urllib.request.urlopen("http://127.0.0.1:%d/containers/json" % port)
+            urllib.request.urlopen("http://127.0.0.1:%d/containers/json" % port, timeout=vessel.TIMEOUT_S)
             raise AssertionError("the API is on the metrics' port")
         except urllib.error.HTTPError as problem:
             assert problem.code == 404
@@ -224,7 +224,9 @@ class Cases:
     def dump(self):
         self.engine.daemon.send_signal(signal.SIGUSR1)
         pattern = self.engine.root + "/run/dump-*.log"
-        with open(vessel.wait_until("a dump", lambda: glob.glob(pattern))[0]) as f:
+        # Said when it is whole.
+        vessel.wait_until("a dump", lambda: "dump is in" in self.engine.log_text())
+        with open(glob.glob(pattern)[0]) as f:
             text = f.read()
         for expected in ("counted: running", "== threads", "== requests in progress", "vesseld"):
             assert expected in text, text
@@ -279,6 +281,19 @@ class Cases:
         code, said = self.fails_on(root)
         assert code == 1 and "is dockerd's" in said and os.listdir(root) == ["image"], (code, said)
 
+    @staticmethod
+    def ping(daemon, path):
+        """The answer; None while nobody listens there."""
+        assert daemon.poll() is None, "vesseld ended with %s" % daemon.returncode
+        connection = vessel.Unix(path)
+        try:
+            connection.request("GET", "/_ping")
+            return connection.getresponse().read()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        finally:
+            connection.close()
+
     def in_dockers_place(self):
         """Only when told so: its socket."""
         self.engine.stop()
@@ -290,12 +305,8 @@ class Cases:
         try:
             for name in ("docker.sock", "vessel.sock"):
                 path = "/proc/%d/root/run/%s" % (daemon.pid, name)
-                vessel.wait_until(name, lambda: os.path.exists(path))
+                vessel.wait_until("%s answers" % name, lambda: self.ping(daemon, path) == b"OK")
                 assert os.stat(path).st_mode & 0o777 == 0o660
-                connection = vessel.Unix(path)
-                connection.request("GET", "/_ping")
-                assert connection.getresponse().read() == b"OK"
-                connection.close()
         finally:
             daemon.terminate()
             daemon.wait(vessel.TIMEOUT_S)

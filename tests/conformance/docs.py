@@ -27,7 +27,7 @@ trap 'status=$?; vessel ps -aq | xargs -r vessel rm -f >/dev/null || status=1
       kill $(cat /run/vessel.pid); wait; exit $status' EXIT
 """
 # What a reader waits for by himself.
-SETTLE = "for _ in $(seq 1000); do ! vessel version >/dev/null 2>&1 || break; sleep 0.01; done\n"
+SETTLE = "for _ in $(seq 6000); do ! vessel version >/dev/null 2>&1 || break; sleep 0.01; done\n"
 
 
 def in_private_namespaces():

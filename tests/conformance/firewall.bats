@@ -8,10 +8,11 @@ teardown_file() { engine_down; }
 	docker run -d --name web -p 127.0.0.1::80 busybox httpd -f -p 80 -h /www
 	port=$(docker port web 80/tcp | sed 's/.*://')
 	wait_listening web
-	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
+	served() { [ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]; }
+	served
 	nft flush ruleset
 	eventually nft list table inet vessel
-	[ "$(curl -s --max-time 60 "http://127.0.0.1:$port/")" = hello ]
+	eventually served
 }
 
 @test "a foreign chain that drops forwarded packets is named in a warning" {

@@ -107,7 +107,7 @@ class Cases:
         self.docker("pause", "box")
         assert self.state("box")["Status"] == "paused"
         self.docker("unpause", "box")
-        self.docker("stop", "box")
+        self.docker("stop", "-t", "100", "box")
         assert self.state("box")["ExitCode"] == 5 and "bye" in self.docker("logs", "box")
         self.docker("start", "box")  # once more, and from the freezer into death
         self.docker("pause", "box")
@@ -166,7 +166,7 @@ class Cases:
                 seen += chunk
         assert b"21 43\r\n" in seen and b"got word\r\n" in seen, seen
         with self.engine.attach("/containers/box/attach?stream=1&stdout=1") as sock:
-            self.docker("stop", "box")
+            self.docker("stop", "-t", "100", "box")
             seen = b""
             while chunk := sock.recv(65536):
                 seen += chunk
@@ -176,7 +176,7 @@ class Cases:
         self.docker("run", "-d", "--init", "--name", "box", "--runtime", MAIN, "busybox", "sleep", "1000")
         vessel.wait_until("it runs", lambda: "sleep" in self.docker("top", "box", "-o", "pid,comm"))
         assert "docker-init" in self.docker("exec", "box", "cat", "/proc/1/cmdline")
-        self.docker("stop", "box")
+        self.docker("stop", "-t", "100", "box")
         assert self.state("box")["ExitCode"] == 143
 
     def memory(self):
@@ -232,7 +232,7 @@ class Cases:
             self.fails("OCI runtime %s failed: no %s here" % (word, word), word, *rest, "box")
         self.fails("OCI runtime exec failed: no exec here", "exec", "box", "true")
         assert self.state("box")["Status"] == "running"
-        self.docker("stop", "box")
+        self.docker("stop", "-t", "100", "box")
         assert self.state("box")["ExitCode"] == 5
 
     def killed_program(self):
@@ -316,7 +316,7 @@ class Cases:
         self.docker("unpause", "box")
         self.engine.kill()
         self.engine.start()
-        self.docker("stop", "box")
+        self.docker("stop", "-t", "100", "box")
         assert self.state("box")["ExitCode"] == 5
 
     def ended_meanwhile(self):

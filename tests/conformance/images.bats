@@ -93,5 +93,6 @@ teardown_file() { engine_down; }
 	docker rmi evil:link 2>/dev/null || true
 	run -1 docker load -i "$BATS_TEST_TMPDIR/cut.tar"
 	[ "$(find "$ROOT/data/layers" "$ROOT/data/blobs" -mindepth 1 -maxdepth 2 | sort)" = "$before" ]
-	[ -z "$(ls "$ROOT/data/tmp")" ]
+	empty() { [ -z "$(ls "$1")" ]; }
+	eventually empty "$ROOT/data/tmp"
 }

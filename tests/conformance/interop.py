@@ -102,8 +102,7 @@ def containerd_life(c):
     assert os.listdir(c.root + "/runtime/default") == ["four"], "the state is not vessel-runtime's"
     check(c.ctr("task", "exec", "--exec-id", "e1", "four", "echo", "inside"), "inside", "exec")
     c.ctr("task", "exec", "--exec-id", "e2", "four", "sh", "-c", "exit 5", code=5)
-    pids = c.ctr("task", "ps", "four")
-    assert len(pids.splitlines()) == 2, pids
+    vessel.wait_until("its process is the only one", lambda: len(c.ctr("task", "ps", "four").splitlines()) == 2)
     c.ctr("task", "pause", "four")
     assert "PAUSED" in c.ctr("task", "ls")
     c.ctr("task", "resume", "four")
@@ -159,7 +158,7 @@ def podman_life(p):
     check(p.do("inspect", "--format", "{{.State.Status}}", "life"), "paused", "status")
     p.do("unpause", "life")
     assert "sh" in p.do("top", "life", "args")
-    p.do("stop", "-t", "30", "life")
+    p.do("stop", "-t", "100", "life")
     check(p.do("inspect", "--format", "{{.State.ExitCode}}", "life"), "4", "exit code")
     p.do("start", "life")
     p.do("rm", "-f", "-t", "0", "life")
@@ -220,7 +219,7 @@ def dockerd_life(d):
     check(d.docker("exec", "life", "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"), "67108864", "updated limit")
     assert "life" in d.docker("stats", "--no-stream", "--format", "{{.Name}}", "life")
     assert "sh" in d.docker("top", "life")
-    d.docker("stop", "-t", "30", "life")
+    d.docker("stop", "-t", "100", "life")
     check(d.docker("inspect", "--format", "{{.State.ExitCode}}", "life"), "4", "exit code")
     d.docker("restart", "life")
     d.docker("rm", "-f", "life")

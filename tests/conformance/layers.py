@@ -358,7 +358,7 @@ class Cases:
         engine.start()
         engine.docker("run", "-d", "--name", "after", "--network", "none", "awkward", "sleep", "1000")
         assert engine.holder() == holder
-        assert len(os.listdir("/proc/%d/fd" % holder[0])) <= len(places) + 1, "mounted again"
+        vessel.wait_until("nothing is mounted again", lambda: len(os.listdir("/proc/%d/fd" % holder[0])) <= len(places) + 1)
         devices = {os.stat("/proc/%d/root/own/a" % engine.inspect(n)["State"]["Pid"]).st_ino for n in ("before", "after")}
         assert len(devices) == 1, devices
         os.kill(holder[0], 9)
@@ -418,7 +418,7 @@ class Cases:
     def removed(self):
         engine = self.erofs
         engine.docker("rmi", *self.images)
-        assert [name for name in os.listdir(engine.root + "/data/layers") if len(name) == 64] == []
+        vessel.wait_until("no layer is left", lambda: not [n for n in os.listdir(engine.root + "/data/layers") if len(n) == 64])
         vessel.wait_until("the holder has ended", lambda: not engine.holder())
 
 

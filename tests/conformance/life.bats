@@ -7,7 +7,7 @@ teardown_file() { engine_down; }
 @test "stop: the signal, then after the timeout SIGKILL" {
 	docker run -d --name polite busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do usleep 10000; done'
 	wait_log polite
-	docker stop polite
+	docker stop -t 100 polite
 	[ "$(docker inspect -f '{{.State.ExitCode}}' polite)" = 5 ]
 	docker run -d --name deaf busybox sh -c 'trap "" TERM; echo ready; while :; do usleep 10000; done'
 	wait_log deaf
@@ -16,7 +16,7 @@ teardown_file() { engine_down; }
 	docker stop deaf # already stopped: no error
 	docker run -d --name usr --stop-signal USR1 busybox sh -c 'trap "exit 6" USR1; echo ready; while :; do usleep 10000; done'
 	wait_log usr
-	docker stop usr
+	docker stop -t 100 usr
 	[ "$(docker wait usr)" = 6 ]
 }
 

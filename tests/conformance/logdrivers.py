@@ -324,9 +324,14 @@ class Cases:
         self.done()
 
     def fluentd_ack(self):
+        came, acknowledged = b"", 0
+
         def answer(data):
-            chunk = messages(data)[0][2]["chunk"].encode()
-            return b"\x81\xa3ack" + bytes([0xa0 | len(chunk)]) + chunk
+            nonlocal came, acknowledged
+            came += data
+            chunks = [m[2]["chunk"].encode() for m in messages(came)[acknowledged:]]
+            acknowledged += len(chunks)
+            return b"".join(b"\x81\xa3ack" + bytes([0xa0 | len(chunk)]) + chunk for chunk in chunks)
         server = Stream(socket.AF_INET, ("127.0.0.1", 0), answer=answer)
         self.run("fluentd", ["fluentd-address=127.0.0.1:%d" % server.address[1],
                              "fluentd-request-ack=true"], "seq", "20")
@@ -469,7 +474,7 @@ class Cases:
                     "yes %s | head -n 20000" % ("x" * 1000))
         assert self.docker("logs", "cc").count("\n") == 20000
         self.done()
-        assert "lines are dropped" in self.engine.log_text()
+        vessel.wait_until("the log tells", lambda: "lines are dropped" in self.engine.log_text())
         for pid in helpers(self.engine):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

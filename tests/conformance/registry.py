@@ -493,7 +493,7 @@ def cancelled(w):
 
 def silent(w):
     """A server that says no more is given up, and asked for the rest."""
-    os.environ["VESSEL_REGISTRY_STALL_S"] = "3"
+    os.environ["VESSEL_REGISTRY_STALL_S"] = "10"  # more than the proxy ever pauses by itself
     w.engine.kill()
     w.engine.start()
     del os.environ["VESSEL_REGISTRY_STALL_S"]

@@ -75,7 +75,7 @@ teardown_file() { engine_down; }
 	fi
 	run -0 docker run --rm -m 64m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 busybox sh -c "$inside"
 	[ "$(echo $output)" = "67108864 50000 0 20" ]
-	run docker run --rm --pids-limit 8 busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 2 & done 2>&1; true'
+	run docker run --rm --pids-limit 8 busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done 2>&1; true'
 	[[ $output == *"fork"* ]]
 }
 

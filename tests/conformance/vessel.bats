@@ -85,7 +85,7 @@ setup() { differences=0; }
 	vessel create --name cc busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do usleep 10000; done'
 	[ "$(vessel start cc)" = cc ]
 	wait_log cc
-	[ "$(vessel rename cc dd; vessel stop dd)" = dd ]
+	[ "$(vessel rename cc dd; vessel stop -t 100 dd)" = dd ]
 	[ "$(vessel wait dd)" = 5 ]
 	vessel start dd
 	vessel pause dd

@@ -148,11 +148,19 @@ class Client:
 
     # Requests ----------------------------------------------------------------------------------
 
+    def wait_up(self):
+        """Until vesseld answers; how often it had been killed by then."""
+        while True:
+            kills = self.daemon_.kills
+            if not self.daemon_.up.wait(DEADLINE_S):
+                raise Failure("vesseld did not come back")
+            # Whoever waits may be told of it late, when it has been killed once more.
+            if self.daemon_.up.is_set() and self.daemon_.kills == kills:
+                return kills
+
     def once(self, act):
         """What act answers, or None when the daemon died under it."""
-        if not self.daemon_.up.wait(DEADLINE_S):
-            raise Failure("vesseld did not come back")
-        kills = self.daemon_.kills
+        kills = self.wait_up()
         try:
             return act()
         except TimeoutError:
@@ -349,9 +357,7 @@ class Client:
     def client_exec(self, box):
         """The same with the docker client."""
         line, code = self.line(box), self.random.randrange(2, 100)
-        if not self.daemon_.up.wait(DEADLINE_S):
-            raise Failure("vesseld did not come back")
-        kills = self.daemon_.kills
+        kills = self.wait_up()
         try:
             done = self.engine.docker("exec", box.name, "sh", "-c",
                                       "echo '%s' >/proc/1/fd/1; exit %d" % (line, code), check=False)

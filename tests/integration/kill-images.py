@@ -185,10 +185,14 @@ class Case:
         getattr(self, "run_" + operation)(point)
         self.fsck()
         assert self.names() == ["busybox:latest"], self.names()
-        left = os.listdir(self.engine.root + "/data/tmp")
-        assert not left, left
-        layers = set(os.listdir(self.engine.root + "/data/layers")) - {"l", "empty"}
-        assert len(layers) == 1, layers
+
+        def left():
+            layers = set(os.listdir(self.engine.root + "/data/layers")) - {"l", "empty"}
+            return os.listdir(self.engine.root + "/data/tmp") + (sorted(layers) if len(layers) != 1 else [])
+        try:
+            vessel.wait_until("all but a layer is gone", lambda: not left())
+        except AssertionError:
+            raise AssertionError("left: %s" % left()) from None
 
     def random(self, seed):
         """Images come and go until the daemon dies in the middle."""

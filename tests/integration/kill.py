@@ -126,7 +126,7 @@ class Scenario:
     def reachable(self):
         try:
             return self.page() == "hello\n"
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def crash_and_restart(self, act):
@@ -264,7 +264,7 @@ class Scenario:
         def tolerant():
             try:
                 act()
-            except (OSError, AssertionError):  # the answer that the crash cut off
+            except (OSError, AssertionError, http.client.HTTPException):  # the answer that the crash cut off
                 pass
         self.crash_and_restart(tolerant)
         self.check_running(before["State"]["Pid"],
