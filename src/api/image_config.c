@@ -7,6 +7,7 @@
 #include "api/emit.h"
 #include "base/arena.h"
 #include "base/mem.h"
+#include "oci/image_ref.h"
 #include "store/store.h"
 
 const struct json *image_config_parse(struct arena *a, const struct store_image *img)
@@ -100,16 +101,38 @@ const char *image_id_of(struct api_call *c, const char *ref)
 	return arena_strdup(http_request_arena(c->req), img.id);
 }
 
-void image_emit(struct api_call *c, const char *action, const char *id, const char *name)
+const struct json *image_labels(struct api_call *c, const char *ref)
 {
-	struct event_attr attrs[] = {{"name", name}};
-	const struct event ev = {.type = "image",
-				 .action = action,
-				 .id = id,
-				 .attrs = attrs,
-				 .attr_count = ARRAY_SIZE(attrs)};
+	autostore_image struct store_image img = {0};
+	const struct json *config;
 
+	if (store_image_get(engine_store(c->engine), ref, &img, NULL) < 0)
+		return NULL;
+	config = image_config_parse(http_request_arena(c->req), &img);
+	return json_get(json_get(config, "config"), "Labels");
+}
+
+void image_emit(struct api_call *c, const char *action, const char *id, const char *name,
+		const struct json *labels)
+{
+	struct event_attr *attrs = xnew0n(struct event_attr, json_count(labels) + 1);
+	struct event ev = {.type = "image", .action = action, .id = id, .attrs = attrs};
+	const struct json *v;
+	const char *key;
+
+	json_object_foreach(key, v, labels)
+		if (json_string(v))
+			attrs[ev.attr_count++] = (struct event_attr){key, json_string(v)};
+	attrs[ev.attr_count++] = (struct event_attr){"name", name};
 	api_emit(c, &ev);
+	free(attrs);
+}
+
+void image_emit_transfer(struct api_call *c, const char *action, const struct image_ref *ref)
+{
+	autofree char *familiar = image_ref_familiar(ref), *name = image_ref_familiar_name(ref);
+
+	image_emit(c, action, familiar, name, image_labels(c, familiar));
 }
 
 int image_write_manifests(struct api_call *c, const struct store_image *img, struct json_writer *w,

@@ -55,7 +55,9 @@ int images_load(struct api_call *c, struct error *err)
 					      : xasprintf("Loaded image ID: %s\n", l->id);
 
 		lines_member(c->req, "stream", line);
-		image_emit(c, "load", l->id, l->name ? l->name : l->id);
+		if (i == 0 ||
+		    strcmp(l->id, loaded.v[i - 1].id) != 0) /* once an image, not a name */
+			image_emit(c, "load", l->id, l->id, image_labels(c, l->id));
 	}
 	return lines_end(c, r, err);
 }
@@ -77,8 +79,12 @@ static int import(struct api_call *c, struct error *err)
 
 	r = store_import(engine_store(c->engine), &args, id, err);
 	if (r >= 0) {
+		const struct json *labels = image_labels(c, id);
+
 		lines_member(c->req, "status", id);
-		image_emit(c, "import", id, args.name ? image_familiar(args.name) : id);
+		if (args.name)
+			image_emit(c, "tag", id, image_familiar(args.name), labels);
+		image_emit(c, "import", id, id, labels);
 	}
 	return lines_end(c, r, err);
 }
@@ -98,6 +104,23 @@ int images_create(struct api_call *c, struct error *err)
 	return error_set(err, ERROR_INVALID, 0, "one of fromImage and fromSrc is needed");
 }
 
+/* Once an image, whatever it was called. */
+static void emit_saved(struct api_call *c, const char *const *refs, size_t n)
+{
+	autostrv struct strv ids = {0};
+
+	for (size_t i = 0, k; i < n; i++) {
+		const char *id = image_id_of(c, refs[i]);
+
+		for (k = 0; k < ids.n && strcmp(ids.v[k], id) != 0; k++)
+			;
+		if (k < ids.n)
+			continue;
+		strv_add(&ids, id);
+		image_emit(c, "save", id, id, image_labels(c, id));
+	}
+}
+
 static int save(struct api_call *c, const char *const *refs, size_t n, struct error *err)
 {
 	const struct stream_writer out = api_tar_writer(c);
@@ -114,8 +137,7 @@ static int save(struct api_call *c, const char *const *refs, size_t n, struct er
 
 	if (r < 0)
 		return r; /* a started answer is broken off: the client sees that it is cut */
-	for (size_t i = 0; i < n; i++)
-		image_emit(c, "save", image_id_of(c, refs[i]), image_familiar(refs[i]));
+	emit_saved(c, refs, n);
 	(void)http_end(c->req);
 	return 0;
 }

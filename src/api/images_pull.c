@@ -37,7 +37,6 @@ static int pull_one(struct api_call *c, const struct registry_args *args,
 			   pulled.is_new ? "Downloaded newer image" : "Image is up to date",
 			   familiar);
 	lines_member(c->req, "status", status);
-	image_emit(c, "pull", familiar, familiar);
 	return 0;
 }
 
@@ -68,5 +67,7 @@ int images_pull(struct api_call *c, struct error *err)
 		return r;
 	r = ref.tag || ref.digest ? pull_one(c, &call.args, &ref, err)
 				  : pull_all(c, &call.args, &ref, err);
+	if (r >= 0)
+		image_emit_transfer(c, "pull", &ref);
 	return lines_end(c, r, err);
 }

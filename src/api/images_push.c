@@ -32,7 +32,7 @@ static void send_aux(struct api_call *c, const char *tag, const struct registry_
 static int push_one(struct api_call *c, const struct registry_args *args,
 		    const struct image_ref *ref, const char *id, struct error *err)
 {
-	autofree char *familiar = image_ref_familiar(ref), *status = NULL;
+	autofree char *status = NULL;
 	struct registry_pushed pushed = {0};
 	int r = registry_push(args, ref, id, &pushed, err);
 
@@ -41,7 +41,6 @@ static int push_one(struct api_call *c, const struct registry_args *args,
 	status = xasprintf("%s: digest: %s size: %zu", ref->tag, pushed.digest, pushed.size);
 	lines_member(c->req, "status", status);
 	send_aux(c, ref->tag, &pushed);
-	image_emit(c, "push", familiar, familiar);
 	return 0;
 }
 
@@ -126,6 +125,8 @@ static int push(struct api_call *c, const struct registry_args *args, const stru
 	}
 	if (r >= 0 && pushed == 0)
 		r = error_set(err, ERROR_NOT_FOUND, 0, "tag does not exist: %s", familiar);
+	if (r >= 0)
+		image_emit_transfer(c, "push", ref);
 	return r;
 }
 

@@ -28,7 +28,8 @@ int images_tag(struct api_call *c, struct error *err)
 	r = store_image_tag(engine_store(c->engine), c->params[0], target, err);
 	if (r < 0)
 		return r;
-	image_emit(c, "tag", image_id_of(c, target), image_familiar(target));
+	image_emit(c, "tag", image_id_of(c, target), image_familiar(target),
+		   image_labels(c, target));
 	return api_answer_empty(c, 201);
 }
 
@@ -64,9 +65,16 @@ static bool is_running(void *data, const char *container_id)
 	return false;
 }
 
-/* The image's own deletion comes before those of its layers, which are no events. */
-static void write_removed(struct api_call *c, const char *id, const struct store_removed_list *list,
-			  struct json_writer *w)
+struct doomed {
+	const char *id;
+	const struct json *labels; /* while it is there to be asked */
+	bool by_id;
+};
+
+/* The image's own deletion comes before those of its layers, which are no events; nor are the digests that go with a
+ * tag. */
+static void write_removed(struct api_call *c, const struct doomed *image,
+			  const struct store_removed_list *list, struct json_writer *w)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct store_removed *x = &list->v[i];
@@ -74,8 +82,10 @@ static void write_removed(struct api_call *c, const char *id, const struct store
 		jw_object(w);
 		jw_kstring(w, x->deleted ? "Deleted" : "Untagged", x->name);
 		jw_object_end(w);
-		if (!x->deleted || strcmp(x->name, id) == 0)
-			image_emit(c, x->deleted ? "delete" : "untag", id, x->name);
+		if (!x->deleted && (image->by_id || i == 0 || !strchr(x->name, '@')))
+			image_emit(c, "untag", image->id, image->id, image->labels);
+		if (x->deleted && strcmp(x->name, image->id) == 0)
+			image_emit(c, "delete", image->id, image->id, NULL);
 	}
 }
 
@@ -91,7 +101,12 @@ int images_remove(struct api_call *c, struct error *err)
 		.is_running = is_running,
 		.data = &run,
 	};
-	const char *id = image_id_of(c, c->params[0]);
+	const char *ref = c->params[0], *id = image_id_of(c, ref);
+	const struct doomed image = {
+		.id = id,
+		.labels = image_labels(c, ref),
+		.by_id = str_has_prefix(id, ref) || str_has_prefix(id + strlen("sha256:"), ref),
+	};
 	int r = c->version >= 150 ? images_platforms_check(c, c->params[0], err) : 0;
 
 	if (r == 0)
@@ -103,7 +118,7 @@ int images_remove(struct api_call *c, struct error *err)
 		return r;
 	api_json_init(&j);
 	jw_array(&j.w);
-	write_removed(c, id, &removed, &j.w);
+	write_removed(c, &image, &removed, &j.w);
 	jw_array_end(&j.w);
 	return r < 0 ? r : api_answer_json(c, 200, &j.out, err);
 }
@@ -135,10 +150,12 @@ static void prune(struct api_call *c, const struct images_filter *q, struct json
 		autostore_removed_list struct store_removed_list removed = {0};
 		autostrv struct strv users = {0};
 		struct store_remove_args args = {.ref = img->id, .force = !q->dangling};
+		struct doomed image = {.id = img->id};
 
 		if ((q->dangling && img->repo_tags.n > 0) || !images_filter_match(q, img) ||
 		    store_image_users(store, img->id, &users, NULL) < 0 || users.n > 0)
 			continue;
+		image.labels = image_labels(c, img->id);
 		/* One that has found a user meanwhile stays. */
 		if (store_image_remove(store, &args, &removed, NULL) < 0)
 			continue;
@@ -146,7 +163,7 @@ static void prune(struct api_call *c, const struct images_filter *q, struct json
 		if (!any)
 			jw_array(w);
 		any = true;
-		write_removed(c, img->id, &removed, w);
+		write_removed(c, &image, &removed, w);
 		reclaimed += freed(img, &removed);
 	}
 	if (any)

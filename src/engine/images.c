@@ -163,8 +163,13 @@ static void emit_on_loop(void *data)
 	const struct commit_emit *call = data;
 	const struct event_attr attrs[] = {
 		{"comment", call->comment}, {"imageID", call->id}, {"imageRef", call->name}};
-	struct event_attr name[] = {{"name", call->name}};
+	struct event_attr name[] = {{"name", call->name}}, id[] = {{"name", call->id}};
 
+	event_emit(call->e->events, &(struct event){.type = "image",
+						    .action = "create",
+						    .id = call->id,
+						    .attrs = id,
+						    .attr_count = 1});
 	if (call->name[0])
 		event_emit(call->e->events, &(struct event){.type = "image",
 							    .action = "tag",

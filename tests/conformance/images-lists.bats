@@ -21,6 +21,32 @@ listed() { # FILTERS
 	docker images "$@" --format '{{.Repository}}:{{.Tag}}' | sort | xargs
 }
 
+@test "events call an image by its ID, but where it gets a name" {
+	local since
+	since=$(date +%s.%N)
+	busybox_tar | docker import -c 'LABEL kind=x' - noted:1 >/dev/null
+	docker tag noted:1 registry.example:5000/noted
+	docker save -o "$BATS_TEST_TMPDIR/noted.tar" noted:1 registry.example:5000/noted
+	id=$(docker inspect -f '{{.Id}}' noted:1)
+	docker rmi noted:1
+	docker rmi -f "$id"
+	docker load -i "$BATS_TEST_TMPDIR/noted.tar"
+	docker rmi -f "$id"
+	run -0 docker events --since "$since" --until "$(date +%s.%N)" --filter type=image --format \
+		'{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.kind}} {{.Actor.ID}}'
+	[ "${output//$id/ID}" = "tag noted:1 x ID
+import ID x ID
+tag registry.example:5000/noted:latest x ID
+save ID x ID
+untag ID x ID
+untag ID x ID
+delete ID <no value> ID
+load ID x ID
+untag ID x ID
+untag ID x ID
+delete ID <no value> ID" ]
+}
+
 @test "filters: reference, label, before, since, until, dangling" {
 	[ "$(listed 'registry.example:5000/*/made')" = "registry.example:5000/team/made:1 registry.example:5000/team/made:2" ]
 	[ "$(listed -f 'reference=*/made:o??')" = other/made:one ]

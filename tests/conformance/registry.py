@@ -132,6 +132,9 @@ def pulls(w):
                  "Digest: " + w.busybox.digest, "Status: Downloaded newer image for %s:latest" % name):
         assert line in out, "%r is not in %s" % (line, out)
     check(w.engine.docker("run", "--rm", "--network", "none", name, "cat", "/www/index.html").stdout, "hello\n", "run of it")
+    said = w.engine.docker("events", "--since", "2000-01-01T00:00:00Z", "--until", "%f" % time.time(), "--filter", "event=pull",
+                           "--format", "{{.Actor.ID}} {{.Actor.Attributes.name}}").stdout
+    check(said, "%s:latest %s\n" % (name, name), "its event")
     image = w.image(name)
     check(image["Id"], w.busybox.id, "id")
     check(image["RepoTags"], [name + ":latest"], "RepoTags")
