@@ -86,7 +86,7 @@ REFUSED = {
     ],
     "POST /volumes/create": [
         (503, {"ClusterVolumeSpec": {"Group": "x", "AccessMode": {
-            "Scope": "single", "Sharing": "none", "MountVolume": {}, "Secrets": [{"Key": "a", "Secret": "b"}], "Availability": "active",
+            "Scope": "single", "Sharing": "none", "MountVolume": {"a": "b"}, "Secrets": [{"Key": "a", "Secret": "b"}], "Availability": "active",
             "AccessibilityRequirements": {"Requisite": [{"Segments": {"a": "b"}}], "Preferred": [{"Segments": {"a": "b"}}]},
             "CapacityRange": {"RequiredBytes": 1, "LimitBytes": 2}}}}, "This node is not a swarm manager"),
         (400, {"DriverOpts": {"size": "1g"}}, "pquota"),
@@ -107,7 +107,7 @@ CONFIG = {
     "StopSignal": "SIGUSR1", "StopTimeout": 3, "Shell": ["/bin/sh"], "ArgsEscaped": True,
 }
 HOST = {
-    "CpuShares": 512, "Memory": 64 << 20, "CgroupParent": "", "BlkioWeight": 300, "CpuPeriod": 100000, "CpuQuota": 50000,
+    "CpuShares": 512, "Memory": 64 << 20, "BlkioWeight": 300, "CpuPeriod": 100000, "CpuQuota": 50000,
     "CpuRealtimePeriod": 1000000, "CpuRealtimeRuntime": 900000, "CpusetCpus": "0", "CpusetMems": "0",
     "BlkioWeightDevice": [{"Path": "/dev/loop0", "Weight": 100}], "BlkioDeviceReadBps": [{"Path": "/dev/loop0", "Rate": 1000000}],
     "BlkioDeviceWriteBps": [{"Path": "/dev/loop0", "Rate": 1000000}],
@@ -121,10 +121,9 @@ HOST = {
     "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}, "ConsoleSize": [10, 20], "Annotations": {"a": "b"},
     "CapAdd": ["CAP_NET_ADMIN"], "CapDrop": ["CAP_CHOWN"], "CgroupnsMode": "private", "Dns": ["192.0.2.1"],
     "DnsOptions": ["ndots:2"], "DnsSearch": ["example.org"], "ExtraHosts": ["other:192.0.2.7"], "GroupAdd": ["2000"],
-    "IpcMode": "private", "Links": ["linked:alias"], "OomScoreAdj": 100, "PidMode": "", "ReadonlyRootfs": True,
-    "PublishAllPorts": True, "SecurityOpt": ["no-new-privileges"], "Tmpfs": {"/scratch": "size=1m"}, "UTSMode": "",
-    "UsernsMode": "", "ShmSize": 1 << 20, "Sysctls": {"net.ipv4.ip_forward": "0"}, "Runtime": "runc", "Isolation": "default",
-    "VolumesFrom": ["linked"], "MaskedPaths": ["/proc/keys"], "ReadonlyPaths": ["/proc/bus"], "Privileged": False,
+    "IpcMode": "private", "Links": ["linked:alias"], "OomScoreAdj": 100, "ReadonlyRootfs": True,
+    "PublishAllPorts": True, "SecurityOpt": ["no-new-privileges"], "Tmpfs": {"/scratch": "size=1m"}, "ShmSize": 1 << 20, "Sysctls": {"net.ipv4.ip_forward": "0"}, "Runtime": "runc", "Isolation": "default",
+    "VolumesFrom": ["linked"], "MaskedPaths": ["/proc/keys"], "ReadonlyPaths": ["/proc/bus"],
     "Mounts": [
         {"Type": "volume", "Source": "paramvol", "Target": "/m1", "VolumeOptions": {
             "NoCopy": True, "Labels": {"a": "b"}, "DriverConfig": {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs"}}}},
@@ -173,12 +172,12 @@ class Cases(apiobjects.Objects):
         check(type(got["SizeRw"]), int, "SizeRw")
         updated = self.ask("POST /containers/{id}/update", "kept", body=UPDATE, status=200)
         kept(UPDATE, self.engine.inspect("kept")["HostConfig"], updated["Warnings"] + made["Warnings"])
+        host = {"NanoCpus": 500000000, "AutoRemove": True, "Privileged": True, "PidMode": "host", "UTSMode": "host", "UsernsMode": "host",
+                "CgroupParent": self.engine.cgroup_parent + "/more"}
         self.ask("POST /containers/create", query={"name": "more"}, status=201, body={
-            "Image": "busybox", "Cmd": ["true"], "NetworkDisabled": True, "MacAddress": "02:42:00:00:00:07",
-            "HostConfig": {"NanoCpus": 500000000, "AutoRemove": True, "Privileged": True}})
+            "Image": "busybox", "Cmd": ["true"], "NetworkDisabled": True, "MacAddress": "02:42:00:00:00:07", "HostConfig": host})
         got = self.engine.inspect("more")
-        check((got["HostConfig"]["NanoCpus"], got["HostConfig"]["AutoRemove"], got["HostConfig"]["Privileged"]),
-              (500000000, True, True), "kept as well")
+        kept(host, got["HostConfig"], [])
         check(got["Config"]["NetworkDisabled"], True, "NetworkDisabled")
         check(got["Config"].get("MacAddress"), "02:42:00:00:00:07", "MacAddress")
         self.ask("POST /containers/{id}/update", "more", body={"NanoCpus": 250000000}, status=200)

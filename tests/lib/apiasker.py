@@ -12,7 +12,8 @@ KERNELS = ("BlkioWeight", "BlkioWeightDevice", "CpuRealtimePeriod", "CpuRealtime
 
 
 def leaves(value, prefix=""):
-    """Names of what a body holds, as apifacts.Facts.leaves has them but for maps, whose keys stand for themselves."""
+    """Names of what a body says, as apifacts.Facts.leaves has them but for maps, whose keys stand for themselves.
+    A value that is zero or empty says nothing, but for members of a set ({"80/tcp": {}}, {"/vol": {}})."""
     if isinstance(value, dict) and value:
         for key, part in value.items():
             key = key.replace(".", "_")  # a dot in a name does not begin a field
@@ -20,7 +21,7 @@ def leaves(value, prefix=""):
     elif isinstance(value, list) and value:
         for part in value:
             yield from leaves(part, prefix + "[]")
-    else:
+    elif value or (isinstance(value, dict) and "/" in prefix):
         yield prefix
 
 

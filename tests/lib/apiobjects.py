@@ -37,8 +37,8 @@ UNSHOWN = ("CheckDuplicate", "IPAM")
 JOINING = {"IPAMConfig": {"IPv4Address": "10.95.0.77", "IPv6Address": "fd95::77"}, "Links": ["other:friend"], "Aliases": ["alias"],
            "MacAddress": "02:42:00:00:00:77", "GwPriority": 2}
 # Of an endpoint, what the engine answers and a body may hold without effect: clients send what they have inspected.
-ECHOED = {"NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
-          "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None}
+ECHOED = {"NetworkID": "1" * 64, "EndpointID": "2" * 64, "Gateway": "192.0.2.1", "IPAddress": "192.0.2.2", "IPPrefixLen": 24,
+          "IPv6Gateway": "2001:db8::1", "GlobalIPv6Address": "2001:db8::2", "GlobalIPv6PrefixLen": 64, "DNSNames": ["echoed"]}
 # A container's configuration as `commit` may be told it, and what of it an image has.
 COMMITTED = {
     "User": "1000", "ExposedPorts": {"80/tcp": {}}, "Env": ["A=b"], "Cmd": ["-c", "true"], "Entrypoint": ["/bin/sh"], "Volumes": {"/vol": {}},
