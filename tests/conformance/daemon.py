@@ -2,9 +2,11 @@
 """vesseld as a daemon: dockerd's flags and daemon.json, reload, what it says of itself."""
 
 import glob
+import grp
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -126,7 +128,14 @@ class Cases:
 
     def defaults(self):
         """What containers and networks have of the daemon's settings."""
+        own_init = self.engine.root + "/own-init"
+        shutil.copy(vessel.BIN + "/vessel-init", own_init)
+        with open(own_init, "ab") as f:
+            f.write(b"own")
+        write("/proc/sys/net/ipv4/ip_forward", "0")
         write(self.file, {
+            "default-cgroupns-mode": "host", "default-ipc-mode": "shareable", "init-path": own_init, "icc": False, "ip-masq": False,
+            "ip-forward": False, "group": "daemon",
             "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 777, "Hard": 888}}, "default-shm-size": "32m",
             "dns": ["192.0.2.53"], "dns-search": ["example.test"], "dns-opts": ["ndots:3"], "init": True,
             "no-new-privileges": True, "seccomp-profile": "unconfined", "default-runtime": "runc", "bip": "10.77.0.1/16",
@@ -139,16 +148,18 @@ class Cases:
         out = self.engine.docker(
             "run", "--rm", "--add-host", "h:host-gateway", "busybox", "sh", "-c",
             "ulimit -Sn; ulimit -Hn; df -m /dev/shm | tail -1; cat /etc/resolv.conf /etc/hosts /proc/1/status;"
-            "ip addr show eth0; cat /proc/1/comm").stdout
+            "ip addr show eth0; cat /proc/1/comm; tail -c 3 /sbin/docker-init; echo; readlink /proc/self/ns/cgroup").stdout
         for expected in ("777\n888\n", " 32 ", "nameserver 192.0.2.53", "search example.test", "options ndots:3",
-                         "192.0.2.1\th", "NoNewPrivs:\t1", "Seccomp:\t0", "mtu 1400", "inet 10.77.5.", "docker-init"):
+                         "192.0.2.1\th", "NoNewPrivs:\t1", "Seccomp:\t0", "mtu 1400", "inet 10.77.5.", "docker-init", "\nown\n", os.readlink("/proc/self/ns/cgroup")):
             assert expected in out, (expected, out)
         own = self.engine.docker("run", "--rm", "--ulimit", "nofile=50:60", "--dns", "192.0.2.9", "--security-opt",
                                  "seccomp=builtin", "--init=false", "busybox", "sh", "-c",
                                  "ulimit -Sn; cat /etc/resolv.conf /proc/1/status").stdout
         for expected in ("50\n", "nameserver 192.0.2.9", "Seccomp:\t2", "Name:\tcat"):
             assert expected in own, (expected, own)
-        self.engine.docker("run", "-d", "--name", "published", "-p", "8099:80", "busybox", "sleep", "1000")
+        self.engine.docker("run", "-d", "--name", "published", "-p", "8099:80", "busybox", "httpd", "-f", "-p", "80", "-h", "/www")
+        self.engine.wait_listening("published")
+        self.switches()
         assert self.engine.inspect("published")["HostConfig"]["Runtime"] == "runc"
         ports = self.engine.inspect("published")["NetworkSettings"]["Ports"]["80/tcp"]
         assert ports == [{"HostIp": "127.0.0.1", "HostPort": "8099"}], ports
@@ -158,9 +169,31 @@ class Cases:
         assert network["Options"] == {"com.docker.network.driver.mtu": "1300"}, network
         self.engine.docker("network", "rm", "pool")
 
+    def switches(self):
+        """icc, ip-masq, ip-forward, group and the mode of IPC."""
+        socket, published = os.stat(self.engine.socket), self.engine.inspect("published")
+        assert (socket.st_gid, socket.st_mode & 0o777) == (grp.getgrnam("daemon").gr_gid, 0o660), socket
+        ipc = self.engine.docker("run", "--rm", "--ipc", "container:published", "busybox", "readlink", "/proc/self/ns/ipc").stdout
+        assert ipc.strip() == os.readlink("/proc/%d/ns/ipc" % published["State"]["Pid"]), ipc
+        address = published["NetworkSettings"]["IPAddress"]
+        with urllib.request.urlopen("http://%s/" % address, timeout=vessel.TIMEOUT_S) as page:
+            assert page.read() == b"hello\n"
+        alone = self.engine.docker("run", "--rm", "busybox", "wget", "-T", "1", "-qO-", "http://%s/" % address, check=False)
+        assert alone.returncode != 0 and not alone.stdout, alone
+        with open("/proc/sys/net/ipv4/ip_forward") as f:
+            assert f.read() == "0\n"
+        options = self.engine.api("GET", "/networks/bridge")[1]["Options"]
+        assert options["com.docker.network.bridge.enable_ip_masquerade"] == "false", options
+        assert "vessel0" not in self.masqueraded(), self.masqueraded()
+
+    @staticmethod
+    def masqueraded():
+        """The bridges whose containers go out with the host's address."""
+        return subprocess.run(["nft", "list", "set", "inet", "vessel", "masq_bridges"], check=True, capture_output=True, text=True).stdout
+
     def kept_bridge(self):
         """A bridge in use stays as it is; an unused one follows the configuration."""
-        write(self.file, {"bip": "10.78.0.1/16"})
+        write(self.file, {"bip": "10.78.0.1/16", "bip6": "fd78::1/64", "fixed-cidr-v6": "fd78::5:0/112"})
         for gateway in ("10.77.0.1", "10.78.0.1"):
             self.engine.stop()
             self.engine.start(args=("--config-file", self.file))
@@ -168,7 +201,11 @@ class Cases:
             assert config["Gateway"] == gateway, config
             self.engine.docker("rm", "-f", "published", check=False)
         out = self.engine.docker("run", "--rm", "busybox", "ip", "addr", "show", "eth0").stdout
-        assert "inet 10.78." in out, out
+        assert "inet 10.78." in out and "inet6 fd78::5:" in out, out
+        assert "fd78::1" in [c["Gateway"] for c in self.engine.api("GET", "/networks/bridge")[1]["IPAM"]["Config"]]
+        assert "vessel0" in self.masqueraded(), self.masqueraded()
+        with open("/proc/sys/net/ipv4/ip_forward") as f:
+            assert f.read() == "1\n"
 
     def info(self):
         write(self.file, {"labels": ["a=b"], "registry-mirrors": ["https://mirror.test"], "experimental": True,
