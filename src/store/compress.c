@@ -38,6 +38,7 @@ struct decompress {
 	struct conveyor *thread;           /* owned; NULL: none (yet) */
 	struct stream_reader source, work; /* the thread's two ends */
 	bool no_thread;
+	size_t ahead; /* 0: as the conveyor has it */
 };
 
 static int fill(struct decompress *d, struct error *err)
@@ -182,6 +183,8 @@ static void start_thread(struct decompress *d)
 	const struct stream_reader *in = d->in;
 
 	d->thread = conveyor_new(in);
+	if (d->ahead > 0)
+		conveyor_set_ahead(d->thread, d->ahead);
 	d->source = conveyor_source(d->thread);
 	d->work = (struct stream_reader){.read = inflate_read, .data = d};
 	d->in = &d->source;
@@ -246,6 +249,11 @@ int decompress_new(const struct stream_reader *in, struct decompress **ret, stru
 	}
 	*ret = TAKE_PTR(d);
 	return 0;
+}
+
+void decompress_set_ahead(struct decompress *d, size_t bytes)
+{
+	d->ahead = bytes;
 }
 
 struct decompress *decompress_free(struct decompress *d)

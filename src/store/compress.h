@@ -30,6 +30,8 @@ struct decompress;
 
 /* Looks at the first bytes of `in`, which is borrowed, and read on the caller's thread only. */
 int decompress_new(const struct stream_reader *in, struct decompress **ret, struct error *err);
+/* How many bytes may be inflated before they are read: store/conveyor.h.  Before the first read. */
+void decompress_set_ahead(struct decompress *d, size_t bytes);
 struct decompress *decompress_free(struct decompress *d);
 DEFINE_CLEANUP(struct decompress, decompress_free);
 #define autodecompress __attribute__((cleanup(decompress_freep_)))

@@ -11,14 +11,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CHUNKS     4
-#define IN_SIZE    (128 * 1024)
-#define OUT_SIZE   (128 * 1024)
+#define CHUNK_SIZE (128 * 1024)
+#define CHUNKS     4 /* in a ring */
+#define CHUNKS_MAX (CONVEYOR_MAX_AHEAD / CHUNK_SIZE)
 #define STACK_SIZE (256 * 1024)
 
 struct ring {
-	char *chunk[CHUNKS]; /* owned */
-	size_t len[CHUNKS];
+	char *chunk[CHUNKS_MAX]; /* owned */
+	size_t len[CHUNKS_MAX];
+	unsigned n;               /* of chunks that are used */
 	unsigned long head, tail; /* chunks put and chunks taken, under the lock */
 	size_t pos;               /* of the taker in the chunk at tail */
 };
@@ -39,7 +40,7 @@ struct conveyor {
 
 static bool ring_full(const struct ring *r)
 {
-	return r->head - r->tail == CHUNKS;
+	return r->head - r->tail == r->n;
 }
 
 static bool ring_empty(const struct ring *r)
@@ -48,25 +49,25 @@ static bool ring_empty(const struct ring *r)
 }
 
 /* The chunk to put into. */
-static char *ring_slot(struct ring *r, size_t size)
+static char *ring_slot(struct ring *r)
 {
-	char **chunk = &r->chunk[r->head % CHUNKS];
+	char **chunk = &r->chunk[r->head % r->n];
 
 	if (!*chunk)
-		*chunk = xrealloc(NULL, size, 1);
+		*chunk = xrealloc(NULL, CHUNK_SIZE, 1);
 	return *chunk;
 }
 
 static void ring_done(struct ring *r)
 {
-	for (unsigned i = 0; i < CHUNKS; i++)
+	for (unsigned i = 0; i < r->n; i++)
 		free(r->chunk[i]);
 }
 
 /* Copy from the chunk at tail, which the taker owns; true: it is used up. */
 static bool ring_copy(struct ring *r, void *buf, size_t size, size_t *ret)
 {
-	unsigned long i = r->tail % CHUNKS;
+	unsigned long i = r->tail % r->n;
 	size_t n = r->len[i] - r->pos;
 
 	n = n < size ? n : size;
@@ -88,9 +89,17 @@ struct conveyor *conveyor_new(const struct stream_reader *in)
 	struct conveyor *c = xnew0(struct conveyor);
 
 	c->source = in;
+	c->in.n = c->out.n = CHUNKS;
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_cond_init(&c->cond, NULL);
 	return c;
+}
+
+void conveyor_set_ahead(struct conveyor *c, size_t bytes)
+{
+	size_t n = bytes / CHUNK_SIZE;
+
+	c->out.n = n < 1 ? 1 : n > CHUNKS_MAX ? CHUNKS_MAX : (unsigned)n;
 }
 
 /* ---- on the thread ---- */
@@ -140,11 +149,11 @@ static void *run(void *data)
 		(void)pthread_mutex_unlock(&c->lock);
 		if (stop)
 			break;
-		chunk = ring_slot(&c->out, OUT_SIZE);
-		n = c->work->read(c->work->data, chunk, OUT_SIZE, &c->error);
+		chunk = ring_slot(&c->out);
+		n = c->work->read(c->work->data, chunk, CHUNK_SIZE, &c->error);
 		(void)pthread_mutex_lock(&c->lock);
 		if (n > 0) {
-			c->out.len[c->out.head % CHUNKS] = (size_t)n;
+			c->out.len[c->out.head % c->out.n] = (size_t)n;
 			c->out.head++;
 		} else {
 			c->result = n;
@@ -179,18 +188,18 @@ int conveyor_start(struct conveyor *c, const struct stream_reader *work)
 /* Read one chunk ahead.  Called and returns with the lock held; not in between. */
 static int feed(struct conveyor *c, struct error *err)
 {
-	char *chunk = ring_slot(&c->in, IN_SIZE);
+	char *chunk = ring_slot(&c->in);
 	ssize_t n;
 
 	(void)pthread_mutex_unlock(&c->lock);
-	n = c->source->read(c->source->data, chunk, IN_SIZE, err);
+	n = c->source->read(c->source->data, chunk, CHUNK_SIZE, err);
 	(void)pthread_mutex_lock(&c->lock);
 	if (n < 0)
 		return (int)n;
 	if (n == 0) {
 		c->eof = true;
 	} else {
-		c->in.len[c->in.head % CHUNKS] = (size_t)n;
+		c->in.len[c->in.head % c->in.n] = (size_t)n;
 		c->in.head++;
 	}
 	(void)pthread_cond_signal(&c->cond);

@@ -10,10 +10,14 @@
 #include "base/mem.h"
 #include "store/stream.h"
 
+#define CONVEYOR_MAX_AHEAD (2 << 20)
+
 struct conveyor;
 
 /* `in` is borrowed. */
 struct conveyor *conveyor_new(const struct stream_reader *in);
+/* How many bytes may be done and not yet read; 512 KiB unless told, at most CONVEYOR_MAX_AHEAD.  Before the start. */
+void conveyor_set_ahead(struct conveyor *c, size_t bytes);
 /* What the transformation reads from, once it is started. */
 struct stream_reader conveyor_source(struct conveyor *c);
 /* Start the thread, which reads `work` (borrowed) to its end; -errno: there is no thread to be had. */

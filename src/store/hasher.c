@@ -10,16 +10,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CHUNKS     4
 #define CHUNK_SIZE (128 * 1024)
+#define CHUNKS     4 /* in the ring */
+#define CHUNKS_MAX (HASHER_MAX_AHEAD / CHUNK_SIZE)
 #define STACK_SIZE (64 * 1024)
 
 struct hasher {
-	struct sha256 *sha;  /* owned; the thread's while there are chunks to hash */
-	char *chunk[CHUNKS]; /* owned; NULL until used */
-	size_t fill;         /* bytes in the chunk at head */
-	unsigned long head;  /* chunks filled; written by the caller, under the lock */
-	unsigned long tail;  /* chunks hashed; written by the thread, under the lock */
+	struct sha256 *sha;      /* owned; the thread's while there are chunks to hash */
+	char *chunk[CHUNKS_MAX]; /* owned; NULL until used */
+	unsigned n;              /* of chunks that are used */
+	size_t fill;             /* bytes in the chunk at head */
+	unsigned long head;      /* chunks filled; written by the caller, under the lock */
+	unsigned long tail;      /* chunks hashed; written by the thread, under the lock */
 	bool threaded, failed, stop;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -31,9 +33,17 @@ struct hasher *hasher_new(void)
 	struct hasher *h = xnew0(struct hasher);
 
 	h->sha = sha256_new();
+	h->n = CHUNKS;
 	(void)pthread_mutex_init(&h->lock, NULL);
 	(void)pthread_cond_init(&h->cond, NULL);
 	return h;
+}
+
+void hasher_set_ahead(struct hasher *h, size_t bytes)
+{
+	size_t n = bytes / CHUNK_SIZE;
+
+	h->n = n < 2 ? 2 : n > CHUNKS_MAX ? CHUNKS_MAX : (unsigned)n;
 }
 
 static void *hash_thread(void *data)
@@ -47,7 +57,7 @@ static void *hash_thread(void *data)
 		if (h->tail == h->head)
 			break;
 		(void)pthread_mutex_unlock(&h->lock);
-		sha256_update(h->sha, h->chunk[h->tail % CHUNKS], CHUNK_SIZE);
+		sha256_update(h->sha, h->chunk[h->tail % h->n], CHUNK_SIZE);
 		(void)pthread_mutex_lock(&h->lock);
 		h->tail++;
 		(void)pthread_cond_signal(&h->cond);
@@ -77,12 +87,12 @@ static void push_chunk(struct hasher *h)
 	if (!h->threaded && !h->failed)
 		start_thread(h);
 	if (h->failed) {
-		sha256_update(h->sha, h->chunk[h->head % CHUNKS], CHUNK_SIZE);
+		sha256_update(h->sha, h->chunk[h->head % h->n], CHUNK_SIZE);
 	} else {
 		(void)pthread_mutex_lock(&h->lock);
 		h->head++;
 		(void)pthread_cond_signal(&h->cond);
-		while (h->head - h->tail == CHUNKS)
+		while (h->head - h->tail == h->n)
 			(void)pthread_cond_wait(&h->cond, &h->lock);
 		(void)pthread_mutex_unlock(&h->lock);
 	}
@@ -92,7 +102,7 @@ static void push_chunk(struct hasher *h)
 void hasher_update(struct hasher *h, const void *p, size_t len)
 {
 	while (len > 0) {
-		char **chunk = &h->chunk[h->head % CHUNKS];
+		char **chunk = &h->chunk[h->head % h->n];
 		size_t n = CHUNK_SIZE - h->fill;
 
 		n = n < len ? n : len;
@@ -123,7 +133,7 @@ void hasher_digest(struct hasher *h, char ret[static DIGEST_STRING_SIZE])
 {
 	stop_thread(h);
 	if (h->fill > 0)
-		sha256_update(h->sha, h->chunk[h->head % CHUNKS], h->fill);
+		sha256_update(h->sha, h->chunk[h->head % h->n], h->fill);
 	h->fill = 0;
 	sha256_digest(h->sha, ret);
 }
@@ -133,7 +143,7 @@ struct hasher *hasher_free(struct hasher *h)
 	if (!h)
 		return NULL;
 	stop_thread(h);
-	for (unsigned i = 0; i < CHUNKS; i++)
+	for (unsigned i = 0; i < h->n; i++)
 		free(h->chunk[i]);
 	(void)sha256_free(h->sha);
 	(void)pthread_cond_destroy(&h->cond);

@@ -10,9 +10,13 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 
+#define HASHER_MAX_AHEAD (1 << 20)
+
 struct hasher;
 
 struct hasher *hasher_new(void);
+/* How many bytes may wait to be hashed: 512 KiB unless told, at most HASHER_MAX_AHEAD.  Before the first. */
+void hasher_set_ahead(struct hasher *h, size_t bytes);
 void hasher_update(struct hasher *h, const void *p, size_t len);
 /* Waits; the hasher may only be freed afterwards. */
 void hasher_digest(struct hasher *h, char ret[static DIGEST_STRING_SIZE]);

@@ -21,6 +21,7 @@
 #include "store/tarsplit.h"
 
 #define PAYLOAD_SIZE (256 * 1024)
+#define AHEAD        (2 << 20)
 #define WRITE_STEP   (8 << 20) /* bytes after which the disk is told to begin */
 
 void layer_chain_id(const char *parent, const char *diff_id, char ret[static DIGEST_STRING_SIZE])
@@ -242,6 +243,14 @@ static int settle_foreign(struct layer_stage *l, struct layer_tee *blob, struct 
 					: tarsplit_writer_new(l->fd, ret_split, err);
 }
 
+/* Many small files take long, one large file does not: when a tree is unpacked, there is something in hand for
+ * both.  An EROFS image takes every byte alike, and its inodes want the memory. */
+static void read_ahead(struct decompress *d, struct hasher *diff_hash)
+{
+	decompress_set_ahead(d, AHEAD);
+	hasher_set_ahead(diff_hash, AHEAD / 2);
+}
+
 static int run_pass(struct layer_stage *l, const struct layer_source *source, struct error *err)
 {
 	autohasher struct hasher *blob_hash = hasher_new(), *diff_hash = hasher_new();
@@ -262,6 +271,8 @@ static int run_pass(struct layer_stage *l, const struct layer_source *source, st
 		r = decompress_new(&blob_in, &d, err);
 	if (r < 0)
 		return r;
+	if (l->format == LAYER_DIRECTORY)
+		read_ahead(d, diff_hash);
 	compressed = decompress_kind(d) != COMPRESS_NONE;
 	kept = compress_is_distributable(decompress_kind(d));
 	r = source->file >= 0 ? settle_file(l, &blob, source->file, kept, &blob_fd, err) : 0;

@@ -322,13 +322,44 @@ static void test_long(void **state)
 	free(data);
 }
 
+/* However much may be ahead: nothing to speak of, a little, more than there is. */
+static void test_ahead(void **state)
+{
+	static const size_t aheads[] = {1, 256 << 10, 1 << 30};
+	struct strbuf in = STRBUF_INIT(16 << 20);
+	char *data = make_data(), *buf = xcalloc(1, DATA_SIZE);
+
+	(void)state;
+	for (int k = 0; k < 5; k++)
+		gzip_add(&in, data, DATA_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(aheads); i++) {
+		struct portions from = {.p = in.s, .len = in.len, .step = 70000};
+		struct stream_reader reader = {.read = portions_read, .data = &from}, plain;
+		struct decompress *d = NULL;
+		struct error err = {0};
+
+		assert_ok(decompress_new(&reader, &d, &err), &err);
+		decompress_set_ahead(d, aheads[i]);
+		plain = decompress_reader(d);
+		for (int k = 0; k < 5; k++) {
+			assert_int_equal(stream_read_full(&plain, buf, DATA_SIZE, &err), DATA_SIZE);
+			assert_memory_equal(buf, data, DATA_SIZE);
+		}
+		assert_int_equal(stream_read_full(&plain, buf, 1, &err), 0);
+		(void)decompress_free(d);
+	}
+	free(buf);
+	free(data);
+	strbuf_done(&in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trips), cmocka_unit_test(test_concatenated_members),
 		cmocka_unit_test(test_truncation),  cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_xz_memory),   cmocka_unit_test(test_bomb),
-		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_xz_memory),   cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_bomb),        cmocka_unit_test(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
