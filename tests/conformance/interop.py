@@ -17,6 +17,8 @@ import vessel  # noqa: E402
 
 RUNTIME = vessel.BIN + "/vessel-runtime"
 DOCKER_PEER = os.path.join(vessel.TOP, "build/peers/docker-20.10/usr")
+DOCKER_28_PEER = os.path.join(vessel.TOP, "build/peers/dockerd-28/usr")
+RUNTIMES_PEER = os.path.join(vessel.TOP, "build/peers/runtimes/usr")
 PODMAN_PEER = os.path.join(vessel.TOP, "build/peers/podman")
 CGROUP = "/vessel-interop-%d" % os.getpid()
 
@@ -115,6 +117,7 @@ def containerd_life(c):
 
 class Podman(Caller):
     LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")  # its defaults need CAP_SYS_RESOURCE
+    driver = "vfs"
 
     def __init__(self, root):
         super().__init__(root)
@@ -131,8 +134,8 @@ class Podman(Caller):
 
     def do(self, *args, **rest):
         return self.run(PODMAN_PEER + "/usr/bin/podman", "--root", self.root + "/storage", "--runroot",
-                        self.root + "/run", "--tmpdir", self.root + "/tmp", "--storage-driver", "vfs",
-                        "--runtime", RUNTIME, *args, **rest)
+                        self.root + "/run", "--tmpdir", self.root + "/tmp", "--storage-driver",
+                        self.driver, "--runtime", RUNTIME, *args, **rest)
 
     def container(self, *options):
         return ("run", *self.LIMITS, "--network", "none", "--cgroup-parent", CGROUP, *options, "--rootfs", self.rootfs)
@@ -166,30 +169,38 @@ def podman_life(p):
 
 
 class Dockerd(Caller):
+    """20.10, with its containerd."""
+
+    peer, client = DOCKER_PEER, vessel.DOCKER_OLD
+
     def __init__(self, root):
         super().__init__(root)
-        self.env.update(PATH=DOCKER_PEER + "/bin:" + DOCKER_PEER + "/sbin:" + os.environ["PATH"],
+        self.env.update(PATH=":".join((self.peer + "/bin", self.peer + "/sbin", os.environ["PATH"])),
                         DOCKER_HOST="unix://%s/docker.sock" % root)
-        self.start(DOCKER_PEER + "/bin/containerd", "--root", root + "/containerd", "--state", root + "/state",
+        self.start(self.peer + "/bin/containerd", "--root", root + "/containerd", "--state", root + "/state",
                    "--address", root + "/containerd.sock")
         vessel.wait_until("containerd listens", lambda: os.path.exists(root + "/containerd.sock"))
         daemon = self.start(
-            DOCKER_PEER + "/sbin/dockerd", "-H", self.env["DOCKER_HOST"], "--data-root", root + "/data",
+            self.peer + "/sbin/dockerd", "-H", self.env["DOCKER_HOST"], "--data-root", root + "/data",
             "--exec-root", root + "/exec", "--pidfile", root + "/pid", "--containerd", root + "/containerd.sock",
             "--bridge", "none", "--iptables=false", "--ip6tables=false", "--cgroup-parent", CGROUP,
             "--add-runtime", "vessel=" + RUNTIME)
 
         def answers():
             assert daemon.poll() is None, open(root + "/log", errors="replace").read()[-2000:]
-            return subprocess.run([vessel.DOCKER_OLD, "version"], env=self.env, capture_output=True).returncode == 0
+            return subprocess.run([self.client, "version"], env=self.env, capture_output=True).returncode == 0
         vessel.wait_until("dockerd answers", answers)
         self.docker("import", "-", "busybox", input=vessel.busybox_tar())
 
     def docker(self, *args, **rest):
-        return self.run(vessel.DOCKER_OLD, *args, **rest)
+        return self.run(self.client, *args, **rest)
 
     def container(self, *options):
         return ("run", "--runtime", "vessel", "--network", "none", *options, "busybox")
+
+
+class Dockerd28(Dockerd):
+    peer, client = DOCKER_28_PEER, vessel.DOCKER
 
 
 def dockerd_runs(d):

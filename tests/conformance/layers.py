@@ -68,7 +68,8 @@ def base():
     return layer.done()
 
 
-def awkward():
+def awkward(refused=True):
+    """refused: with what dockerd and podman refuse, a link to a file of another layer and a name twice."""
     layer = Layer()
     layer.add("lower/.wh.gone")
     layer.add("lower/.wh.gone-dir")
@@ -77,7 +78,8 @@ def awkward():
     layer.directory("lower/becomes-dir")
     layer.add("lower/becomes-dir/x", data=b"y")
     layer.add("lower/becomes-file", data=b"now a file")
-    layer.add("lower/second-name", tarfile.LNKTYPE, link="lower/linked")
+    if refused:
+        layer.add("lower/second-name", tarfile.LNKTYPE, link="lower/linked")
     layer.directory("own", mode=0o1777, owner=(4000000, 5000000), mtime=-86400,
                     xattrs={"user.dir": "on a directory", "trusted.overlay.opaque": "y", "trusted.mine": "t"})
     layer.add("own/a", data=b"a" * 511, mtime=1234567890.123456789)
@@ -104,15 +106,16 @@ def awkward():
     layer.directory("own/crowd")
     for i in range(3000):
         layer.add("own/crowd/%s-%d" % ("name" * (i % 40), i), data=b"%d" % i)
-    layer.add("own/replaced", data=b"first")
-    layer.add("own/replaced", data=b"second")
+    if refused:
+        layer.add("own/replaced", data=b"first")
+        layer.add("own/replaced", data=b"second")
     layer.add("without/an/entry/of/its/own", data=b"implied")
     layer.add("lower/becomes-dir/through", tarfile.SYMTYPE, link="/own/deep")
     layer.add("lower/becomes-dir/through/linked", data=b"through a link")
     return layer.done()
 
 
-def sparse():
+def sparse(hole=9 << 30):
     """Written by GNU tar: its holes are real."""
     with tempfile.TemporaryDirectory() as directory:
         with open(directory + "/holes", "wb") as f:
@@ -121,7 +124,7 @@ def sparse():
                 f.seek(at)
                 f.write(b"end" * (1 if at > (39 << 20) else 5000))
         with open(directory + "/only-hole", "wb") as f:
-            f.truncate(9 << 30)
+            f.truncate(hole)
         return subprocess.run(["tar", "-C", directory, "-c", "-S", "--format=posix", "--owner=0", "--group=0",
                                "holes", "only-hole"], check=True, capture_output=True).stdout
 
@@ -222,6 +225,11 @@ def look(root, top=b""):
 OWN = (b"dev", b"proc", b"sys", b"etc", b"")
 
 
+def look_inside(root):
+    """What a container's root file system has of its image."""
+    return {path: value for path, value in look(root).items() if path not in OWN and not path.startswith((b"dev/", b"etc/"))}
+
+
 @contextlib.contextmanager
 def file_system():
     """A directory on a fresh ext4 in memory."""
@@ -255,8 +263,7 @@ class Engine(vessel.Engine):
         name = self.docker("run", "-d", "--network", "none", image, "sleep", "1000").stdout.strip()
         pid = self.inspect(name)["State"]["Pid"]
         try:
-            return {path: value for path, value in look(b"/proc/%d/root" % pid).items()
-                    if path not in OWN and not path.startswith((b"dev/", b"etc/"))}
+            return look_inside(b"/proc/%d/root" % pid)
         finally:
             self.docker("rm", "-f", name)
 
