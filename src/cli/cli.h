@@ -2,7 +2,7 @@
  *
  * A command is {name, flags, arguments, function}.  The function returns an exit code >= 0, or fills the
  * error, which cli_main prints as Docker's client does ("Error response from daemon: ..." comes with
- * errors of the API) and turns into exit code 1, or 125 for flags, run and create.
+ * errors of the API) and turns into exit code 1, or 125 for flags and run.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #define CLI_API_VERSION  "1.51"     /* spoken unless the engine's newest is older */
 #define CLI_RESPONSE_MAX (64 << 20) /* bytes of a JSON answer */
 #define CLI_LINE_MAX     (16 << 20) /* bytes of one line of a stream */
-#define CLI_EXIT_REFUSED 125        /* bad flags; run and create: the engine refused */
+#define CLI_EXIT_REFUSED 125        /* bad flags; run: the engine refused */
 
 struct http_client;
 struct http_client_request;

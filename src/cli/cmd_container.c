@@ -82,28 +82,34 @@ static int create_fetching(struct cli *cli, const struct invocation *in, const c
 	return r < 0 ? r : cli_json(cli, "POST", path, body, ret, err);
 }
 
-static int create(struct cli *cli, const struct invocation *in, const char **ret_id,
-		  struct error *err)
+/* The client's own part: what it finds wrong is the caller's mistake. */
+static int prepare(struct cli *cli, const struct invocation *in, struct strbuf *body,
+		   struct error *err)
 {
 	const struct container_options *o = in->options;
-	autostrbuf struct strbuf body = STRBUF_INIT(BODY_MAX);
-	const struct json *answer, *warning;
-	const char *path;
 	int r = check_pull(o, err);
 
-	if (r == 0 && o->cidfile && access(o->cidfile, F_OK) == 0)
-		r = error_set(err, ERROR_INVALID, 0,
-			      "container ID file found, make sure the other container isn't "
-			      "running or delete %s",
-			      o->cidfile);
-	if (r == 0)
-		r = container_options_body(cli, o, &in->parsed, in->command->flags, &body, err);
-	if (r < 0)
-		return r;
+	return r < 0 ? r
+		     : container_options_body(cli, o, &in->parsed, in->command->flags, body, err);
+}
+
+static int create(struct cli *cli, const struct invocation *in, const struct strbuf *body,
+		  const char **ret_id, struct error *err)
+{
+	const struct container_options *o = in->options;
+	const struct json *answer, *warning;
+	const char *path;
+	int r;
+
+	if (o->cidfile && access(o->cidfile, F_OK) == 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "container ID file found, make sure the other container isn't "
+				 "running or delete %s",
+				 o->cidfile);
 	path = cli_path(cli, "/containers/create?name=%s&platform=%s",
 			o->name ? cli_escape(cli, o->name) : "",
 			o->platform ? cli_escape(cli, o->platform) : "");
-	r = create_fetching(cli, in, path, &body, &answer, err);
+	r = create_fetching(cli, in, path, body, &answer, err);
 	if (r < 0)
 		return r;
 	json_array_foreach(warning, json_get(answer, "Warnings"))
@@ -114,23 +120,25 @@ static int create(struct cli *cli, const struct invocation *in, const char **ret
 	return o->cidfile ? write_cidfile(o->cidfile, *ret_id, err) : 0;
 }
 
-static int refused(struct cli *cli, struct error *err)
+static int refused(const char *command, struct error *err)
 {
-	(void)cli;
-	(void)fprintf(stderr, "vessel: %s\n\nRun 'vessel run --help' for more information\n",
-		      error_msg(err));
+	(void)fprintf(stderr, "vessel: %s\n\nRun 'vessel %s --help' for more information\n",
+		      error_msg(err), command);
 	error_done(err);
 	return CLI_EXIT_REFUSED;
 }
 
 static int cmd_create(struct cli *cli, const struct invocation *in, struct error *err)
 {
+	autostrbuf struct strbuf body = STRBUF_INIT(BODY_MAX);
 	const char *id;
+	int r;
 
-	if (create(cli, in, &id, err) < 0) {
-		cli_complain(err);
-		return CLI_EXIT_REFUSED;
-	}
+	if (prepare(cli, in, &body, err) < 0)
+		return refused("create", err);
+	r = create(cli, in, &body, &id, err);
+	if (r < 0)
+		return r;
 	printf("%s\n", id);
 	return 0;
 }
@@ -220,7 +228,7 @@ static int run_detached(struct cli *cli, const struct container_options *o, cons
 		(void)fflush(stdout);
 		if (o->rm)
 			remove_quietly(cli, id);
-		(void)refused(cli, err);
+		(void)refused("run", err);
 		return code;
 	}
 	printf("%s\n", id);
@@ -268,7 +276,7 @@ static int run_attached(struct cli *cli, const struct invocation *in, const char
 		fd_close(&raw.fd);
 		if (o->rm)
 			remove_quietly(cli, id);
-		(void)refused(cli, err);
+		(void)refused("run", err);
 		return code;
 	}
 	if (o->tty)
@@ -283,6 +291,7 @@ static int run_attached(struct cli *cli, const struct invocation *in, const char
 static int cmd_run(struct cli *cli, const struct invocation *in, struct error *err)
 {
 	struct container_options *o = in->options;
+	autostrbuf struct strbuf body = STRBUF_INIT(BODY_MAX);
 	struct container_streams streams;
 	const char *id;
 	int r;
@@ -292,13 +301,13 @@ static int cmd_run(struct cli *cli, const struct invocation *in, struct error *e
 				 "conflicting options: cannot specify both --attach and --detach");
 	if (o->tty && !o->detach && container_options_streams(o).in && !isatty(STDIN_FILENO))
 		return error_set(err, ERROR_INVALID, 0, "the input device is not a TTY");
-	if (create(cli, in, &id, err) < 0)
-		return refused(cli, err);
+	if (prepare(cli, in, &body, err) < 0 || create(cli, in, &body, &id, err) < 0)
+		return refused("run", err);
 	streams = container_options_streams(o);
 	if (o->detach || (!streams.in && !streams.out && !streams.errs))
 		return run_detached(cli, o, id, err);
 	r = run_attached(cli, in, id, err);
-	return r < 0 ? refused(cli, err) : r;
+	return r < 0 ? refused("run", err) : r;
 }
 
 /* Attach and start -a ----------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/container_options.h"
 #include "cli/stream.h"
 #include "http/client.h"
 
@@ -22,7 +23,10 @@ static const struct flag exec_flags[] = {
 	     "Detached mode: run in the background"),
 	FLAG(struct exec_options, "detach-keys", 0, FLAG_STRING, detach_keys,
 	     "Override the key sequence for detaching a container"),
-	FLAG(struct exec_options, "env", 'e', FLAG_LIST, env, "Set environment variables"),
+	FLAG_CHECKED(struct exec_options, "env", 'e', FLAG_LIST, env, container_check_env,
+		     "Set environment variables"),
+	FLAG(struct exec_options, "env-file", 0, FLAG_LIST, env_file,
+	     "Read in a file of environment variables"),
 	FLAG(struct exec_options, "interactive", 'i', FLAG_BOOL, interactive,
 	     "Keep STDIN open even if not attached"),
 	FLAG(struct exec_options, "privileged", 0, FLAG_BOOL, privileged,
@@ -35,10 +39,11 @@ static const struct flag exec_flags[] = {
 	{0},
 };
 
-static void exec_body(const struct exec_options *o, const struct flags_parsed *parsed,
-		      struct strbuf *out)
+static int exec_body(const struct exec_options *o, const struct flags_parsed *parsed,
+		     struct strbuf *out, struct error *err)
 {
 	struct json_writer w;
+	int r;
 
 	json_writer_init(&w, out);
 	jw_object(&w);
@@ -51,21 +56,16 @@ static void exec_body(const struct exec_options *o, const struct flags_parsed *p
 	jw_kstring(&w, "User", o->user ? o->user : "");
 	jw_kstring(&w, "WorkingDir", o->workdir ? o->workdir : "");
 	jw_kstring(&w, "DetachKeys", o->detach_keys ? o->detach_keys : "");
-	jw_karray(&w, "Env");
-	for (size_t i = 0; i < o->env.n; i++) {
-		const char *e = o->env.v[i], *value = strchr(e, '=') ? "" : getenv(e);
-
-		if (strchr(e, '='))
-			jw_string(&w, e);
-		else if (value)
-			jw_stringf(&w, "%s=%s", e, value);
-	}
-	jw_array_end(&w);
+	r = container_write_env(&o->env_file, &o->env, &w, err);
+	if (r < 0)
+		return r;
 	jw_karray(&w, "Cmd");
 	for (int i = 1; i < parsed->arg_count; i++)
 		jw_string(&w, parsed->args[i]);
 	jw_array_end(&w);
 	jw_object_end(&w);
+	r = strbuf_error(out);
+	return r < 0 ? error_set(err, ERROR_INVALID, -r, "exec's configuration") : 0;
 }
 
 static int exec_attached(struct cli *cli, const struct exec_options *o, const char *id,
@@ -121,7 +121,9 @@ static int cmd_exec(struct cli *cli, const struct invocation *in, struct error *
 
 	if (o->tty && o->interactive && !o->detach && !isatty(STDIN_FILENO))
 		return error_set(err, ERROR_INVALID, 0, "the input device is not a TTY");
-	exec_body(o, &in->parsed, &body);
+	r = exec_body(o, &in->parsed, &body, err);
+	if (r < 0)
+		return r;
 	r = cli_json(cli, "POST",
 		     cli_path(cli, "/containers/%s/exec", cli_escape(cli, in->parsed.args[0])),
 		     &body, &answer, err);

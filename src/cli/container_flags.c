@@ -1,11 +1,20 @@
 /* The flags of `create` and `run`. */
 #include "cli/container_options.h"
+#include "cli/gpus.h"
 
 #define F(name, type, member, help)     FLAG(struct container_options, name, 0, type, member, help)
 #define FS(name, c, type, member, help) FLAG(struct container_options, name, c, type, member, help)
 /* Lists whose items have a grammar. */
 #define FC(name, c, member, check, help) \
 	FLAG_CHECKED(struct container_options, name, c, FLAG_LIST, member, check, help)
+
+/* Names that Docker once gave, and still takes. */
+#define FOLD(name_, type_, member_, help_)                                              \
+	{                                                                               \
+		.name = (name_), .type = (type_),                                       \
+		.offset = offsetof(struct container_options, member_), .help = (help_), \
+		.hidden = true                                                          \
+	}
 
 /* One list for both tables: run's has a few more rows in front. */
 #define COMMON_FLAGS                                                                               \
@@ -22,6 +31,8 @@
 		F("cgroup-parent", FLAG_STRING, cgroup_parent, "Parent cgroup for the container"), \
 		F("cgroupns", FLAG_STRING, cgroupns, "Cgroup namespace to use (host|private)"),    \
 		F("cidfile", FLAG_STRING, cidfile, "Write the container ID to the file"),          \
+		F("cpu-count", FLAG_I64, cpu_count, "CPU count (Windows only)"),                   \
+		F("cpu-percent", FLAG_I64, cpu_percent, "CPU percent (Windows only)"),             \
 		F("cpu-period", FLAG_I64, cpu_period, "Limit CPU CFS period (us)"),                \
 		F("cpu-quota", FLAG_I64, cpu_quota, "Limit CPU CFS quota (us)"),                   \
 		F("cpu-rt-period", FLAG_I64, cpu_rt_period, "Limit CPU real-time period (us)"),    \
@@ -42,7 +53,10 @@
 		  "Limit write rate to a device"),                                                 \
 		F("device-write-iops", FLAG_LIST, device_write_iops,                               \
 		  "Limit write IO/s to a device"),                                                 \
+		F("disable-content-trust", FLAG_BOOL, disable_content_trust,                       \
+		  "Skip image verification (default true)"),                                       \
 		F("dns", FLAG_LIST, dns, "Set custom DNS servers"),                                \
+		FOLD("dns-opt", FLAG_LIST, dns_option, "Set DNS options"),                         \
 		F("dns-option", FLAG_LIST, dns_option, "Set DNS options"),                         \
 		F("dns-search", FLAG_LIST, dns_search, "Set custom DNS search domains"),           \
 		F("domainname", FLAG_STRING, domainname, "Container NIS domain name"),             \
@@ -51,6 +65,12 @@
 		FC("env", 'e', env, container_check_env, "Set environment variables"),             \
 		F("env-file", FLAG_LIST, env_file, "Read in a file of environment variables"),     \
 		F("expose", FLAG_LIST, expose, "Expose a port or a range of ports"),               \
+		{.name = "gpus",                                                                   \
+		 .type = FLAG_LIST,                                                                \
+		 .offset = offsetof(struct container_options, gpus),                               \
+		 .help = "GPU devices to add to the container ('all' to pass all GPUs)",           \
+		 .placeholder = "gpu-request",                                                     \
+		 .check = gpus_check},                                                             \
 		F("group-add", FLAG_LIST, group_add, "Add additional groups to join"),             \
 		F("health-cmd", FLAG_STRING, health_cmd, "Command to run to check health"),        \
 		F("health-interval", FLAG_DURATION, health_interval,                               \
@@ -67,13 +87,20 @@
 		  "Run an init that forwards signals and reaps processes"),                        \
 		FS("interactive", 'i', FLAG_BOOL, interactive,                                     \
 		   "Keep STDIN open even if not attached"),                                        \
+		F("io-maxbandwidth", FLAG_BYTES, io_max_bandwidth,                                 \
+		  "Maximum IO bandwidth limit for the system drive (Windows only)"),               \
+		F("io-maxiops", FLAG_I64, io_max_iops,                                             \
+		  "Maximum IOps limit for the system drive (Windows only)"),                       \
 		F("ip", FLAG_STRING, ip, "IPv4 address"),                                          \
 		F("ip6", FLAG_STRING, ip6, "IPv6 address"),                                        \
 		F("ipc", FLAG_STRING, ipc, "IPC mode to use"),                                     \
 		F("isolation", FLAG_STRING, isolation, "Container isolation technology"),          \
+		F("kernel-memory", FLAG_BYTES, kernel_memory, "Kernel memory limit"),              \
 		FC("label", 'l', label, container_check_label, "Set meta data on a container"),    \
 		F("label-file", FLAG_LIST, label_file, "Read in a line delimited file of labels"), \
 		F("link", FLAG_LIST, link, "Add link to another container"),                       \
+		F("link-local-ip", FLAG_LIST, link_local_ip,                                       \
+		  "Container IPv4/IPv6 link-local addresses"),                                     \
 		F("log-driver", FLAG_STRING, log_driver, "Logging driver for the container"),      \
 		F("log-opt", FLAG_LIST, log_opt, "Log driver options"),                            \
 		F("mac-address", FLAG_STRING, mac_address, "Container MAC address"),               \
@@ -86,7 +113,8 @@
 		   "Attach a filesystem mount to the container"),                                  \
 		F("name", FLAG_STRING, name, "Assign a name to the container"),                    \
 		F("network", FLAG_LIST, network, "Connect a container to a network"),              \
-		F("net", FLAG_LIST, network, "Connect a container to a network"),                  \
+		FOLD("net", FLAG_LIST, network, "Connect a container to a network"),               \
+		FOLD("net-alias", FLAG_LIST, network_alias, "Add network-scoped alias"),           \
 		F("network-alias", FLAG_LIST, network_alias, "Add network-scoped alias"),          \
 		F("no-healthcheck", FLAG_BOOL, no_healthcheck,                                     \
 		  "Disable any HEALTHCHECK of the image"),                                         \

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/gpus.h"
 #include "cli/stream.h"
 
 #define FILE_MAX (1 << 20)
@@ -82,7 +83,22 @@ static void write_annotations(struct cli *cli, const struct container_options *o
 	jw_object_end(w);
 }
 
-/* Lines of a file, without comments and blank lines, appended. */
+static int check_line(const char *line, const char *path, struct error *err)
+{
+	int len = (int)strcspn(line, "=");
+
+	if (len == 0)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid env file (%s): no variable name on line '%s'", path,
+				 line);
+	if (strcspn(line, " \t") < (size_t)len)
+		return error_set(err, ERROR_INVALID, 0,
+				 "invalid env file (%s): variable '%.*s' contains whitespaces",
+				 path, len, line);
+	return 0;
+}
+
+/* Lines of a file of NAME[=VALUE], without comments and blank lines, appended. */
 static int read_lines(const char *path, struct strv *out, struct error *err)
 {
 	autofree char *text = NULL;
@@ -102,8 +118,12 @@ static int read_lines(const char *path, struct strv *out, struct error *err)
 		if (len && end[-1] == '\r')
 			end[-1] = '\0';
 		p += strspn(p, " \t");
-		if (*p && *p != '#')
+		if (*p && *p != '#') {
+			r = check_line(p, path, err);
+			if (r < 0)
+				return r;
 			strv_add(out, p);
+		}
 		p = end + more;
 	}
 	return 0;
@@ -133,18 +153,19 @@ int container_check_host(const char *value, struct error *err)
 }
 
 /* -e NAME takes the value from our environment, or nothing when it has none. */
-static int environment(const struct container_options *o, struct json_writer *w, struct error *err)
+int container_write_env(const struct strv *files, const struct strv *items, struct json_writer *w,
+			struct error *err)
 {
 	autostrv struct strv all = {0};
 
-	for (size_t i = 0; i < o->env_file.n; i++) {
-		int r = read_lines(o->env_file.v[i], &all, err);
+	for (size_t i = 0; i < files->n; i++) {
+		int r = read_lines(files->v[i], &all, err);
 
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < o->env.n; i++)
-		strv_add(&all, o->env.v[i]);
+	for (size_t i = 0; i < items->n; i++)
+		strv_add(&all, items->v[i]);
 	if (!all.n)
 		return 0;
 	jw_karray(w, "Env");
@@ -817,7 +838,7 @@ static int write_config(struct cli *cli, const struct container_options *o,
 		jw_kstring(w, "MacAddress", o->mac_address);
 	write_health(o, w);
 	write_volumes(o, w, true);
-	r = environment(o, w, err);
+	r = container_write_env(&o->env_file, &o->env, w, err);
 	return r < 0 ? r : labels(cli, o, w, err);
 }
 
@@ -837,6 +858,11 @@ static void write_resources(const struct container_options *o, const struct flag
 		{"CpuRealtimePeriod", o->cpu_rt_period},
 		{"CpuRealtimeRuntime", o->cpu_rt_runtime},
 		{"CpuShares", o->cpu_shares},
+		{"KernelMemory", o->kernel_memory},
+		{"CpuCount", o->cpu_count},
+		{"CpuPercent", o->cpu_percent},
+		{"IOMaximumBandwidth", o->io_max_bandwidth},
+		{"IOMaximumIOps", o->io_max_iops},
 		{"ShmSize", o->shm_size},
 		{"OomScoreAdj", o->oom_score_adj},
 	};
@@ -948,6 +974,8 @@ static int write_host(struct cli *cli, const struct container_options *o,
 	write_devices(cli, o, w);
 	r = write_mounts(cli, o, w, err);
 	if (r == 0)
+		r = gpus_write(&o->gpus, w, err);
+	if (r == 0)
 		r = write_ulimits(cli, o, w, err);
 	if (r == 0)
 		r = write_blkio(cli, o, w, err);
@@ -959,18 +987,19 @@ static int write_host(struct cli *cli, const struct container_options *o,
 /* Addresses and aliases belong to the first network; further ones are joined with none. */
 static void write_networks(const struct container_options *o, struct json_writer *w)
 {
-	if (!o->network.n && !o->ip && !o->ip6 && !o->network_alias.n)
+	if (!o->network.n && !o->ip && !o->ip6 && !o->network_alias.n && !o->link_local_ip.n)
 		return;
 	jw_kobject(w, "NetworkingConfig");
 	jw_kobject(w, "EndpointsConfig");
 	for (size_t i = 0; i < (o->network.n ? o->network.n : 1); i++) {
 		jw_kobject(w, o->network.n ? o->network.v[i] : "default");
-		if (i == 0 && (o->ip || o->ip6)) {
+		if (i == 0 && (o->ip || o->ip6 || o->link_local_ip.n)) {
 			jw_kobject(w, "IPAMConfig");
 			if (o->ip)
 				jw_kstring(w, "IPv4Address", o->ip);
 			if (o->ip6)
 				jw_kstring(w, "IPv6Address", o->ip6);
+			list(w, "LinkLocalIPs", &o->link_local_ip);
 			jw_object_end(w);
 		}
 		if (i == 0)
@@ -981,8 +1010,13 @@ static void write_networks(const struct container_options *o, struct json_writer
 	jw_object_end(w);
 }
 
-static int check_conflicts(const struct container_options *o, struct error *err)
+static int check_conflicts(const struct container_options *o, const struct flags_parsed *parsed,
+			   const struct flag *table, struct error *err)
 {
+	if (flags_changed(table, parsed, "disable-content-trust") && !o->disable_content_trust)
+		return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+				 "--disable-content-trust=false: Docker Content Trust is not "
+				 "implemented");
 	if (o->rm && !str_empty(o->restart) && strcmp(o->restart, "no") != 0)
 		return error_set(err, ERROR_INVALID, 0,
 				 "conflicting options: cannot specify both --restart and --rm");
@@ -997,7 +1031,7 @@ int container_options_body(struct cli *cli, const struct container_options *o,
 {
 	autoports struct ports ports = {0};
 	struct json_writer w;
-	int r = check_conflicts(o, err);
+	int r = check_conflicts(o, parsed, table, err);
 
 	r = r < 0 ? r : check_volumes(o, err);
 	r = r < 0 ? r : parse_ports(cli, o, &ports, err);

@@ -6,17 +6,19 @@
 struct container_options {
 	struct strv add_host, annotations, attach, blkio_weight_device, cap_add, cap_drop, device,
 		device_cgroup_rule, device_read_bps, device_read_iops, device_write_bps,
-		device_write_iops, dns, dns_option, dns_search, env, env_file, expose, group_add,
-		label, label_file, link, log_opt, mount, network, network_alias, publish,
-		security_opt, storage_opt, sysctl, time_offset, tmpfs, ulimit, volume, volumes_from;
+		device_write_iops, dns, dns_option, dns_search, env, env_file, expose, gpus,
+		group_add, label, label_file, link, link_local_ip, log_opt, mount, network,
+		network_alias, publish, security_opt, storage_opt, sysctl, time_offset, tmpfs,
+		ulimit, volume, volumes_from;
 	const char *cgroup_parent, *cgroupns, *cidfile, *cpuset_cpus, *cpuset_mems, *domainname,
 		*entrypoint, *health_cmd, *hostname, *ip, *ip6, *ipc, *isolation, *log_driver,
 		*mac_address, *name, *pid, *platform, *pull, *restart, *runtime, *stop_signal,
 		*user, *userns, *uts, *volume_driver, *workdir, *detach_keys;
 	bool detach, init, interactive, no_healthcheck, oom_kill_disable, privileged, publish_all,
-		quiet, read_only, rm, sig_proxy, tty;
+		disable_content_trust, quiet, read_only, rm, sig_proxy, tty;
 	int64_t cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, cpu_shares, cpus, memory,
 		memory_reservation, memory_swap, memory_swappiness, pids_limit, shm_size,
+		kernel_memory, cpu_count, cpu_percent, io_max_bandwidth, io_max_iops,
 		health_interval, health_timeout, health_start_period, health_start_interval;
 	int oom_score_adj, stop_timeout, health_retries;
 	uint16_t blkio_weight;
@@ -30,6 +32,9 @@ extern const struct flag container_run_flags[]; /* run: those and --detach, --si
 int container_options_body(struct cli *cli, const struct container_options *o,
 			   const struct flags_parsed *parsed, const struct flag *table,
 			   struct strbuf *out, struct error *err);
+/* The member Env of env files and -e items, the items last; without any, none. */
+int container_write_env(const struct strv *files, const struct strv *items, struct json_writer *w,
+			struct error *err);
 /* Grammar of one value of --env, --label, --ulimit, --mount, --add-host. */
 int container_check_env(const char *value, struct error *err);
 int container_check_label(const char *value, struct error *err);

@@ -7,6 +7,9 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "cli/output.h"
+
+#define VALUE_MAX (1 << 20) /* of what an error quotes */
 
 /* Values ------------------------------------------------------------------------------------ */
 
@@ -255,6 +258,7 @@ static int set_value(struct parser *p, const struct flag *f, const char *value)
 {
 	int r = types[f->type].set((char *)p->options + f->offset, value);
 	autoerror struct error why = {0};
+	autostrbuf struct strbuf quoted = STRBUF_INIT(VALUE_MAX);
 	char names[64] = "";
 
 	p->ret->changed[f - p->table] = true;
@@ -269,9 +273,9 @@ static int set_value(struct parser *p, const struct flag *f, const char *value)
 		return 0;
 	if (f->shorthand)
 		(void)snprintf(names, sizeof(names), "-%c, ", f->shorthand);
-	return error_set(p->err, ERROR_INVALID, 0,
-			 "invalid argument \"%s\" for \"%s--%s\" flag: %s", value, names, f->name,
-			 error_msg(&why));
+	output_quote(value, &quoted);
+	return error_set(p->err, ERROR_INVALID, 0, "invalid argument %s for \"%s--%s\" flag: %s",
+			 quoted.s, names, f->name, error_msg(&why));
 }
 
 static int parse_long(struct parser *p, const char *arg)

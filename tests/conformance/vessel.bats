@@ -151,6 +151,36 @@ shapes() { "$@" | sed -E 's/[0-9.]+(e[+][0-9]+)?[kKMGT]?i?B/SIZE/g; s/[0-9.]+%/P
 	no_difference
 }
 
+@test "--gpus, --env-file, and what the engine refuses by name" {
+	requests() { # VALUE: of a container that either client makes
+		local id
+		id=$("$1" create --gpus "$2" busybox true)
+		docker inspect -f '{{json .HostConfig.DeviceRequests}}' "$id"
+		docker rm "$id" >/dev/null
+	}
+	for value in all 2 '"device=0,1"' 'count=2,"capabilities=compute,utility",driver=nvidia' '"options=a=b,c",device=x'; do
+		requests vessel "$value" >"$BATS_TEST_TMPDIR/ours"
+		diff <(requests docker "$value") "$BATS_TEST_TMPDIR/ours"
+	done
+	for value in x '' all,count=2 foo=1 '"device=0' 'a"b' device=0,1; do same create --gpus "$value" busybox true; done
+	printf '# comment\n\nA=1\n\tB="x y" \nHOME\nNO_SUCH_VARIABLE\nC=\r\n' >"$BATS_TEST_TMPDIR/env"
+	echo '=x' >"$BATS_TEST_TMPDIR/nameless"
+	echo 'a b=x' >"$BATS_TEST_TMPDIR/spaced"
+	docker run -d --name ee busybox sleep 1000
+	for file in env nameless spaced missing; do
+		same exec --env-file "$BATS_TEST_TMPDIR/$file" -e A=2 ee env
+		same create --env-file "$BATS_TEST_TMPDIR/$file" --name ee busybox true
+	done
+	same exec -e =x ee env
+	same create --link-local-ip 169.254.1.1 busybox true
+	run -1 vessel create --kernel-memory 64m busybox true
+	[[ $output == *"HostConfig.KernelMemory is not implemented" ]]
+	run -125 vessel create --disable-content-trust=false busybox true
+	id=$(vessel create --disable-content-trust --net none --dns-opt ndots:2 busybox true)
+	[ "$(docker inspect -f '{{.HostConfig.NetworkMode}} {{.HostConfig.DnsOptions}}' "$id")" = 'none [ndots:2]' ]
+	no_difference
+}
+
 @test "tables and templates print as docker's" {
 	docker run -d --name web --label tier=front -p 127.0.0.1:0:80 -p 8000-8002 busybox sleep 1000
 	docker create --name second --label a=b --label c=d -v /tmp:/data busybox sh -c 'echo "quoted words that are long enough to be cut"'

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "cli/container_options.h"
+#include "cli/gpus.h"
 
 /* What Go's strconv.Quote makes of the same strings. */
 static void quotes_as_go(void **state)
@@ -30,6 +31,66 @@ static void quotes_as_go(void **state)
 
 		output_quote(cases[i].in, &b);
 		assert_string_equal(b.s, cases[i].out);
+	}
+}
+
+/* What Docker's client makes of the same --gpus. */
+static void gpus_as_dockers(void **state)
+{
+	static const struct {
+		const char *value, *out; /* a request, or an error */
+	} cases[] = {
+		{"all",
+		 "{\"Driver\":\"\",\"Count\":-1,\"Capabilities\":[[\"gpu\"]],\"Options\":{}}"},
+		{"2", "{\"Driver\":\"\",\"Count\":2,\"Capabilities\":[[\"gpu\"]],\"Options\":{}}"},
+		{"driver=d",
+		 "{\"Driver\":\"d\",\"Count\":1,\"Capabilities\":[[\"gpu\"]],\"Options\":{}}"},
+		{"\"device=0,1\"", "{\"Driver\":\"\",\"Count\":0,\"DeviceIDs\":[\"0\",\"1\"],"
+				   "\"Capabilities\":[[\"gpu\"]],"
+				   "\"Options\":{}}"},
+		{"count=2,\"capabilities=compute,utility\",driver=nvidia",
+		 "{\"Driver\":\"nvidia\",\"Count\":2,\"Capabilities\":[[\"compute\",\"utility\","
+		 "\"gpu\"]],"
+		 "\"Options\":{}}"},
+		{"\"options=a=b,c\",device=x",
+		 "{\"Driver\":\"\",\"Count\":0,\"DeviceIDs\":[\"x\"],\"Capabilities\":[[\"gpu\"]],"
+		 "\"Options\":{\"a\":\"b\",\"c\":\"\"}}"},
+		{"", "EOF"},
+		{"x",
+		 "invalid count (x): value must be either \"all\" or an integer: invalid syntax"},
+		{"99999999999999999999",
+		 "invalid count (99999999999999999999): value must be either \"all\" "
+		 "or an integer: value out of range"},
+		{"all,count=2", "gpu request key 'count' can be specified only once"},
+		{"foo=1", "unexpected key 'foo' in 'foo=1'"},
+		{"options=", "failed to read gpu options: EOF"},
+		{"\"device=0",
+		 "parse error on line 1, column 10: extraneous or missing \" in quoted-field"},
+		{"\"a\"b",
+		 "parse error on line 1, column 3: extraneous or missing \" in quoted-field"},
+		{"a\"b", "parse error on line 1, column 2: bare \" in non-quoted-field"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autostrbuf struct strbuf b = STRBUF_INIT(1024), expected = STRBUF_INIT(1024);
+		autostrv struct strv values = {0};
+		autoerror struct error err = {0};
+		struct json_writer w;
+
+		if (cases[i].out[0] != '{') {
+			assert_true(gpus_check(cases[i].value, &err) < 0);
+			assert_string_equal(error_msg(&err), cases[i].out);
+			continue;
+		}
+		assert_true(gpus_check(cases[i].value, NULL) >= 0);
+		strv_add(&values, cases[i].value);
+		json_writer_init(&w, &b);
+		jw_object(&w);
+		assert_true(gpus_write(&values, &w, NULL) >= 0);
+		jw_object_end(&w);
+		strbuf_addf(&expected, "{\"DeviceRequests\":[%s]}", cases[i].out);
+		assert_string_equal(b.s, expected.s);
 	}
 }
 
@@ -144,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_as_go),
 		cmocka_unit_test(sizes_and_ages_in_dockers_words),
+		cmocka_unit_test(gpus_as_dockers),
 		cmocka_unit_test(memory_and_wide_columns),
 		cmocka_unit_test(values_have_a_grammar),
 	};
