@@ -128,7 +128,7 @@ def main():
     for path in sorted(glob.glob(vessel.TOP + "/*.md") + glob.glob(vessel.TOP + "/docs/**/*.md", recursive=True)):
         tap.case("%s: links" % os.path.relpath(path, vessel.TOP), links, path)
     manual = vessel.TOP + "/docs/man/"
-    for path in sorted(glob.glob(manual + "*.[18]")):
+    for path in sorted(glob.glob(manual + "*.[158]")):
         tap.case("%s: mandoc" % os.path.basename(path), mandoc, path)
     tap.case("vesseld.8 describes vesseld's flags", flags_described, manual + "vesseld.8", "vesseld")
     tap.case("vessel.1 describes vessel's global flags", flags_described, manual + "vessel.1", "vessel")
