@@ -26,10 +26,13 @@ struct driver {
 static const char *const common_options[] = {"env",          "env-regex", "labels",
 					     "labels-regex", "tag",       NULL};
 static const char *const file_options[] = {"compress", "max-file", "max-size", NULL};
-static const char *const builtin_options[] = {
-	"mode",           "max-buffer-size", "cache-disabled", "cache-max-size",
-	"cache-max-file", "cache-compress",  "cache-labels",   "cache-labels-regex",
-	"cache-env",      "cache-env-regex", "cache-tag",      NULL};
+static const char *const builtin_options[] = {"mode",
+					      "max-buffer-size",
+					      "cache-disabled",
+					      "cache-max-size",
+					      "cache-max-file",
+					      "cache-compress",
+					      NULL};
 static const char *const syslog_options[] = {
 	"syslog-address",  "syslog-facility", "syslog-format",          "syslog-tls-ca-cert",
 	"syslog-tls-cert", "syslog-tls-key",  "syslog-tls-skip-verify", NULL};

@@ -69,9 +69,15 @@ class Stream:
 
     def accept(self):
         while True:
-            connection, _ = self.listener.accept()
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return  # closed
             if self.context:
-                connection = self.context.wrap_socket(connection, server_side=True)
+                try:
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                except OSError:
+                    continue  # the other side wants no more of it
             self.connections.append(connection)
             threading.Thread(target=self.read, args=(connection,), daemon=True).start()
 
@@ -89,6 +95,15 @@ class Stream:
                 self.changed.notify_all()
             if self.answer:
                 connection.sendall(self.answer(data))
+
+    def close(self):
+        """Whoever connects from now on is refused; those who have are told."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def wait(self, what):
         """Until what(data) is true; that."""
@@ -171,6 +186,13 @@ def journal_fields(data):
             at += 8 + size + 1
         out[name.decode()] = value.decode()
     return out
+
+
+def refused():
+    """Connections that were refused, in this network namespace."""
+    with open("/proc/net/snmp") as f:
+        names, values = [line.split() for line in f if line.startswith("Tcp:")]
+    return int(values[names.index("AttemptFails")])
 
 
 def helpers(engine):
@@ -259,6 +281,21 @@ class Cases:
         size, _, rest = data.partition(b" ")
         assert rest[:int(size)].endswith(b" - 1\n") and re.match(rb"\d+ <30>1 ", rest[int(size):]), data
         self.done()
+        unknown = self.engine.docker("run", "--name", "cc", "--log-driver", "syslog", "--log-opt", address, "busybox", "true", check=False)
+        assert unknown.returncode != 0 and "failed to initialize logging driver" in unknown.stderr, unknown
+        self.done()
+        self.run("syslog", [address, "syslog-tls-skip-verify=true"], "echo", "unverified")
+        server.wait(lambda data: b": unverified\n" in data)
+        self.done()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(base + "cert", base + "key")
+        context.load_verify_locations(base + "cert")
+        context.verify_mode = ssl.CERT_REQUIRED
+        strict = Stream(socket.AF_INET, ("127.0.0.1", 0), context)
+        self.run("syslog", ["syslog-address=tcp+tls://127.0.0.1:%d" % strict.address[1], "syslog-tls-ca-cert=" + base + "cert",
+                            "syslog-tls-cert=" + base + "cert", "syslog-tls-key=" + base + "key"], "echo", "certified")
+        strict.wait(lambda data: b": certified\n" in data)
+        self.done()
 
     # gelf
 
@@ -267,7 +304,9 @@ class Cases:
         address = "gelf-address=udp://127.0.0.1:%d" % udp.address[1]
         cid = self.run("gelf", [address, "tag={{.Name}}/x", "labels=a,_b", "env=E"], "sh", "-c",
                        "echo hello", extra=("--label", "a=1", "--label", "_b=2", "-e", "E=3"))
-        doc = json.loads(gzip.decompress(udp.take()))
+        data = udp.take()
+        assert data[8] == 4, data  # RFC 1952: fastest
+        doc = json.loads(gzip.decompress(data))
         assert doc["version"] == "1.1" and doc["short_message"] == "hello" and doc["level"] == 6
         assert doc["_container_id"] == cid and doc["_container_name"] == "cc" and doc["_tag"] == "cc/x"
         assert doc["_command"] == "sh -c echo hello" and doc["_image_name"] == "busybox"
@@ -277,6 +316,10 @@ class Cases:
         self.done()
         self.run("gelf", [address, "gelf-compression-type=zlib"], "sh", "-c", "echo bad >&2")
         assert json.loads(zlib.decompress(udp.take()))["level"] == 3
+        self.done()
+        self.run("gelf", [address, "gelf-compression-level=9"], "echo", "small")
+        data = udp.take()
+        assert data[8] == 2 and json.loads(gzip.decompress(data))["short_message"] == "small", data  # slowest
         self.done()
         self.run("gelf", [address, "gelf-compression-type=none"], "sh", "-c",
                  "head -c 10000 /dev/zero | tr '\\0' y; echo")
@@ -297,6 +340,37 @@ class Cases:
         docs = [json.loads(d)["short_message"] for d in data.split(b"\0")[:-1]]
         assert docs == [str(i) for i in range(1, 1001)]
         self.done()
+
+    def away(self, driver, options, wait, kept):
+        """The peer goes, and comes again when wait() is over: whether what was written meanwhile is kept."""
+        port = self.engine.free_port()
+        server = Stream(socket.AF_INET, ("127.0.0.1", port))
+        self.run(driver, [options[0] % port, *options[1:]], "sh", "-c", "echo zero; sleep 1000", extra=("-d",))
+        server.wait(lambda data: b"zero" in data)
+        server.close()
+        self.docker("exec", "cc", "sh", "-c", "echo one >/proc/1/fd/1")
+        wait()
+        server = Stream(socket.AF_INET, ("127.0.0.1", port))
+        self.docker("exec", "cc", "sh", "-c", "echo two >/proc/1/fd/1")
+        data = server.wait(lambda data: b"two" in data and data)
+        assert (b"one" in data) == kept, (driver, options, data)
+        self.done()
+        server.close()
+
+    def given_up(self):
+        """gelf-tcp-max-reconnect, gelf-tcp-reconnect-delay; fluentd-max-retries, fluentd-retry-wait."""
+        for driver, address, once, often in (
+                ("gelf", "gelf-address=tcp://127.0.0.1:%d", ["gelf-tcp-max-reconnect=0"],
+                 ["gelf-tcp-max-reconnect=1000000", "gelf-tcp-reconnect-delay=0"]),
+                ("fluentd", "fluentd-address=127.0.0.1:%d", ["fluentd-max-retries=0"],
+                 ["fluentd-max-retries=1000000", "fluentd-retry-wait=1ms"])):
+            said = "log driver %s: " % driver
+            before = self.engine.log_text().count(said)
+            self.away(driver, [address, *once], lambda: vessel.wait_until(
+                "it gives up", lambda: self.engine.log_text().count(said) > before), False)
+            tried = refused()
+            self.away(driver, [address, *often], lambda: vessel.wait_until(
+                "it tries more often than it would", lambda: refused() > tried + 8), True)
 
     # fluentd
 
@@ -349,6 +423,35 @@ class Cases:
         server = Stream(socket.AF_INET, ("127.0.0.1", port))
         got = server.wait(lambda data: len(messages(data)) == 5 and messages(data))
         assert [m[2]["log"] for m in got] == ["1", "2", "3", "4", "5"]
+        self.done()
+
+    def fluentd_limits(self):
+        """fluentd-write-timeout, -async-connect, -async-reconnect-interval, -buffer-limit."""
+        lines = "yes %s" % ("x" * 1000)
+        server = Stream(socket.AF_INET, ("127.0.0.1", 0))
+        server.reading.clear()
+        address = "fluentd-address=127.0.0.1:%d" % server.address[1]
+        self.run("fluentd", [address, "fluentd-write-timeout=100ms", "fluentd-retry-wait=1ms"], "sh", "-c", lines, extra=("-d",))
+        vessel.wait_until("who does not read is left for a new connection", lambda: len(server.connections) > 1)
+        server.reading.set()
+        self.done()
+        server.close()
+        server = Stream(socket.AF_INET, ("127.0.0.1", 0))
+        address = "fluentd-address=127.0.0.1:%d" % server.address[1]
+        self.run("fluentd", [address, "fluentd-async-connect=true", "fluentd-async-reconnect-interval=100ms"], "sh", "-c",
+                 "i=0; while :; do i=$((i+1)); echo $i; usleep 20000; done", extra=("-d",))
+        vessel.wait_until("connections are made anew", lambda: len(server.connections) > 2)
+        self.done()
+        server.close()
+        dropped = "the log driver is slow: lines are dropped"
+        before = self.engine.log_text().count(dropped)
+        port = self.engine.free_port()
+        self.run("fluentd", ["fluentd-address=127.0.0.1:%d" % port, "fluentd-async=true", "fluentd-buffer-limit=10k",
+                             "fluentd-retry-wait=100ms"], "sh", "-c", lines + " | head -n 5000; sleep 1000", extra=("-d",))
+        vessel.wait_until("more than the limit is dropped", lambda: self.engine.log_text().count(dropped) > before)
+        vessel.wait_until("all is in the copy", lambda: self.docker("logs", "cc").count("\n") == 5000)
+        server = Stream(socket.AF_INET, ("127.0.0.1", port))
+        server.wait(lambda data: data)  # so that it need not linger
         self.done()
 
     # journald
@@ -592,6 +695,8 @@ def main():
         case("fluentd: messages, parts of lines, unix socket, fractions", cases.fluentd)
         case("fluentd with acknowledgements", cases.fluentd_ack)
         case("fluentd-async waits for a server", cases.fluentd_async)
+        case("gelf and fluentd: how often they try again", cases.given_up)
+        case("fluentd: limits of what waits, and of waiting", cases.fluentd_limits)
         case("journald: fields, parts, what is too large for a datagram", cases.journald)
         case("a start fails without a peer", cases.no_peer)
         case("the local copy, its limits, and none", cases.copy)

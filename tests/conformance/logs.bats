@@ -23,6 +23,8 @@ log_of() { # CONTAINER: the directory of its files
 	[[ $output == *"error looking up logging plugin nope: plugin"*"not found"* ]]
 	run -1 docker create --log-opt x=y busybox true
 	[[ $output == *"unknown log opt 'x' for json-file log driver"* ]]
+	run -1 docker create --log-driver syslog --log-opt cache-tag=y busybox true
+	[[ $output == *"unknown log opt 'cache-tag' for syslog log driver"* ]]
 	run -1 docker create --log-opt mode=fast busybox true
 	[[ $output == *"logger: logging mode not supported: fast"* ]]
 	run -1 docker create --log-driver gelf --log-opt gelf-address=udp://h busybox true
