@@ -6,7 +6,8 @@
  * of this happens on one thread, so nothing falls between.
  *
  * Input: read from the socket only while nothing waits for room in stdin.  A peer that has gone
- * altogether may have left input in its socket: that is still delivered.
+ * altogether may have left input in its socket: that is still delivered.  Where a client's end of input
+ * is not the process's, at a terminal and without close_stdin, it is the end of the client's session.
  *
  * The end: shutdown(2) of our side, then we read and drop what the peer still sends until it closes,
  * for closing a socket with unread input would destroy output that is under way (TCP sends RST, a
@@ -133,6 +134,12 @@ static bool take_input(struct client *c, const void *data, size_t len)
 	return !detached;
 }
 
+/* Its input was all that kept it. */
+static bool is_over(const struct client *c)
+{
+	return c->ends_with_input && !c->input_open && !c->stdin_held;
+}
+
 static void end_input(struct client *c)
 {
 	autostrbuf struct strbuf held = STRBUF_INIT(DETACH_KEYS_MAX);
@@ -180,6 +187,8 @@ void client_deliver_pending(struct client *c)
 		release_stdin(c);
 	if (c->state == CLIENT_GONE)
 		peer_gone(c);
+	else if (is_over(c))
+		client_end(c);
 	else
 		update_events(c);
 }
@@ -438,7 +447,10 @@ static void read_input(struct client *c)
 	}
 	if (n == 0) {
 		end_input(c);
-		update_events(c);
+		if (is_over(c))
+			client_end(c);
+		else
+			update_events(c);
 	} else if (take_input(c, buf, (size_t)n)) {
 		update_events(c);
 	} else {
@@ -524,6 +536,7 @@ int client_new(struct streams *s, struct streams_attach_args *args, struct error
 
 	if (args->in && args->stream && s->in_fd >= 0) {
 		c->stdin_held = true;
+		c->ends_with_input = s->tty || !s->close_stdin;
 		s->stdin_clients++;
 		if (args->early_len > 0)
 			detached = !take_input(c, args->early, args->early_len);

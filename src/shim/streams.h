@@ -28,8 +28,10 @@ struct streams_args {
 	struct scratch *scratch;
 	struct logfile *log; /* NULL: no log */
 	bool tty;            /* no frames; detach keys; end of input does not close stdin */
-	bool close_stdin; /* close stdin when the last client that wrote it has ended its input */
-	int in_take;      /* pipe ends, -EBADF: none */
+	/* Close stdin when the last client that wrote it has ended its input; else, and at a terminal, the end of a
+	 * client's input ends that client's session. */
+	bool close_stdin;
+	int in_take; /* pipe ends, -EBADF: none */
 	int out_take, err_take;
 	/* After streams_close, when the last client has gone.  May free the streams. */
 	void (*on_idle)(void *data);

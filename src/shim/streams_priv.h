@@ -60,7 +60,8 @@ struct client {
 	bool stream;     /* goes live after the replay */
 	bool input_open; /* more may be read from the peer */
 	bool stdin_held; /* counted in streams->stdin_clients */
-	bool blocking;   /* its queue holds up the pipes */
+	bool ends_with_input;
+	bool blocking; /* its queue holds up the pipes */
 	struct detach detach;
 	struct strbuf pending; /* input that stdin did not take yet */
 	struct chunk *queue, **queue_end;

@@ -276,6 +276,43 @@ static void stdin_stays(void **state)
 	bench_free(b);
 }
 
+/* There the end of a client's input is the end of its session: behind the input, and of no other client's. */
+static void input_ends_session(void **state)
+{
+	enum { SIZE = 150000 };
+	autofree char *data = xcalloc(SIZE, 1);
+
+	(void)state;
+	for (int tty = 0; tty <= 1; tty++) {
+		struct bench *b = bench_new(tty, tty, 0);
+		int one = attach(b, (struct streams_attach_args){ALL}),
+		    two = attach(b, (struct streams_attach_args){ALL}),
+		    reader = attach(b, (struct streams_attach_args){-1, .out = true, .err = true,
+								    .stream = true});
+		struct termios raw;
+
+		if (tty) {
+			assert_int_equal(tcgetattr(b->in, &raw), 0);
+			cfmakeraw(&raw);
+			assert_int_equal(tcsetattr(b->in, TCSANOW, &raw), 0);
+		}
+		assert_int_equal(fd_write_full(one, data, SIZE), 0);
+		assert_int_equal(shutdown(one, SHUT_WR), 0);
+		assert_int_equal(shutdown(reader, SHUT_WR), 0);
+		expect(b->in, data, SIZE);
+		expect_end(one);
+		put(two, "more");
+		EXPECT(b->in, "more");
+		put(b->out, "x");
+		expect(two, tty ? "x" : "\1\0\0\0\0\0\0\1x", tty ? 1 : 9);
+		expect(reader, tty ? "x" : "\1\0\0\0\0\0\0\1x", tty ? 1 : 9);
+		(void)close(one);
+		(void)close(two);
+		(void)close(reader);
+		bench_free(b);
+	}
+}
+
 /* The process closes its stdin: input is dropped, output goes on, nobody hangs. */
 static void process_closes_stdin(void **state)
 {
@@ -523,6 +560,7 @@ int main(void)
 		cmocka_unit_test(stdin_half_close),
 		cmocka_unit_test(leaves_with_input),
 		cmocka_unit_test(stdin_stays),
+		cmocka_unit_test(input_ends_session),
 		cmocka_unit_test(process_closes_stdin),
 		cmocka_unit_test(slow_client),
 		cmocka_unit_test(logs_then_live),
