@@ -17,6 +17,7 @@ setup() {
 }
 
 teardown() {
+	explain
 	docker ps -aq | xargs -r "$DOCKER" rm -f >/dev/null
 }
 

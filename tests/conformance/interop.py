@@ -20,7 +20,7 @@ DOCKER_PEER = os.path.join(vessel.TOP, "build/peers/docker-20.10/usr")
 DOCKER_28_PEER = os.path.join(vessel.TOP, "build/peers/dockerd-28/usr")
 RUNTIMES_PEER = os.path.join(vessel.TOP, "build/peers/runtimes/usr")
 PODMAN_PEER = os.path.join(vessel.TOP, "build/peers/podman")
-CGROUP = "/vessel-interop-%d" % os.getpid()
+CGROUP = "/vessel-interop-%07d" % os.getpid()
 
 
 def check(got, wanted, what):
@@ -247,8 +247,10 @@ def left_behind():
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/cmdline" % pid, "rb") as f:
-                if os.fsencode(RUNTIME) in f.read():
-                    left.append("process " + pid)
+                ours = os.fsencode(RUNTIME) in f.read()
+            # Others may be testing it as well: ours have our network or our mounts.
+            if ours and any(os.readlink("/proc/%s/ns/%s" % (pid, kind)) == os.readlink("/proc/self/ns/" + kind) for kind in ("net", "mnt")):
+                left.append("process " + pid)
         except OSError:
             pass
     return left

@@ -204,9 +204,11 @@ def helpers(engine):
                 command = f.read()
             with open("/proc/%s/exe" % pid, "rb"):
                 exe = os.readlink("/proc/%s/exe" % pid)
+            network = os.readlink("/proc/%s/ns/net" % pid)
         except OSError:
             continue
-        if command.startswith(b"vessel-log\0run") and exe.startswith(os.path.realpath(vessel.BIN)):
+        if command.startswith(b"vessel-log\0run") and exe.startswith(os.path.realpath(vessel.BIN)) and \
+                network == os.readlink("/proc/self/ns/net"):  # none of another test's engine
             found.append(int(pid))
     return found
 

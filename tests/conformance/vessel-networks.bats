@@ -15,7 +15,7 @@ teardown_file() {
 	docker volume rm vol-2 vol-10
 	engine_down
 }
-teardown() { :; }
+teardown() { explain; }
 
 same() { # ARGS...: both streams and the exit code
 	local client status

@@ -9,7 +9,7 @@ teardown_file() {
 }
 
 teardown() {
-	[ -z "${BATS_ERROR_STATUS:-}" ] || [ "${BATS_ERROR_STATUS:-0}" -eq 0 ] || tail -n 15 "$ROOT/vesseld.log" >&2
+	explain
 	local ids
 	ids=$(docker ps -aq 2>/dev/null)
 	[ -z "$ids" ] || docker rm -f $ids >/dev/null 2>&1 || true

@@ -22,7 +22,7 @@ import vessel  # noqa: E402
 
 SHIM = os.path.join(vessel.BIN, "vessel-shim")
 CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"]
-CGROUP = "/vessel-shim-test-%d" % os.getpid()
+CGROUP = "/vessel-shim-test-%07d" % os.getpid()
 
 
 def process(*args, tty=False):

@@ -9,10 +9,20 @@ BIN=${VESSEL_BIN:-$TOP/build/bin}
 PEERS=$TOP/build/peers
 DOCKER=${DOCKER:-$PEERS/docker-28/usr/bin/docker}
 DOCKER_OLD=$PEERS/docker-20.10/usr/bin/docker
-PATIENCE=60 # seconds: a bound on what must happen; nothing is measured by it
+PATIENCE=120 # seconds: a bound on what must happen; nothing is measured by it
 
 docker() { "$DOCKER" "$@"; }
 vessel() { "$BIN/vessel" "$@"; }
+
+# As the builtin; a test that fails by it shows what was compared.
+[() {
+	builtin [ "$@" && return 0
+	local status=$?
+	case ${FUNCNAME[1]:-} in
+	test_*) echo "false: [ ${*@Q}" | cut -c1-2000 >&2 ;;
+	esac
+	return "$status"
+}
 
 # For what no event tells: until COMMAND succeeds, within a generous bound.
 eventually() { # COMMAND...
@@ -100,7 +110,7 @@ daemon_stop() { # [signal]
 engine_up() {
 	ip link set lo up
 	ROOT=$(mktemp -d "${VESSEL_TEST_DIR:-/dev/shm}/vessel-test-XXXXXX")
-	CGROUP=/vessel-test-$$
+	CGROUP=/vessel-test-$(printf %07d $$) # of one length: none is the beginning of another
 	export ROOT CGROUP DOCKER_HOST=unix://$ROOT/vessel.sock DOCKER_CONFIG=$ROOT/config DOCKER_CLI_HINTS=false
 	export VESSEL_HOST=$DOCKER_HOST
 	daemon_start "$@"
@@ -138,13 +148,23 @@ residue() {
 	return 1
 }
 
+# For who reads of a failure somewhere else: what there was, and what the daemon said.
+explain() {
+	[ -z "${BATS_TEST_COMPLETED:-}" ] || return 0
+	echo "last status ${status:-}, output: ${output:-}" | cut -c1-1000 >&2
+	timeout "$PATIENCE" "$DOCKER" ps -a --format '{{.ID}} {{.Names}}: {{.Status}}, {{.Command}}' >&2 || true
+	tail -n 25 "$ROOT/vesseld.log" | cut -c1-300 >&2
+}
+
 teardown() {
-	[ -z "${BATS_ERROR_STATUS:-}" ] || [ "${BATS_ERROR_STATUS:-0}" -eq 0 ] || tail -n 30 "$ROOT/vesseld.log" >&2
+	explain
 	local ids
 	ids=$(docker ps -aq 2>/dev/null)
 	[ -z "$ids" ] || docker rm -f $ids >/dev/null 2>&1 || true
 }
 
+# Below those that the kernel gives to whoever connects or asks for any: it stays free.
 free_port() {
-	/usr/bin/python3 -c 'import socket; s=socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+	/usr/bin/python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import vessel
+print(vessel.Engine.free_port(""))' "$TOP/tests/lib"
 }

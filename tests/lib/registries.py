@@ -106,7 +106,9 @@ class Registry:
         vessel.wait_until("the registry answers", self.answers)
 
     def answers(self):
-        assert self.process.poll() is None, "the registry has ended: see " + self.directory
+        if self.process.poll() is not None:
+            with open(self.directory + "/log", errors="replace") as f:
+                raise AssertionError("the registry has ended with %s: %s" % (self.process.returncode, f.read()[-1000:]))
         try:
             return self.request("GET", "/v2/")[0] in (200, 401)
         except OSError:

@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import traceback
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("VESSEL_BIN", os.path.join(TOP, "build", "bin"))
@@ -42,13 +43,14 @@ def enter_private_namespace():
 
 def wait_until(what, predicate):
     """For what no event tells this program: poll, within a generous bound."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline, pause_s = time.monotonic() + TIMEOUT_S, 0.005
     while time.monotonic() < deadline:
         result = predicate()
         if result:
             return result
-        time.sleep(0.005)
-    raise AssertionError("never happened: " + what)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.1, 0.1)  # who waits for long leaves the processor to what he waits for
+    raise AssertionError("never happened in %d s: %s" % (TIMEOUT_S, what))
 
 
 def remove_cgroup(path):
@@ -174,20 +176,27 @@ class Engine:
     """A vesseld of our own: start, kill -9, start again on the same state."""
 
     bridge = "vessel0"
+    alive = []  # those whose logs a failure shows
+    given_ports = set()
 
     def __init__(self, root=None):
         self.root = root or tempfile.mkdtemp(prefix="vessel-test-", dir=os.environ.get("VESSEL_TEST_DIR", "/dev/shm"))
         self.socket = self.root + "/vessel.sock"
         self.tcp_port = self.free_port()
-        self.cgroup_parent = "/vessel-test-%d" % os.getpid()
+        # Of one length: it is looked for in /proc, and must not be the beginning of another lane's.
+        self.cgroup_parent = "/vessel-test-%07d" % os.getpid()
         self.daemon = None
         self.log = open(self.root + "/vesseld.log", "ab")
+        Engine.alive.append(self)
 
     @staticmethod
     def free_port(host="127.0.0.1"):
         """Below those that the kernel gives to whoever connects or asks for any: it stays free."""
         while True:
             port = random.randrange(20000, 32000)
+            if port in Engine.given_ports:
+                continue
+            Engine.given_ports.add(port)
             with socket.socket() as s, contextlib.suppress(OSError):
                 s.bind((host, port))
                 return port
@@ -216,7 +225,7 @@ class Engine:
         wait_until("vesseld answers", answers)
 
     def log_text(self):
-        with open(self.root + "/vesseld.log") as f:
+        with open(self.root + "/vesseld.log", errors="replace") as f:
             return f.read()
 
     def kill(self):
@@ -235,6 +244,8 @@ class Engine:
 
     def destroy(self):
         """End everything that belongs to this engine, whatever state it is in."""
+        if self in Engine.alive:
+            Engine.alive.remove(self)
         self.stop()
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
@@ -386,6 +397,18 @@ def read_frames(sock):
     return bytes(out[1]), bytes(out[2])
 
 
+def explain(problem):
+    """Lines for who reads of a failure somewhere else: what, where in the tests, and what the engine has said last."""
+    yield from ("%s: %s" % (type(problem).__name__, problem)).splitlines()
+    for frame in traceback.extract_tb(problem.__traceback__)[1:]:
+        if frame.filename.startswith(os.path.join(TOP, "tests")):
+            yield "  %s:%d, %s: %s" % (os.path.relpath(frame.filename, TOP), frame.lineno, frame.name, frame.line)
+    for engine in Engine.alive:
+        with contextlib.suppress(OSError):
+            yield "  the end of vesseld's log:"
+            yield from ("    " + line[:300] for line in engine.log_text().splitlines()[-20:])
+
+
 class Tap:
     """Test Anything Protocol on standard output."""
 
@@ -400,8 +423,8 @@ class Tap:
         except Exception as problem:  # noqa: a failed case is reported, the next ones still run
             self.failed += 1
             print("not ok %d %s" % (self.count, name))
-            for line in ("%s: %s" % (type(problem).__name__, problem)).splitlines():
-                print("# " + line)
+            for line in explain(problem):
+                print("# " + line[:2000])
             sys.stdout.flush()
 
     def skip(self, name, feature):

@@ -83,12 +83,12 @@ static inline void fixture_stop(struct fixture *f)
 	(void)rmdir(f->dir);
 }
 
-/* A raw connection; reads give up after 20 s so that a hang is a failure. */
+/* A raw connection; reads give up after 120 s so that a hang is a failure. */
 static inline int fixture_connect(const struct fixture *f)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct timeval tv = {.tv_sec = 20};
+	struct timeval tv = {.tv_sec = 120};
 
 	assert_true(fd >= 0);
 	assert_true(str_copy(sun.sun_path, sizeof(sun.sun_path), f->path));

@@ -881,7 +881,7 @@ static int set_up_impatient(void **state)
 {
 	static struct fixture f;
 	struct http_server_args args = {.on_request = on_request,
-					.head_timeout_ms = 1000,
+					.head_timeout_ms = 2000,
 					.body_timeout_ms = 20,
 					.idle_timeout_ms = 20};
 
