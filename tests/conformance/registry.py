@@ -11,15 +11,19 @@ import http.client
 import json
 import lzma
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import apifacts  # noqa: E402
+import interop  # noqa: E402
 import registries  # noqa: E402
 import vessel  # noqa: E402
 from registries import Image, layer_tar, skopeo  # noqa: E402
@@ -305,6 +309,42 @@ def from_podman(w):
     w.engine.docker("pull", w.name("podman/box") + ":x")
     check(w.engine.docker("run", "--rm", "--network", "none", w.name("podman/box") + ":x", "/bin/echo", "podman's").stdout, "podman's\n", "run")
     w.forget(w.image(w.name("podman/box") + ":x")["Id"])
+
+
+@contextlib.contextmanager
+def dockerd(root):
+    """A dockerd 28, which would leave files in /run."""
+    os.makedirs(root)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # in our own mount namespace
+    try:
+        d = interop.Dockerd28(root)
+        try:
+            yield d
+        finally:
+            d.stop()
+    finally:
+        interop.clean_up(root)
+        subprocess.run(["umount", "-l", "/run"], check=True)
+
+
+def from_docker(w):
+    """What dockerd 28 pushes: the same image, and what it has in its layers."""
+    name = w.name("docker/box") + ":x"
+    with dockerd(w.root + "/dockerd") as d:
+        container = d.docker("create", "--network", "none", "busybox", "true")
+        changes = layer_tar({"new": b"dockerd's\n", "home/app/" + "n" * 200: os.urandom(100000)})
+        d.docker("cp", "-", container + ":/", input=changes)
+        d.docker("commit", "-c", "ENV MADE=there", container, name)
+        d.docker("push", name)
+        theirs = json.loads(d.docker("image", "inspect", name))[0]
+        w.engine.docker("pull", name)
+    ours = w.image(name)
+    check((ours["Id"], ours["RootFS"], ours["RepoDigests"]), (theirs["Id"], theirs["RootFS"], theirs["RepoDigests"]), "the image")
+    check(len(ours["RootFS"]["Layers"]), 2, "layers")
+    out = w.engine.docker("run", "--rm", "--network", "none", name, "/bin/sh", "-c", "cat /new; echo $MADE; /bin/ls /home/app").stdout
+    check(out, "dockerd's\nthere\n%s\n" % ("n" * 200), "run")
+    w.consistent()
+    w.forget(ours["Id"])
 
 
 # ---- refusals -------------------------------------------------------------------------------------
@@ -623,6 +663,57 @@ def killed(w):
         check(w.left()["tmp"], [], point + ": tmp")
         w.consistent()
         w.forget(w.big.id)
+
+
+def killed_once(w, chance):
+    """In a download that has come to some byte, or at any moment of images that come and go."""
+    name, stop = w.name("big", w.proxy), threading.Event()
+    w.proxy.heal()
+    fault = None
+    if chance.random() < .5:
+        layer = chance.choice(w.big.layers)
+        fault = w.proxy.break_("blobs/" + layer["digest"], stall=chance.randrange(layer["size"]))
+
+    def work():
+        while not stop.is_set():
+            with contextlib.suppress(http.client.HTTPException, OSError):
+                w.pull(name)
+                w.forget(w.big.id)
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        if fault:
+            assert fault.stalled.wait(vessel.TIMEOUT_S), "nobody came"
+        else:
+            time.sleep(chance.uniform(0, 0.4))
+        w.engine.kill()
+    finally:
+        stop.set()
+        w.proxy.heal()
+        worker.join()
+    vessel.wait_until("the helper has gone", lambda: not helpers())
+    w.engine.start()
+    image = w.image(name)
+    assert image is None or image["Id"] == w.big.id, image
+    w.consistent()
+    w.works(w.pull(name))
+    check(w.image(name)["Id"], w.big.id, "image")
+    check((w.partial(), w.left()["tmp"]), ([], []), "what is left")
+    w.consistent()
+    w.forget(w.big.id)
+
+
+def killed_anywhere(w):
+    """kill -9 at random moments of pulls (200 with VESSEL_SOAK=1): nothing is half there, a second pull works."""
+    w.works(w.pull(w.name("big")))  # which makes the directories that stay
+    w.forget(w.big.id)
+    before = w.left()
+    for seed in range(200 if os.environ.get("VESSEL_SOAK") == "1" else 5):
+        try:
+            killed_once(w, random.Random(seed))
+            vessel.wait_until("the store is as before", lambda: w.left() == before)
+        except Exception as problem:
+            raise AssertionError("random moment %d: %s" % (seed, problem)) from problem
 
 
 # ---- push -----------------------------------------------------------------------------------------
@@ -1022,9 +1113,9 @@ def proxied(w):
     w.forget(w.busybox.id)
 
 
-CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, refusals, strange_images, flaky, resumed, spoilt,
-         silent, given_up, shared, cancelled, sandboxed, killed, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions, mirrors,
-         proxied, own_client]
+CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, from_docker, refusals, strange_images, flaky, resumed, spoilt,
+         silent, given_up, shared, cancelled, sandboxed, killed, killed_anywhere, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions,
+         mirrors, proxied, own_client]
 
 
 def private_etc(root):
