@@ -1,6 +1,8 @@
 /* The flags of `create` and `run`. */
 #include "cli/container_options.h"
 #include "cli/gpus.h"
+#include "cli/mounts.h"
+#include "cli/networks.h"
 
 #define F(name, type, member, help)     FLAG(struct container_options, name, 0, type, member, help)
 #define FS(name, c, type, member, help) FLAG(struct container_options, name, c, type, member, help)
@@ -109,11 +111,15 @@
 		F("memory-swap", FLAG_BYTES, memory_swap, "Memory plus swap; -1: unlimited swap"), \
 		F("memory-swappiness", FLAG_I64, memory_swappiness,                                \
 		  "Tune memory swappiness (0 to 100)"),                                            \
-		FC("mount", 0, mount, container_check_mount,                                       \
-		   "Attach a filesystem mount to the container"),                                  \
+		FC("mount", 0, mount, mounts_check, "Attach a filesystem mount to the container"), \
 		F("name", FLAG_STRING, name, "Assign a name to the container"),                    \
-		F("network", FLAG_LIST, network, "Connect a container to a network"),              \
-		FOLD("net", FLAG_LIST, network, "Connect a container to a network"),               \
+		FC("network", 0, network, networks_check, "Connect a container to a network"),     \
+		{.name = "net",                                                                    \
+		 .type = FLAG_LIST,                                                                \
+		 .offset = offsetof(struct container_options, network),                            \
+		 .help = "Connect a container to a network",                                       \
+		 .check = networks_check,                                                          \
+		 .hidden = true},                                                                  \
 		FOLD("net-alias", FLAG_LIST, network_alias, "Add network-scoped alias"),           \
 		F("network-alias", FLAG_LIST, network_alias, "Add network-scoped alias"),          \
 		F("no-healthcheck", FLAG_BOOL, no_healthcheck,                                     \

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/gpus.h"
+#include "cli/mounts.h"
+#include "cli/networks.h"
 #include "cli/stream.h"
 
 #define FILE_MAX (1 << 20)
@@ -375,162 +377,7 @@ static void ports_done(struct ports *p)
 }
 #define autoports __attribute__((cleanup(ports_done)))
 
-/* Mounts ------------------------------------------------------------------------------------ */
-
-/* --mount type=bind,src=/a,dst=/b,readonly,... */
-struct mount_option {
-	const char *name, *alias;
-	const char *field;  /* member, or NULL for a nested one */
-	const char *object; /* "BindOptions", ... */
-	char kind;          /* s: string, b: bool, z: size, o: octal */
-};
-static const struct mount_option mount_options[] = {
-	{"type", NULL, "Type", NULL, 's'},
-	{"source", "src", "Source", NULL, 's'},
-	{"target", "dst", "Target", NULL, 's'},
-	{"destination", NULL, "Target", NULL, 's'},
-	{"readonly", "ro", "ReadOnly", NULL, 'b'},
-	{"consistency", NULL, "Consistency", NULL, 's'},
-	{"bind-propagation", NULL, "Propagation", "BindOptions", 's'},
-	{"bind-nonrecursive", NULL, "NonRecursive", "BindOptions", 'b'},
-	{"bind-create-src", NULL, "CreateMountpoint", "BindOptions", 'b'},
-	{"volume-nocopy", NULL, "NoCopy", "VolumeOptions", 'b'},
-	{"volume-subpath", NULL, "Subpath", "VolumeOptions", 's'},
-	{"image-subpath", NULL, "Subpath", "ImageOptions", 's'},
-	{"tmpfs-size", NULL, "SizeBytes", "TmpfsOptions", 'z'},
-	{"tmpfs-mode", NULL, "Mode", "TmpfsOptions", 'o'},
-};
-
-static const struct mount_option *find_mount_option(const char *key)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(mount_options); i++)
-		if (str_eq(key, mount_options[i].name) || str_eq(key, mount_options[i].alias))
-			return &mount_options[i];
-	return NULL;
-}
-
-static int mount_value(const struct mount_option *m, const char *value, struct json_writer *w)
-{
-	uint32_t mode = 0;
-	int64_t size = 0;
-	bool on = true;
-	int r = 0;
-
-	jw_key(w, m->field);
-	switch (m->kind) {
-	case 'b':
-		r = value ? flags_parse_bool(value, &on) : 0;
-		jw_bool(w, on);
-		break;
-	case 'z':
-		r = value ? flags_parse_bytes(value, &size) : -EINVAL;
-		jw_int(w, size);
-		break;
-	case 'o':
-		r = value ? str_parse_octal(value, &mode) : -EINVAL;
-		jw_int(w, mode);
-		break;
-	default:
-		jw_string(w, value ? value : "");
-		break;
-	}
-	return r;
-}
-
-int container_check_mount(const char *value, struct error *err)
-{
-	autostrbuf struct strbuf item = STRBUF_INIT(FILE_MAX);
-	bool target = false;
-	int r = 0;
-
-	for (const char *p = value; r == 0 && p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-		const struct mount_option *m;
-		size_t key;
-
-		strbuf_reset(&item);
-		strbuf_add(&item, p, strcspn(p, ","));
-		key = strcspn(item.s, "=");
-		if (!item.s[key] && !str_eq(item.s, "ro") && !str_eq(item.s, "readonly") &&
-		    !str_eq(item.s, "volume-nocopy") && !str_eq(item.s, "bind-nonrecursive"))
-			return error_set(err, ERROR_INVALID, 0,
-					 "invalid field '%s' must be a key=value pair", item.s);
-		if (item.s[key])
-			item.s[key] = '\0';
-		m = find_mount_option(item.s);
-		if (!m)
-			r = error_set(err, ERROR_INVALID, 0, "unknown option '%s' in '%.*s'",
-				      item.s, (int)strcspn(p, ","), p);
-		else
-			target |= str_eq(m->field, "Target");
-	}
-	return r < 0 || target ? r : error_set(err, ERROR_INVALID, 0, "target is required");
-}
-
-/* Write the options of one object (NULL: the mount itself). */
-static int mount_members(struct cli *cli, const char *spec, const char *object,
-			 struct json_writer *w, struct error *err)
-{
-	const char *item, *rest = spec;
-
-	while (rest) {
-		const struct mount_option *m;
-		const char *key, *value;
-
-		rest = cut(cli, rest, ',', &item);
-		value = cut(cli, item, '=', &key);
-		m = find_mount_option(key); /* container_check_mount has seen it */
-		if (str_eq(m->object, object) && mount_value(m, value, w) < 0)
-			return bad(
-				err, "mount", spec,
-				arena_printf(cli->arena, "invalid value for %s: %s", key, value));
-	}
-	return 0;
-}
-
-/* Does the value set a member of this object? */
-static bool mount_has(const char *spec, const char *object)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(mount_options); i++) {
-		const char *name = mount_options[i].name, *at = spec;
-		size_t len = strlen(name);
-
-		for (; str_eq(mount_options[i].object, object) && at;
-		     at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-			if (strncmp(at, name, len) == 0 && strchr("=,", at[len]))
-				return true;
-	}
-	return false;
-}
-
-static int write_mounts(struct cli *cli, const struct container_options *o, struct json_writer *w,
-			struct error *err)
-{
-	static const char *const objects[] = {"BindOptions", "VolumeOptions", "TmpfsOptions",
-					      "ImageOptions"};
-	int r = 0;
-
-	if (!o->mount.n)
-		return 0;
-	jw_karray(w, "Mounts");
-	for (size_t i = 0; r == 0 && i < o->mount.n; i++) {
-		const char *spec = o->mount.v[i];
-
-		jw_object(w);
-		if (!str_has_prefix(spec, "type=") && !strstr(spec, ",type="))
-			jw_kstring(w, "Type", "volume");
-		r = mount_members(cli, spec, NULL, w, err);
-		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(objects); k++) {
-			if (!mount_has(spec, objects[k]))
-				continue;
-			jw_kobject(w, objects[k]);
-			r = mount_members(cli, spec, objects[k], w, err);
-			jw_object_end(w);
-		}
-		jw_object_end(w);
-	}
-	jw_array_end(w);
-	return r;
-}
+/* Volumes ---------------------------------------------------------------------------------- */
 
 /* src:dst[:options], and no more; what they mean is the engine's business. */
 static int check_volumes(const struct container_options *o, struct error *err)
@@ -834,8 +681,6 @@ static int write_config(struct cli *cli, const struct container_options *o,
 		jw_kstring(w, "StopSignal", o->stop_signal);
 	if (flags_changed(table, parsed, "stop-timeout"))
 		jw_kint(w, "StopTimeout", o->stop_timeout);
-	if (o->mac_address)
-		jw_kstring(w, "MacAddress", o->mac_address);
 	write_health(o, w);
 	write_volumes(o, w, true);
 	r = container_write_env(&o->env_file, &o->env, w, err);
@@ -923,7 +768,7 @@ static void write_host_lists(struct cli *cli, const struct container_options *o,
 	const struct {
 		const char *key, *value;
 	} strings[] = {
-		{"NetworkMode", o->network.n ? o->network.v[0] : "default"},
+		{"NetworkMode", networks_mode(cli, &o->network)},
 		{"IpcMode", o->ipc},
 		{"PidMode", o->pid},
 		{"UTSMode", o->uts},
@@ -972,7 +817,7 @@ static int write_host(struct cli *cli, const struct container_options *o,
 	write_resources(o, parsed, table, w);
 	write_volumes(o, w, false);
 	write_devices(cli, o, w);
-	r = write_mounts(cli, o, w, err);
+	r = mounts_write(&o->mount, w, err);
 	if (r == 0)
 		r = gpus_write(&o->gpus, w, err);
 	if (r == 0)
@@ -984,30 +829,17 @@ static int write_host(struct cli *cli, const struct container_options *o,
 	return r < 0 ? r : write_restart(cli, o, w, err);
 }
 
-/* Addresses and aliases belong to the first network; further ones are joined with none. */
-static void write_networks(const struct container_options *o, struct json_writer *w)
+static int write_networks(const struct container_options *o, struct json_writer *w,
+			  struct error *err)
 {
-	if (!o->network.n && !o->ip && !o->ip6 && !o->network_alias.n && !o->link_local_ip.n)
-		return;
-	jw_kobject(w, "NetworkingConfig");
-	jw_kobject(w, "EndpointsConfig");
-	for (size_t i = 0; i < (o->network.n ? o->network.n : 1); i++) {
-		jw_kobject(w, o->network.n ? o->network.v[i] : "default");
-		if (i == 0 && (o->ip || o->ip6 || o->link_local_ip.n)) {
-			jw_kobject(w, "IPAMConfig");
-			if (o->ip)
-				jw_kstring(w, "IPv4Address", o->ip);
-			if (o->ip6)
-				jw_kstring(w, "IPv6Address", o->ip6);
-			list(w, "LinkLocalIPs", &o->link_local_ip);
-			jw_object_end(w);
-		}
-		if (i == 0)
-			list(w, "Aliases", &o->network_alias);
-		jw_object_end(w);
-	}
-	jw_object_end(w);
-	jw_object_end(w);
+	const struct networks_args args = {.networks = &o->network,
+					   .aliases = &o->network_alias,
+					   .link_local_ips = &o->link_local_ip,
+					   .ip = o->ip,
+					   .ip6 = o->ip6,
+					   .mac_address = o->mac_address};
+
+	return networks_write(&args, w, err);
 }
 
 static int check_conflicts(const struct container_options *o, const struct flags_parsed *parsed,
@@ -1049,7 +881,9 @@ int container_options_body(struct cli *cli, const struct container_options *o,
 		return r;
 	write_bindings(cli, &ports, &w);
 	jw_object_end(&w);
-	write_networks(o, &w);
+	r = write_networks(o, &w, err);
+	if (r < 0)
+		return r;
 	jw_object_end(&w);
 	r = strbuf_error(out);
 	return r < 0 ? error_set(err, ERROR_INVALID, -r, "container configuration") : 0;

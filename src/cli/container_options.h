@@ -35,11 +35,10 @@ int container_options_body(struct cli *cli, const struct container_options *o,
 /* The member Env of env files and -e items, the items last; without any, none. */
 int container_write_env(const struct strv *files, const struct strv *items, struct json_writer *w,
 			struct error *err);
-/* Grammar of one value of --env, --label, --ulimit, --mount, --add-host. */
+/* Grammar of one value of --env, --label, --ulimit, --add-host. */
 int container_check_env(const char *value, struct error *err);
 int container_check_label(const char *value, struct error *err);
 int container_check_ulimit(const char *value, struct error *err);
-int container_check_mount(const char *value, struct error *err);
 int container_check_host(const char *value, struct error *err);
 /* Which streams are attached: --attach, or what -d and -i imply. */
 struct container_streams {

@@ -181,6 +181,32 @@ shapes() { "$@" | sed -E 's/[0-9.]+(e[+][0-9]+)?[kKMGT]?i?B/SIZE/g; s/[0-9.]+%/P
 	no_difference
 }
 
+@test "--network and --mount with keys" {
+	made() { # CLIENT ARGS...: what the engine is told by either client
+		local id
+		id=$("$1" create "${@:2}" busybox true)
+		docker inspect "$id" | jq -cS '.[0] | .HostConfig.Mounts, .HostConfig.NetworkMode, (.NetworkSettings.Networks | map_values({IPAMConfig, Aliases, MacAddress, GwPriority}))'
+		docker rm -v "$id" >/dev/null
+	}
+	alike() {
+		made vessel "$@" >"$BATS_TEST_TMPDIR/ours"
+		diff <(made docker "$@") "$BATS_TEST_TMPDIR/ours"
+	}
+	docker network create first
+	docker network create second
+	alike --network name=first,alias=x,alias=y,mac-address=02:00:00:00:00:07 --network name=second,gw-priority=3,ip=10.88.0.9
+	alike --network first --network-alias z --mac-address 02:00:00:00:00:07
+	alike --mount 'type=volume,dst=/v,volume-label=a=b,volume-label=c,volume-driver=local,volume-opt=type=tmpfs,volume-opt=device=tmpfs,"volume-opt=o=size=1m,uid=1"'
+	alike --mount 'type=bind,"src=/tmp","dst=/a,b",bind-recursive=disabled' --mount TYPE=BIND,src=.,dst=/c,ro,bind-recursive=writable
+	for args in "network name=first,what=1" "network alias=x" "network name=first,driver-opt=x" "network name=first,driver-opt=k=v" \
+		"network name=bridge,alias=x" "network first --network bridge" "network first --network first" "network name=first,alias=x --network-alias y" \
+		"mount type=bind,src=/tmp,dst=/b,volume-nocopy" "mount type=bind,src=/tmp,dst=/b,bind-recursive=readonly" "mount dst=/v,what=1" "mount dst=/v,ro=x"; do
+		same create --$args busybox true
+	done
+	docker network rm first second
+	no_difference
+}
+
 @test "tables and templates print as docker's" {
 	docker run -d --name web --label tier=front -p 127.0.0.1:0:80 -p 8000-8002 busybox sleep 1000
 	docker create --name second --label a=b --label c=d -v /tmp:/data busybox sh -c 'echo "quoted words that are long enough to be cut"'

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "cli/container_options.h"
 #include "cli/gpus.h"
+#include "cli/mounts.h"
+#include "cli/networks.h"
 
 /* What Go's strconv.Quote makes of the same strings. */
 static void quotes_as_go(void **state)
@@ -181,12 +183,23 @@ static void values_have_a_grammar(void **state)
 		 "strconv.ParseInt: parsing \"x\": invalid syntax"},
 		{container_check_ulimit, "nofile=6:5",
 		 "ulimit soft limit must be less than or equal to hard limit: 6 > 5"},
-		{container_check_mount, "type=bind,src=/a,dst=/b,readonly", NULL},
-		{container_check_mount, "type=tmpfs,target=/t,tmpfs-size=1m", NULL},
-		{container_check_mount, "type=bind,src=/a", "target is required"},
-		{container_check_mount, "nonsense",
-		 "invalid field 'nonsense' must be a key=value pair"},
-		{container_check_mount, "dst=/a,what=1", "unknown option 'what' in 'what=1'"},
+		{mounts_check, "type=bind,src=/a,dst=/b,readonly", NULL},
+		{mounts_check, "type=tmpfs,target=/t,tmpfs-size=1m", NULL},
+		{mounts_check, "type=bind,src=/a", "target is required"},
+		{mounts_check, "nonsense", "invalid field 'nonsense' must be a key=value pair"},
+		{mounts_check, "type=bind,src=/a,dst=/b,volume-nocopy",
+		 "cannot mix 'volume-*' options with mount type 'bind'"},
+		{mounts_check, "type=bind,src=/a,dst=/b,bind-recursive=readonly",
+		 "option 'bind-recursive=readonly' requires 'readonly' to be specified in "
+		 "conjunction"},
+		{mounts_check, "type=tmpfs,dst=/t,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"},
+		{networks_check, "net", NULL},
+		{networks_check, "name=net,alias=a,driver-opt=k=v,gw-priority=-1", NULL},
+		{networks_check, "alias=a", "network name/id is not specified"},
+		{networks_check, "name=net,what=1", "invalid field key what"},
+		{networks_check, "name=net,gw-priority=x",
+		 "invalid gw-priority (x): invalid syntax"},
+		{mounts_check, "dst=/a,what=1", "unexpected key 'what' in 'what=1'"},
 	};
 
 	(void)state;
