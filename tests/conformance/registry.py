@@ -12,6 +12,7 @@ import json
 import lzma
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -1013,6 +1014,39 @@ def mirrors(w):
     w.forget(w.busybox.id)
 
 
+def at_once(w):
+    """max-concurrent-downloads and -uploads: so many at once, and no more."""
+    w.engine.kill()
+    w.engine.start(args=["--max-concurrent-downloads", "2", "--max-concurrent-uploads", "2"])
+    many = Image([layer_tar({"f": os.urandom(1000)}) for _ in range(6)])
+    w.registry.put("many", "latest", many)
+    name, fresh = w.name("many", w.proxy), "localhost:%d/fresh" % w.proxy.server_address[1]  # another registry, so nothing is mounted
+    forward = w.proxy.forward
+    for method, pattern, action in (("GET", "blobs/(%s)" % "|".join(layer["digest"] for layer in many.layers), lambda: w.pull(name)),
+                                    ("POST", "blobs/uploads/", lambda: w.push(fresh))):
+        changed, waiting, most = threading.Condition(), 0, 0
+
+        def hold(handler):
+            nonlocal waiting, most
+            if handler.command == method and re.search(pattern, handler.path):
+                with changed:
+                    waiting += 1
+                    most = max(most, waiting)
+                    changed.notify_all()
+                    changed.wait_for(lambda: most >= 2, vessel.TIMEOUT_S)
+                    changed.wait_for(lambda: most > 2, 0.05)  # were there a third, it would come now
+                    waiting -= 1
+            forward(handler)
+        w.proxy.forward = hold
+        w.works(action())
+        check(most, 2, "requests %s at once" % method)
+        w.engine.docker("tag", name, fresh)
+    del w.proxy.forward
+    w.forget(many.id)
+    w.engine.kill()
+    w.engine.start()
+
+
 HELPER = """#!/bin/sh
 # A credential helper that keeps documents in files.
 read -r input
@@ -1115,7 +1149,7 @@ def proxied(w):
 
 CASES = [pulls, run_pulls, progress, formats, platforms, by_digest, all_tags, from_skopeo, from_podman, from_docker, refusals, strange_images, flaky, resumed, spoilt,
          silent, given_up, shared, cancelled, sandboxed, killed, killed_anywhere, pushes, pushes_made, push_all, pieces, push_fails, basic_over_tls, authorities, tokens, questions,
-         mirrors, proxied, own_client]
+         mirrors, at_once, proxied, own_client]
 
 
 def private_etc(root):
