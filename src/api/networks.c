@@ -70,14 +70,6 @@ static void write_ipam(struct json_writer *w, const struct network *n)
 	jw_object_end(w);
 }
 
-static void write_pairs(struct json_writer *w, const char *key, const struct network_pairs *p)
-{
-	jw_kobject(w, key);
-	for (size_t i = 0; i < p->n; i++)
-		jw_kstring(w, p->v[i].key, p->v[i].value);
-	jw_object_end(w);
-}
-
 static void write_containers(struct engine *e, const struct network *n, struct json_writer *w)
 {
 	size_t count;
@@ -157,8 +149,8 @@ static void write_network(struct api_call *c, const struct network *n, bool with
 	if (network_is_default(n) && str_eq(driver_name(n), "bridge"))
 		write_default_options(w, n);
 	else
-		write_pairs(w, "Options", &n->options);
-	write_pairs(w, "Labels", &n->labels);
+		network_pairs_write(w, "Options", &n->options);
+	network_pairs_write(w, "Labels", &n->labels);
 	jw_object_end(w);
 }
 

@@ -13,14 +13,6 @@
 #include "base/mem.h"
 #include "engine/volume.h"
 
-static void write_map(struct json_writer *w, const char *key, const struct volume_map *m)
-{
-	jw_kobject(w, key);
-	for (size_t i = 0; i < m->keys.n; i++)
-		jw_kstring(w, m->keys.v[i], m->values.v[i]);
-	jw_object_end(w);
-}
-
 void volume_write(const struct api_call *c, const struct volume *v,
 		  const struct volume_usage *usage, struct json_writer *w)
 {
@@ -28,14 +20,14 @@ void volume_write(const struct api_call *c, const struct volume *v,
 	encode_time(w, "CreatedAt", v->created_ns / 1000000000 * 1000000000);
 	jw_kstring(w, "Driver", VOLUME_DRIVER);
 	if (v->labels.keys.n > 0)
-		write_map(w, "Labels", &v->labels);
+		volume_map_write(w, "Labels", &v->labels);
 	else
 		jw_knull(w, "Labels");
 	jw_key(w, "Mountpoint");
 	jw_stringf(w, "%s/volumes/%s/_data", engine_get_args(c->engine)->data_root, v->name);
 	jw_kstring(w, "Name", v->name);
 	if (v->options.keys.n > 0)
-		write_map(w, "Options", &v->options);
+		volume_map_write(w, "Options", &v->options);
 	else
 		jw_knull(w, "Options");
 	jw_kstring(w, "Scope", "local");

@@ -226,6 +226,23 @@ bool str_empty(const char *s)
 	return !s || *s == '\0';
 }
 
+bool str_is_one_of(const char *s, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(*list, s) == 0)
+			return true;
+	return false;
+}
+
+size_t str_path_depth(const char *path)
+{
+	size_t n = 0;
+
+	for (; *path; path++)
+		n += path[0] == '/' && path[1] != '\0' && path[1] != '/';
+	return n;
+}
+
 bool str_has_prefix(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
@@ -433,6 +450,14 @@ void strv_addf(struct strv *v, const char *fmt, ...)
 	s = xvasprintf(fmt, ap);
 	va_end(ap);
 	strv_add_take(v, s);
+}
+
+bool strv_has(const struct strv *v, const char *s)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (str_eq(v->v[i], s))
+			return true;
+	return false;
 }
 
 void strv_done(struct strv *v)

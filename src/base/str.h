@@ -50,8 +50,10 @@ int str_parse_u32(const char *s, uint32_t *ret);
 int str_parse_int(const char *s, int *ret);
 int str_parse_octal(const char *s, uint32_t *ret); /* file modes: "0755", "755" */
 
-bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
-bool str_empty(const char *s);             /* NULL or "" */
+bool str_eq(const char *a, const char *b);                  /* NULL equals only NULL */
+bool str_empty(const char *s);                              /* NULL or "" */
+bool str_is_one_of(const char *s, const char *const *list); /* which ends with NULL */
+size_t str_path_depth(const char *path); /* how many names it has: 2 for "/a//b/" */
 bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 /* Copy at most size-1 bytes and terminate; returns false if it did not fit. */
@@ -78,5 +80,6 @@ struct strv {
 void strv_add(struct strv *v, const char *s);
 void strv_addf(struct strv *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strv_add_take(struct strv *v, char *s_take);
+bool strv_has(const struct strv *v, const char *s);
 void strv_done(struct strv *v);
 #define autostrv __attribute__((cleanup(strv_done)))

@@ -4,9 +4,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 int units_parse_size(const char *text, bool binary, uint64_t *ret)
 {
@@ -79,18 +79,10 @@ int units_parse_duration(const char *text, int64_t *ret_ns)
 	return 0;
 }
 
-static bool is_in(const char *const *list, const char *s)
-{
-	for (; *list; list++)
-		if (strcmp(*list, s) == 0)
-			return true;
-	return false;
-}
-
 int units_parse_bool(const char *s)
 {
 	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True", NULL};
 	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False", NULL};
 
-	return is_in(yes, s) ? 1 : is_in(no, s) ? 0 : -EINVAL;
+	return str_is_one_of(s, yes) ? 1 : str_is_one_of(s, no) ? 0 : -EINVAL;
 }

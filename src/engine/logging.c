@@ -52,14 +52,6 @@ static const char *const fluentd_options[] = {"fluentd-address",
 					      NULL};
 static const char *const no_options[] = {NULL};
 
-static bool is_in(const char *const *list, const char *s)
-{
-	for (; *list; list++)
-		if (strcmp(*list, s) == 0)
-			return true;
-	return false;
-}
-
 const char *logging_option(const struct config_log *log, const char *name)
 {
 	for (size_t i = 0; i < log->config.n; i++)
@@ -207,10 +199,10 @@ static int check_syslog(const struct config_log *log, struct error *err)
 		if (port && check_port("syslog-address", address, port, NULL) < 0)
 			return check_port("syslog-address", address, port, err);
 	}
-	if (facility && *facility && !is_in(facilities, facility) &&
+	if (facility && *facility && !str_is_one_of(facility, facilities) &&
 	    (str_parse_u64(facility, &n) < 0 || n > 23))
 		return error_set(err, ERROR_INVALID, 0, "invalid syslog facility");
-	if (format && !is_in(formats, format))
+	if (format && !str_is_one_of(format, formats))
 		return error_set(err, ERROR_INVALID, 0, "Invalid syslog format");
 	return 0;
 }
@@ -247,7 +239,7 @@ static int check_gelf(const struct config_log *log, struct error *err)
 	tcp = str_has_prefix(address, "tcp");
 	if (tcp && (type || level))
 		return error_set(err, ERROR_INVALID, 0, "compression is only supported on UDP");
-	if (type && !is_in(types, type))
+	if (type && !str_is_one_of(type, types))
 		return gelf_value(log, "gelf-compression-type", err);
 	if (level && (str_parse_i64(level, &n) < 0 || n < -1 || n > 9))
 		return gelf_value(log, "gelf-compression-level", err);
@@ -400,8 +392,8 @@ int logging_validate(const struct config_log *log, struct error *err)
 	for (size_t i = 0; i < log->config.n; i++) {
 		const char *name = log->config.keys[i];
 
-		if (is_in(builtin_options, name) || is_in(common_options, name) ||
-		    is_in(d->options, name))
+		if (str_is_one_of(name, builtin_options) || str_is_one_of(name, common_options) ||
+		    str_is_one_of(name, d->options))
 			continue;
 		return error_set(err, ERROR_INVALID, 0, "unknown log opt %s%s%s", d->unknown[0],
 				 name, d->unknown[1]);

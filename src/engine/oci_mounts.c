@@ -236,15 +236,6 @@ static int add_mounts(const struct host_config *h, struct mounts *list, const ch
 	return 0;
 }
 
-static size_t depth(const char *path)
-{
-	size_t n = 0;
-
-	for (; *path; path++)
-		n += path[0] == '/' && path[1] != '\0' && path[1] != '/';
-	return n;
-}
-
 /* Stable, by depth; the lists are short. */
 static void sort_from(struct mounts *list, size_t first)
 {
@@ -252,7 +243,9 @@ static void sort_from(struct mounts *list, size_t first)
 		struct mount m = list->v[i];
 		size_t j = i;
 
-		for (; j > first && depth(list->v[j - 1].destination) > depth(m.destination); j--)
+		for (; j > first &&
+		       str_path_depth(list->v[j - 1].destination) > str_path_depth(m.destination);
+		     j--)
 			list->v[j] = list->v[j - 1];
 		list->v[j] = m;
 	}

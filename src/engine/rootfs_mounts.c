@@ -86,15 +86,6 @@ static int add_binds(struct work *w)
 	return r;
 }
 
-static size_t depth(const char *path)
-{
-	size_t n = 0;
-
-	for (; *path; path++)
-		n += path[0] == '/' && path[1] != '\0' && path[1] != '/';
-	return n;
-}
-
 /* Deeper ones later, so that nothing is hidden; the lists are short. */
 static void sort(struct work *w)
 {
@@ -102,7 +93,8 @@ static void sort(struct work *w)
 		struct place p = w->places[i];
 		size_t j = i;
 
-		for (; j > 0 && depth(w->places[j - 1].target) > depth(p.target); j--)
+		for (; j > 0 && str_path_depth(w->places[j - 1].target) > str_path_depth(p.target);
+		     j--)
 			w->places[j] = w->places[j - 1];
 		w->places[j] = p;
 	}

@@ -49,6 +49,8 @@ struct network_pairs {
 };
 void network_pairs_add(struct network_pairs *p, const char *key, const char *value);
 const char *network_pairs_get(const struct network_pairs *p, const char *key); /* or NULL */
+/* As an object, with its key. */
+void network_pairs_write(struct json_writer *w, const char *key, const struct network_pairs *p);
 void network_pairs_done(struct network_pairs *p);
 
 struct network_subnet {

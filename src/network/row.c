@@ -6,7 +6,7 @@
 #include "network/network.h"
 #include "network/network_priv.h"
 
-static void write_pairs(struct json_writer *w, const char *key, const struct network_pairs *p)
+void network_pairs_write(struct json_writer *w, const char *key, const struct network_pairs *p)
 {
 	jw_kobject(w, key);
 	for (size_t i = 0; i < p->n; i++)
@@ -54,9 +54,9 @@ void network_encode(struct json_writer *w, const struct network *n)
 	jw_kbool(w, "attachable", n->attachable);
 	jw_kbool(w, "ipam_options", n->ipam_options);
 	write_address(w, "host_binding4", &n->host_binding4);
-	write_pairs(w, "aux", &n->aux);
-	write_pairs(w, "options", &n->options);
-	write_pairs(w, "labels", &n->labels);
+	network_pairs_write(w, "aux", &n->aux);
+	network_pairs_write(w, "options", &n->options);
+	network_pairs_write(w, "labels", &n->labels);
 	jw_object_end(w);
 }
 

@@ -164,14 +164,6 @@ int fsck_load_job(struct db_tx *tx, void *data, struct error *err)
 
 /* ---- what only a start would clear away ---- */
 
-static bool has(const struct strv *v, const char *s)
-{
-	for (size_t i = 0; i < v->n; i++)
-		if (str_eq(v->v[i], s))
-			return true;
-	return false;
-}
-
 static int check_containers(struct fsck *f, struct error *err)
 {
 	autostrv struct strv names = {0};
@@ -189,7 +181,7 @@ static int check_containers(struct fsck *f, struct error *err)
 		autofree char *path = xasprintf("containers/%s", names.v[i]);
 		bool mend = f->args->repair;
 
-		if (has(&f->containers, names.v[i]))
+		if (strv_has(&f->containers, names.v[i]))
 			continue;
 		/* What somebody wrote is kept. */
 		r = mend ? store_set_aside(f->s, names.v[i], err) : 0;

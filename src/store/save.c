@@ -51,14 +51,6 @@ struct lookup {
 	struct strv ids, names; /* owned; a pair each; name "" for none */
 };
 
-static bool strv_has(const struct strv *v, const char *s)
-{
-	for (size_t i = 0; i < v->n; i++)
-		if (str_eq(v->v[i], s))
-			return true;
-	return false;
-}
-
 /* A name without a tag means all tags of the repository. */
 static int lookup_repository(struct db_tx *tx, struct lookup *l, const struct image_ref *ref,
 			     struct error *err)

@@ -325,14 +325,6 @@ static int inventory_job(struct db_tx *tx, void *data, struct error *err)
 	return r;
 }
 
-static bool contains(const struct strv *v, const char *s)
-{
-	for (size_t i = 0; i < v->n; i++)
-		if (str_eq(v->v[i], s))
-			return true;
-	return false;
-}
-
 static bool has_entries(int dir_fd, const char *name)
 {
 	autostrv struct strv names = {0};
@@ -366,7 +358,7 @@ static int check_containers(struct store *s, const struct inventory *inv, struct
 	int r = store_list_dir(s->containers_fd, &names, err);
 
 	for (size_t i = 0; i < names.n && r >= 0; i++)
-		if (!contains(&inv->containers, names.v[i]))
+		if (!strv_has(&inv->containers, names.v[i]))
 			r = store_set_aside(s, names.v[i], err);
 	return r;
 }

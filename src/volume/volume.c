@@ -60,7 +60,7 @@ struct volume *volume_free(struct volume *v)
 	return NULL;
 }
 
-static void write_map(struct json_writer *w, const char *key, const struct volume_map *m)
+void volume_map_write(struct json_writer *w, const char *key, const struct volume_map *m)
 {
 	jw_kobject(w, key);
 	for (size_t i = 0; i < m->keys.n; i++)
@@ -73,8 +73,8 @@ void volume_encode(struct json_writer *w, const struct volume *v)
 	jw_object(w);
 	jw_kstring(w, "name", v->name);
 	jw_kint(w, "created", v->created_ns);
-	write_map(w, "labels", &v->labels);
-	write_map(w, "options", &v->options);
+	volume_map_write(w, "labels", &v->labels);
+	volume_map_write(w, "options", &v->options);
 	jw_object_end(w);
 }
 

@@ -23,6 +23,8 @@ struct volume_map { /* in order; owned */
 };
 void volume_map_add(struct volume_map *m, const char *key, const char *value);
 const char *volume_map_get(const struct volume_map *m, const char *key); /* or NULL */
+/* As an object, with its key. */
+void volume_map_write(struct json_writer *w, const char *key, const struct volume_map *m);
 void volume_map_done(struct volume_map *m);
 
 struct volume {
