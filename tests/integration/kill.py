@@ -362,8 +362,12 @@ class Scenario:
         assert got == wanted, (got, wanted)
         self.engine.docker("volume", "rm", "vol")
         volumes = os.path.join(self.engine.root, "data", "volumes")
-        left = [os.path.join(d, n) for d, names, files in os.walk(volumes) for n in names + files if n != ".removed"]
-        assert not left, left
+
+        def left():
+            return [os.path.join(d, n) for d, names, files in os.walk(volumes) for n in names + files if n != ".removed"]
+        with contextlib.suppress(AssertionError):
+            vessel.wait_until("nothing is left of it", lambda: not left())
+        assert not left(), left()
 
     def run_update(self):
         """The cgroup was ahead of the row: it is put back."""
