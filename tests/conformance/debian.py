@@ -5,7 +5,11 @@ its name services, a package manager, and many containers at once that share all
 VESSEL_SOAK=1: on disk instead of tmpfs, and 200 containers instead of 50.
 """
 
+import hashlib
+import io
+import json
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -16,6 +20,7 @@ import vessel  # noqa: E402
 
 SOAK = os.environ.get("VESSEL_SOAK") == "1"
 MANY = 200 if SOAK else 50
+TEN, TOP_SIZE = 10, 100000  # images that share it, and what each has of its own
 ROOTFS = os.path.join(vessel.TOP, "build/debian-rootfs.tar")
 # What a container gets of its own in these places is not the image's.
 OWN = ("dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab", ".dockerenv")
@@ -172,10 +177,61 @@ class Cases:
                        "su someone -c 'id -un; cd; pwd'")
         assert out == "1\nthere\nsomeone\n/home/someone\n", out
 
+    def stored(self):
+        """Bytes that images take, by du; df says the same."""
+        def both():
+            done = subprocess.run(["du", "-s", "-B1", *(self.engine.root + "/data/" + name for name in ("layers", "blobs"))],
+                                  stdout=subprocess.PIPE, text=True, check=True)
+            return sum(int(line.split()[0]) for line in done.stdout.splitlines()), self.engine.api("GET", "/system/df")[1]["LayersSize"]
+        vessel.wait_until("df says what du says", lambda: len(set(both())) == 1)
+        return both()[0]
+
+    def ten(self):
+        """Each has a layer of its own on the one that is here: the store grows by those."""
+        before, path = self.stored(), self.engine.root + "/ten.tar"
+        self.base = self.engine.api("GET", "/images/debian/json")[1]["RootFS"]["Layers"][0].split(":")[1]
+        manifest = []
+        with tarfile.open(path, "w") as out:
+            def add(name, data):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                out.addfile(entry, io.BytesIO(data))
+
+            out.add(os.path.realpath(ROOTFS), "base.tar")
+            for i in range(TEN):
+                top = io.BytesIO()
+                with tarfile.open(fileobj=top, mode="w") as tar:
+                    entry = tarfile.TarInfo("root/top")
+                    entry.size = TOP_SIZE
+                    tar.addfile(entry, io.BytesIO(b"%d\n" % i + os.urandom(TOP_SIZE)))
+                config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [
+                    "sha256:" + digest for digest in (self.base, hashlib.sha256(top.getvalue()).hexdigest())]}}).encode()
+                add("top%d.tar" % i, top.getvalue())
+                add("config%d.json" % i, config)
+                manifest.append({"Config": "config%d.json" % i, "RepoTags": ["ten:%d" % i], "Layers": ["base.tar", "top%d.tar" % i]})
+            add("manifest.json", json.dumps(manifest).encode())
+        self.docker("load", "-i", path)
+        os.remove(path)
+        grown = self.stored() - before
+        assert TEN * TOP_SIZE <= grown <= TEN * (TOP_SIZE + (64 << 10)), grown
+        for i in (0, TEN - 1):
+            assert self.docker("run", "--rm", "--network", "none", "ten:%d" % i, "/usr/bin/head", "-n", "1", "/root/top") == "%d\n" % i
+
     def removed(self):
-        self.docker("rmi", "debian")
-        left = size_of(self.engine.root + "/data/layers")[0]
-        assert left < 50, "%d files of layers left" % left
+        """In any order: each takes its layer along, the last takes the one below."""
+        names = ["debian"] + ["ten:%d" % i for i in range(TEN)]
+        random.Random(TEN).shuffle(names)
+        layers = self.engine.root + "/data/layers"
+        before = self.stored()
+        for name in names:
+            assert os.path.isdir(layers + "/" + self.base), name
+            self.docker("rmi", name)
+            now = self.stored()
+            assert name == "debian" or now <= before - TOP_SIZE, (name, before, now)
+            before = now
+        left = size_of(layers)[0]
+        assert left < 50 and not os.path.exists(layers + "/" + self.base), "%d files of layers left" % left
+        assert os.listdir(self.engine.root + "/data/blobs/sha256") == []
 
 
 def main():
@@ -196,7 +252,8 @@ def main():
         tap.case("a package is installed", cases.packages)
         tap.case("two containers share layers, not writes", cases.shared)
         tap.case("%d containers at once" % MANY, cases.many)
-        tap.case("removed with its layers", cases.removed)
+        tap.case("%d images share it" % TEN, cases.ten)
+        tap.case("removed with their layers", cases.removed)
 
         def clean():
             left = audit.check()
