@@ -162,25 +162,33 @@ static int cmd_tag(struct cli *cli, const struct invocation *in, struct error *e
 
 struct rmi_options {
 	bool force, no_prune;
+	struct strv platforms;
 };
 
 static const struct flag rmi_flags[] = {
 	FLAG(struct rmi_options, "force", 'f', FLAG_BOOL, force, "Force removal of the image"),
 	FLAG(struct rmi_options, "no-prune", 0, FLAG_BOOL, no_prune,
 	     "Do not delete untagged parents"),
+	FLAG(struct rmi_options, "platform", 0, FLAG_CSV, platforms,
+	     "Remove only this platform of the image: 'os[/arch[/variant]]'"),
 	{0},
 };
 
 static int cmd_rmi(struct cli *cli, const struct invocation *in, struct error *err)
 {
 	const struct rmi_options *o = in->options;
+	autostrbuf struct strbuf query = STRBUF_INIT(CLI_LINE_MAX);
 	int failed = 0;
+
+	strbuf_addf(&query, "force=%d&noprune=%d", o->force, o->no_prune);
+	for (size_t i = 0; i < o->platforms.n; i++)
+		strbuf_addf(&query, "&platforms=%s",
+			    cli_platform(cli, o->platforms.v[i]) + strlen("&platform="));
 
 	for (int i = 0; i < in->parsed.arg_count; i++) {
 		const struct json *answer, *item;
-		const char *path =
-			cli_path(cli, "/images/%s?force=%d&noprune=%d",
-				 cli_escape(cli, in->parsed.args[i]), o->force, o->no_prune);
+		const char *path = cli_path(cli, "/images/%s?%s",
+					    cli_escape(cli, in->parsed.args[i]), query.s);
 
 		if (cli_json(cli, "DELETE", path, NULL, &answer, err) < 0) {
 			if (!o->force || err->kind != ERROR_NOT_FOUND)

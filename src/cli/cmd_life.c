@@ -49,8 +49,11 @@ static const struct flag stop_flags[] = {
 	     "Signal to send to the container"),
 	FLAG(struct stop_options, "timeout", 't', FLAG_INT, timeout,
 	     "Seconds to wait before killing the container"),
-	FLAG(struct stop_options, "time", 0, FLAG_INT, timeout,
-	     "Seconds to wait before killing the container"),
+	{.name = "time", /* as it was called */
+	 .type = FLAG_INT,
+	 .offset = offsetof(struct stop_options, timeout),
+	 .help = "Seconds to wait before killing the container",
+	 .hidden = true},
 	{0},
 };
 
@@ -402,6 +405,21 @@ static const struct flag inspect_flags[] = {
 	{0},
 };
 
+static const struct flag container_inspect_flags[] = {
+	FLAG(struct inspect_options, "format", 'f', FLAG_STRING, format,
+	     "Format output using a custom template: 'json' or TEMPLATE"),
+	FLAG(struct inspect_options, "size", 's', FLAG_BOOL, size, "Display total file sizes"),
+	{0},
+};
+
+static const struct flag image_inspect_flags[] = {
+	FLAG(struct inspect_options, "format", 'f', FLAG_STRING, format,
+	     "Format output using a custom template: 'json' or TEMPLATE"),
+	FLAG(struct inspect_options, "platform", 0, FLAG_STRING, platform,
+	     "Inspect this platform of the image: 'os[/arch[/variant]]'"),
+	{0},
+};
+
 static const struct {
 	const char *type, *path;
 } inspect_types[] = {
@@ -410,6 +428,17 @@ static const struct {
 	{"network", "/networks/%s"},
 	{"volume", "/volumes/%s"},
 };
+
+static const char *inspect_query(struct cli *cli, const char *type, const struct inspect_options *o)
+{
+	if (o->size && strcmp(type, "container") == 0)
+		return "?size=1";
+	if (o->verbose && strcmp(type, "network") == 0)
+		return "?verbose=true";
+	if (o->platform && strcmp(type, "image") == 0)
+		return arena_printf(cli->arena, "?%s", cli_platform(cli, o->platform) + 1);
+	return "";
+}
 
 /* The first type that knows the name; without --type nothing but "not found" goes on to the next. */
 static int inspect_one(struct cli *cli, const char *name, const struct inspect_options *o,
@@ -428,7 +457,8 @@ static int inspect_one(struct cli *cli, const char *name, const struct inspect_o
 		known = true;
 		r = cli_json(cli, "GET",
 			     cli_path(cli, "%.*s%s%s%s", (int)len, prefix, cli_escape(cli, name),
-				      prefix + len + 2, o->size && i == 0 ? "?size=1" : ""),
+				      prefix + len + 2,
+				      inspect_query(cli, inspect_types[i].type, o)),
 			     NULL, ret, err);
 		if (r == 0 || type ||
 		    (err->kind != ERROR_NOT_FOUND && err->kind != ERROR_NOT_IMPLEMENTED))
@@ -553,7 +583,7 @@ const struct command life_commands[] = {
 	 .group_only = true,
 	 .usage = MANY,
 	 .help = "Display detailed information on one or more containers",
-	 .flags = inspect_flags,
+	 .flags = container_inspect_flags,
 	 .options_size = sizeof(struct inspect_options),
 	 .min_args = 1,
 	 .max_args = -1,
@@ -563,7 +593,7 @@ const struct command life_commands[] = {
 	 .group_only = true,
 	 .usage = "[OPTIONS] IMAGE [IMAGE...]",
 	 .help = "Display detailed information on one or more images",
-	 .flags = inspect_flags,
+	 .flags = image_inspect_flags,
 	 .options_size = sizeof(struct inspect_options),
 	 .min_args = 1,
 	 .max_args = -1,

@@ -256,6 +256,14 @@ static int cmd_disconnect(struct cli *cli, const struct invocation *in, struct e
 
 /* inspect, ls, prune, rm -------------------------------------------------------------------- */
 
+static const struct flag network_inspect_flags[] = {
+	FLAG(struct inspect_options, "format", 'f', FLAG_STRING, format,
+	     "Format output using a custom template: 'json' or TEMPLATE"),
+	FLAG(struct inspect_options, "verbose", 'v', FLAG_BOOL, verbose,
+	     "Verbose output for diagnostics"),
+	{0},
+};
+
 static int cmd_inspect(struct cli *cli, const struct invocation *in, struct error *err)
 {
 	return inspect_objects(cli, in, "network", err);
@@ -408,7 +416,7 @@ const struct command network_commands[] = {
 		1, "Create a network"),
 	NETWORK("disconnect", cmd_disconnect, disconnect_flags, struct network_options,
 		"[OPTIONS] NETWORK CONTAINER", 2, 2, "Disconnect a container from a network"),
-	NETWORK("inspect", cmd_inspect, inspect_format_flags, struct inspect_options,
+	NETWORK("inspect", cmd_inspect, network_inspect_flags, struct inspect_options,
 		"[OPTIONS] NETWORK [NETWORK...]", 1, -1,
 		"Display detailed information on one or more networks"),
 	NETWORK("ls", cmd_ls, ls_flags, struct network_options, "[OPTIONS]", 0, 0, "List networks"),

@@ -5,7 +5,9 @@
 
 struct inspect_options {
 	const char *format, *type;
-	bool size;
+	const char *platform; /* of images */
+	bool size;            /* of containers */
+	bool verbose;         /* of networks */
 };
 /* --format alone; inspect itself has more. */
 extern const struct flag inspect_format_flags[];

@@ -245,7 +245,8 @@ shapes() { "$@" | sed -E 's/[0-9.]+(e[+][0-9]+)?[kKMGT]?i?B/SIZE/g; s/[0-9.]+%/P
 		"attach made" "attach nothing-here" "rename made up" "rename nothing-here xx" "wait nothing-here" "pause made" "unpause up" \
 		"restart nothing-here" "rmi nothing-here" "rmi busybox" "image inspect nothing-here" "container inspect nothing-here" \
 		 "inspect -f {{.Broken up" "ps --filter nonsense" "ps --filter no=such" "port nothing-here" "port up 80" \
-		"history nothing-here" "tag nothing-here x" "tag busybox UPPER:x" "stop" "rm" "exec up" "rename up" "inspect" "start -a made up"; do
+		"rmi --platform linux/arm64 busybox" "image inspect --platform linux/arm64 busybox" "image inspect --platform linux/amd64 -f {{.Os}} busybox" "image inspect -s busybox" \
+		"network inspect -v -f {{.Name}} bridge" "history nothing-here" "tag nothing-here x" "tag busybox UPPER:x" "stop" "rm" "exec up" "rename up" "inspect" "start -a made up"; do
 		same $args
 	done
 	for args in "--name up busybox" "--memory 1 busybox" "--memory nonsense busybox" "--cpus nonsense busybox" "--cpus 1000 busybox" "-u nobody-here busybox true" \
