@@ -8,6 +8,7 @@
 #include "linux/projquota.h"
 #include "store/mounts.h"
 #include "store/store_priv.h"
+#include "store/tree_priv.h"
 
 void store_snapshot_done(struct store_snapshot *snap)
 {
@@ -184,9 +185,33 @@ static int settle(struct store *s, struct store_snapshot *snap, bool is_to_open,
 
 /* ---- making ---- */
 
-/* The root of the merged tree is upper itself: it must look like the top layer's. */
-static int make_upper(int dir_fd, const char *top, struct error *err)
+/* By which programs know that they are in a container, as in Docker's. */
+static int make_marker(int upper_fd, const struct stat *owner, const struct strv *lower,
+		       struct error *err)
 {
+	autoclose int fd = -EBADF;
+
+	for (size_t i = 0; i < lower->n; i++) {
+		autofree char *path = xasprintf("%s/" STORE_MARKER, lower->v[i]);
+
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return 0;
+	}
+	fd = openat(upper_fd, STORE_MARKER, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0755);
+	if (fd < 0 && errno == EEXIST)
+		return 0;
+	if (fd < 0 || fchmod(fd, 0755) < 0 ||
+	    ((owner->st_uid != geteuid() || owner->st_gid != getegid()) &&
+	     fchown(fd, owner->st_uid, owner->st_gid) < 0))
+		return error_set(err, ERROR_INTERNAL, errno, "make '/" STORE_MARKER "'");
+	return 0;
+}
+
+/* The root of the merged tree is upper itself: it must look like the top layer's. */
+static int make_upper(int dir_fd, const struct strv *lower, struct error *err)
+{
+	const char *top = lower->v[0];
 	autoclose int fd = -EBADF;
 	struct stat st;
 
@@ -201,7 +226,7 @@ static int make_upper(int dir_fd, const char *top, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "set up the upper directory");
 	if (mkdirat(dir_fd, "work", 0700) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_INTERNAL, errno, "make the work directory");
-	return 0;
+	return make_marker(fd, &st, lower, err);
 }
 
 static int make_dirs(struct store *s, const char *id, const struct store_snapshot *snap,
@@ -214,7 +239,7 @@ static int make_dirs(struct store *s, const char *id, const struct store_snapsho
 	fd = openat(s->containers_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open 'containers/%s'", id);
-	return make_upper(fd, snap->lower.v[0], err);
+	return make_upper(fd, &snap->lower, err);
 }
 
 int store_snapshot_create(struct store *s, const char *image_id, const char *container_id,

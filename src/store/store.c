@@ -20,6 +20,7 @@
 #include "store/partial.h"
 #include "store/publish.h"
 #include "store/store_priv.h"
+#include "store/tree_priv.h"
 
 static const char *const migrations[] = {
 	"CREATE TABLE layers("
@@ -325,12 +326,14 @@ static int inventory_job(struct db_tx *tx, void *data, struct error *err)
 	return r;
 }
 
+/* Other than the store's own. */
 static bool has_entries(int dir_fd, const char *name)
 {
 	autostrv struct strv names = {0};
 	autoclose int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && store_list_dir(fd, &names, NULL) >= 0 && names.n > 0;
+	return fd >= 0 && store_list_dir(fd, &names, NULL) >= 0 &&
+	       names.n > (size_t)strv_has(&names, STORE_MARKER);
 }
 
 /* A container's folder that no row knows: what somebody wrote into it is not ours to delete. */

@@ -84,7 +84,7 @@ bool tree_below_find(const struct tree_below *b, const char *path, struct stat *
 bool tree_is_mount_place(const char *path, const struct stat *st)
 {
 	static const char *const files[] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
-					    "/dev/console"};
+					    "/dev/console", "/" STORE_MARKER};
 	static const char *const dirs[] = {"/dev",     "/dev/mqueue", "/dev/pts",
 					   "/dev/shm", "/proc",       "/sys"};
 

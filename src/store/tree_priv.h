@@ -19,6 +19,8 @@ void tree_below_done(struct tree_below *b); /* accepts a zeroed one */
 bool tree_below_find(const struct tree_below *b, const char *path, struct stat *ret);
 /* Nothing of the same directory below is seen through it. */
 bool tree_is_opaque(int dir_fd);
-/* What the start of any container leaves where its image has nothing: a place to mount on.  Of a
- * directory only the name is looked at. */
+/* An empty file in the root of each container, as in Docker's: programs look for it. */
+#define STORE_MARKER ".dockerenv"
+/* What any container has without having changed anything: that, and where its image has nothing the
+ * places that its start mounts on.  Of a directory only the name is looked at. */
 bool tree_is_mount_place(const char *path, const struct stat *st);

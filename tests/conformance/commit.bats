@@ -91,7 +91,7 @@ for m in tarfile.open(fileobj=outer.extractfile(layer)): print(m.name + ("/" if 
 	[ "$(docker inspect -f '{{.State.Status}}' box)" = running ]
 	docker commit --pause=false box unpaused:1
 	events=$(docker events --since "$since" --until "$(date +%s.%N)" --format '{{.Type}} {{.Action}} {{index .Actor.Attributes "imageRef"}}')
-	[ "$(xargs <<<"$events")" = "container pause container unpause image tag container commit paused:1 image tag container commit unpaused:1" ]
+	[ "$(xargs <<<"$events")" = "container pause container unpause image create image tag container commit paused:1 image create image tag container commit unpaused:1" ]
 	[ "$(docker run --rm paused:1 cat /pid)" = 1 ]
 	docker rm -f box
 	docker rmi paused:1 unpaused:1

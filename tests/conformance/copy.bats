@@ -225,6 +225,7 @@ A /var/d
 A /var/d/e" ]
 	docker run --name quiet busybox true
 	[ -z "$(docker diff quiet)" ]
+	[ "$(docker run --rm busybox stat -c "%a %s %u" /.dockerenv)" = "755 0 0" ] # and programs know by this where they are
 }
 
 @test "export: the files, without what is mounted" {

@@ -26,7 +26,8 @@ DOCKER_MANY = 125  # dockerd: "max depth exceeded"; podman takes as many as vess
 
 # (of whom, path, what differs there, why).  A path that is not there at all differs in "presence".
 DEVIATIONS = [
-    ("dockerd", rb"\.dockerenv", ("presence",), "dockerd makes it in every container"),
+    ("dockerd", rb"\.dockerenv", ("time",), "made with each container"),
+    ("podman", rb"\.dockerenv", ("presence",), "its own mark is /run/.containerenv, which it mounts"),
     ("dockerd podman", rb"many|without(/.*)?", ("time",),
      "a directory that no layer has an entry of: theirs has the time of unpacking, ours is always the same"),
     ("dockerd podman", rb"lower/hidden", ("time",),
