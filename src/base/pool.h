@@ -2,7 +2,7 @@
  *
  * Threads are made when all are busy, up to max_threads, and end after idling for 10 s but for the
  * last two, which are there early: a daemon must work when the process table is full, and one job
- * may wait for another.  Stacks are 256 KiB.  Jobs past
+ * may wait for another.  Stacks are 512 KiB.  Jobs past
  * max_threads wait in order.  All signals are blocked in the workers.  If the system has never given
  * a thread, pool_submit runs the job itself.
  */

@@ -229,7 +229,7 @@ bool str_empty(const char *s)
 bool str_is_one_of(const char *s, const char *const *list)
 {
 	for (; *list; list++)
-		if (strcmp(*list, s) == 0)
+		if (str_eq(*list, s))
 			return true;
 	return false;
 }

@@ -184,6 +184,8 @@ static int cmd_rmi(struct cli *cli, const struct invocation *in, struct error *e
 	for (size_t i = 0; i < o->platforms.n; i++)
 		strbuf_addf(&query, "&platforms=%s",
 			    cli_platform(cli, o->platforms.v[i]) + strlen("&platform="));
+	if (strbuf_error(&query) < 0)
+		return error_set(err, ERROR_INVALID, E2BIG, "--platform");
 
 	for (int i = 0; i < in->parsed.arg_count; i++) {
 		const struct json *answer, *item;

@@ -262,7 +262,8 @@ static int sample_all(struct cli *cli, struct watch *w, bool first, struct error
 			take_figures(answer, s);
 			continue;
 		}
-		if (why.kind != ERROR_NOT_FOUND)
+		/* Or it went when the answer had begun: then there is no document in it. */
+		if (why.kind != ERROR_NOT_FOUND && !(w->listed && why.kind == ERROR_INVALID))
 			return error_move(err, &why, r);
 		if (first && !w->listed)
 			strbuf_addf(&problems, "%s%s", problems.len ? "\n" : "", error_msg(&why));

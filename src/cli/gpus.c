@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "cli/csv.h"
+#include "cli/objects.h"
 
 struct request {
 	char *driver; /* owned, or NULL */
@@ -130,18 +131,6 @@ int gpus_check(const char *value, struct error *err)
 	return parse(value, &ignored, err);
 }
 
-static void write_options(const struct strv *options, struct json_writer *w)
-{
-	jw_kobject(w, "Options");
-	for (size_t i = 0; i < options->n; i++) {
-		size_t len = strcspn(options->v[i], "=");
-		autofree char *key = xstrndup(options->v[i], len);
-
-		jw_kstring(w, key, options->v[i] + len + (options->v[i][len] == '='));
-	}
-	jw_object_end(w);
-}
-
 static void write_request(const struct request *request, struct json_writer *w)
 {
 	jw_object(w);
@@ -160,7 +149,7 @@ static void write_request(const struct request *request, struct json_writer *w)
 	jw_string(w, "gpu");
 	jw_array_end(w);
 	jw_array_end(w);
-	write_options(&request->options, w);
+	objects_map(w, "Options", &request->options);
 	jw_object_end(w);
 }
 

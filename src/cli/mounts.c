@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/csv.h"
 #include "cli/flags.h"
+#include "cli/objects.h"
 
 enum key_kind {
 	KEY_STRING,
@@ -250,18 +251,12 @@ static void write_lower(const char *key, const char *value, struct json_writer *
 
 static void write_pairs(const struct mount *m, const struct key *key, struct json_writer *w)
 {
-	jw_kobject(w, key->field);
-	for (size_t i = 0; i < m->n; i++) {
-		const char *value = m->items[i].value;
-		autofree char *name = NULL;
+	autostrv struct strv pairs = {0};
 
-		if (m->items[i].key != key)
-			continue;
-		name = xstrndup(value, strcspn(value, "="));
-		value += strlen(name);
-		jw_kstring(w, name, *value ? value + 1 : "");
-	}
-	jw_object_end(w);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->items[i].key == key)
+			strv_add(&pairs, m->items[i].value);
+	objects_map(w, key->field, &pairs);
 }
 
 static void write_item(const struct mount *m, const struct item *item, struct json_writer *w)
@@ -306,8 +301,14 @@ static void write_item(const struct mount *m, const struct item *item, struct js
 /* Is it the one that counts of those that were given for its field, and does it say anything? */
 static bool is_member(const struct mount *m, const struct item *item, const char *object)
 {
-	return str_eq(item->key->object, object) && find_item(m, item->key->field) == item &&
-	       (item->key->kind != KEY_RECURSIVE || *recursive_field(item->value));
+	const char *field;
+
+	if (!str_eq(item->key->object, object) || find_item(m, item->key->field) != item)
+		return false;
+	if (item->key->kind != KEY_RECURSIVE)
+		return true;
+	field = recursive_field(item->value);
+	return *field && !find_item(m, field); /* bind-nonrecursive says the same */
 }
 
 static void write_members(const struct mount *m, const char *object, struct json_writer *w)

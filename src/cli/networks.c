@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "cli/csv.h"
+#include "cli/objects.h"
 
 struct network {
 	char *name, *ip, *ip6, *mac; /* owned, or NULL */
@@ -198,17 +199,8 @@ static void write_network(const struct network *n, struct json_writer *w)
 		jw_kstring(w, "MacAddress", n->mac);
 	if (n->priority)
 		jw_kint(w, "GwPriority", n->priority);
-	if (n->driver_options.n) {
-		jw_kobject(w, "DriverOpts");
-		for (size_t i = 0; i < n->driver_options.n; i++) {
-			const char *option = n->driver_options.v[i];
-			size_t len = strcspn(option, "=");
-			autofree char *key = xstrndup(option, len);
-
-			jw_kstring(w, key, option + len + 1);
-		}
-		jw_object_end(w);
-	}
+	if (n->driver_options.n)
+		objects_map(w, "DriverOpts", &n->driver_options);
 	jw_object_end(w);
 }
 

@@ -5,7 +5,8 @@
  *
  * With one that runs it is many steps: rows, link, gateway, ports, files.  So the intention is noted in
  * exec-root/containers/<id>/connect (a file system that ends with the containers) until all is done.  An
- * engine that finds a note was killed in between, and disconnects: a connect is undone, a disconnect done.
+ * engine that finds a note was killed in between, and disconnects: a connect is undone (but for "none", if
+ * it was left for that), a disconnect done.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -415,19 +416,23 @@ static void drop_joined_on_loop(void *data)
 	note_after(ch);
 }
 
-static void undo_join(struct change *ch)
+/* Whether nothing of it is left. */
+static bool undo_join(struct change *ch)
 {
 	autoerror struct error err = {0};
 	struct error *first = ch->err;
+	bool undone;
 
 	engine_call(ch->e, drop_joined_on_loop, ch);
 	ch->err = &err;
-	if (network_endpoint_detach(ch->e->network, ch->ep, &err) < 0 || record(ch) < 0)
+	undone = network_endpoint_detach(ch->e->network, ch->ep, &err) >= 0 && record(ch) >= 0;
+	if (!undone)
 		log_warn("undo connecting container '%s': %s", ch->c->id, error_msg(&err));
 	ch->err = first;
 	endpoints_release(ch->e, &ch->ep, 1);
 	network_endpoint_done(ch->ep);
 	free(ch->ep);
+	return undone;
 }
 
 static void unlink_left(struct change *ch)
@@ -543,13 +548,12 @@ int engine_network_connect(struct engine *e, const char *ref, const char *contai
 		}
 		/* The ports have moved with the gateway. */
 		r = r < 0 || !ch.gateway_moved ? r : record(&ch);
-		if (r < 0) {
-			undo_join(&ch);
-		} else {
+		if (r >= 0) {
 			crash_point(CRASH_CONNECT_LINKED);
 			engine_call(e, connected_on_loop, &ch);
 		}
-		forget_intention(&ch);
+		if (r >= 0 || undo_join(&ch))
+			forget_intention(&ch);
 	}
 	end(&ch, &op);
 	return r;
@@ -617,13 +621,18 @@ static void settle(void *data)
 			ch.c = c;
 			ch.ref = network;
 			r = disconnect(&ch);
-			log_info("container '%s' was between networks: it has left '%s'%s%s", c->id,
-				 network, r < 0 ? ": " : "", r < 0 ? error_msg(&err) : "");
-			forget_intention(&ch);
+			if (r >= 0)
+				log_info("container '%s' was between networks: it has left '%s'",
+					 c->id, network);
+			else if (ch.r < 0) /* it had not got that far */
+				forget_intention(&ch);
+			else
+				log_error("container '%s' is between networks: %s", c->id,
+					  error_msg(&err));
 		}
 		end(&ch, &op);
 	}
-	container_unref(c);
+	engine_call(e, container_unref_on_loop, c);
 }
 
 void connect_settle(struct engine *e)

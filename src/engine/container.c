@@ -176,6 +176,11 @@ void container_unref(struct container *c)
 		container_free(c);
 }
 
+void container_unref_on_loop(void *container)
+{
+	container_unref(container);
+}
+
 void container_set_error(struct container *c, const char *msg)
 {
 	char *copy = xstrdup(msg ? msg : "");

@@ -168,6 +168,7 @@ void roster_unreserve_name(struct engine *e, const char *name);
 struct container *container_new(struct engine *e, const char *id);
 void container_ref(struct container *c);
 void container_unref(struct container *c);
+void container_unref_on_loop(void *container); /* for engine_call */
 void container_set_error(struct container *c, const char *msg);
 bool container_is_active(const struct container *c); /* running or paused */
 /* Defaults that depend on the identity: hostname. */

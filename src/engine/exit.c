@@ -459,11 +459,6 @@ void exit_run(struct engine *e, struct container *c, bool direct)
 	engine_call(e, finish_on_loop, &call);
 }
 
-static void unref_on_loop(void *data)
-{
-	container_unref(data);
-}
-
 static void exit_job(void *data)
 {
 	struct container *c = data;
@@ -474,7 +469,7 @@ static void exit_job(void *data)
 		exit_run(e, c, false);
 		operation_end(&op);
 	}
-	engine_call(e, unref_on_loop, c);
+	engine_call(e, container_unref_on_loop, c);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */

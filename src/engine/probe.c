@@ -134,11 +134,6 @@ struct count_call {
 
 /* ---- the end of a probe ---------------------------------------------------------------------- */
 
-static void unref_on_loop(void *data)
-{
-	container_unref(data);
-}
-
 static void count_on_loop(void *data)
 {
 	const struct count_call *call = data;
@@ -159,7 +154,7 @@ static void restart_job(void *data)
 		log_error("restart unhealthy container '%s': %s", c->id, error_msg(&err));
 	else
 		engine_call(e, count_on_loop, &call);
-	engine_call(e, unref_on_loop, c);
+	engine_call(e, container_unref_on_loop, c);
 }
 
 static bool wants_restart(const struct container *c)

@@ -49,14 +49,6 @@ static int compare_starts(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-	for (; *names; names++)
-		if (str_eq(name, *names))
-			return true;
-	return false;
-}
-
 void remap_parse(const char *text, const char *const *names, struct remap_ranges *ret)
 {
 	for (const char *line = text; *line;) {
@@ -65,7 +57,7 @@ void remap_parse(const char *text, const char *const *names, struct remap_ranges
 		struct remap_range range;
 
 		if (line[0] != '#' && parse_line(line, len, &name, &range) &&
-		    (!names || is_one_of(name, names))) {
+		    (!names || str_is_one_of(name, names))) {
 			xgrow(ret->v, ret->n, ret->cap);
 			ret->v[ret->n++] = range;
 		}

@@ -59,11 +59,6 @@ static void failed_on_loop(void *data)
 	container_unref(c);
 }
 
-static void unref_on_loop(void *data)
-{
-	container_unref(data);
-}
-
 static void restart_job(void *data)
 {
 	struct container *c = data;
@@ -73,7 +68,7 @@ static void restart_job(void *data)
 	int r;
 
 	if (operation_begin_on(e, c, "restart by policy", 0, &op, NULL) < 0) {
-		engine_call(e, unref_on_loop, c);
+		engine_call(e, container_unref_on_loop, c);
 		return;
 	}
 	/* Somebody may have stopped or started it while this waited. */
@@ -81,7 +76,7 @@ static void restart_job(void *data)
 	if (r < 0)
 		log_error("restart container '%s': %s", c->id, error_msg(&err));
 	operation_end(&op);
-	engine_call(e, r < 0 ? failed_on_loop : unref_on_loop, c);
+	engine_call(e, r < 0 ? failed_on_loop : container_unref_on_loop, c);
 }
 
 static void on_timer(struct loop_source *s, void *data)

@@ -14,14 +14,6 @@ static int refuse(struct error *err, const char *what, const char *value)
 	return error_set(err, ERROR_INVALID, 0, "%s: %s", what, value);
 }
 
-static int is_one_of(const char *s, const char *const *words)
-{
-	for (; *words; words++)
-		if (str_eq(s, *words))
-			return true;
-	return false;
-}
-
 static int check_level(const struct json *v, struct error *err)
 {
 	enum log_level level;
@@ -35,15 +27,16 @@ static int check_format(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "text", "json", NULL};
 
-	return is_one_of(json_string(v), words) ? 0
-						: refuse(err, "invalid log format", json_string(v));
+	return str_is_one_of(json_string(v), words)
+		       ? 0
+		       : refuse(err, "invalid log format", json_string(v));
 }
 
 static int check_storage_driver(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "overlay2", NULL};
 
-	if (is_one_of(json_string(v), words))
+	if (str_is_one_of(json_string(v), words))
 		return 0;
 	return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
 			 "'%s' is not implemented, only 'overlay2' is", json_string(v));
@@ -81,7 +74,7 @@ static int check_layer_format(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "auto", "directory", "erofs", NULL};
 
-	return is_one_of(json_string(v), words)
+	return str_is_one_of(json_string(v), words)
 		       ? 0
 		       : refuse(err, "invalid layer format", json_string(v));
 }
@@ -90,7 +83,7 @@ static int check_ipc_mode(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "private", "shareable", NULL};
 
-	if (is_one_of(json_string(v), words))
+	if (str_is_one_of(json_string(v), words))
 		return 0;
 	return error_set(err, ERROR_INVALID, 0,
 			 "IPC mode \"%s\" is not supported as default value; use \"shareable\" or "
@@ -102,7 +95,7 @@ static int check_cgroupns_mode(const struct json *v, struct error *err)
 {
 	static const char *const words[] = {"", "private", "host", NULL};
 
-	if (is_one_of(json_string(v), words))
+	if (str_is_one_of(json_string(v), words))
 		return 0;
 	return error_set(err, ERROR_INVALID, 0,
 			 "invalid default cgroup namespace (%s): use \"host\" or \"private\"",
@@ -200,7 +193,7 @@ static int check_features(const struct json *v, struct error *err)
 	static const char *const known[] = {"buildkit", "cdi", NULL};
 
 	for (size_t i = 0; i < json_count(v); i++)
-		if (json_bool(json_value_at(v, i)) && !is_one_of(json_key_at(v, i), known))
+		if (json_bool(json_value_at(v, i)) && !str_is_one_of(json_key_at(v, i), known))
 			return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "'%s' is not implemented",
 					 json_key_at(v, i));
 	return 0;

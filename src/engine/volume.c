@@ -203,12 +203,6 @@ static void removed_on_loop(void *data)
 	volumes_drop(&call->e->volumes, call->v);
 }
 
-/* Others are not in between: the lock is held. */
-static bool has_name(void *data, const char *name)
-{
-	return str_eq(data, name);
-}
-
 static int remove_volume(struct engine *e, const char *name, const struct container *except,
 			 struct error *err)
 {
@@ -222,12 +216,12 @@ static int remove_volume(struct engine *e, const char *name, const struct contai
 	r = call.r;
 	if (r >= 0 && volume_is_mounted(call.v))
 		r = volume_unmount(dir, err);
-	r = r < 0 ? r : volume_bury_dir(e->data_fd, name, err);
 	if (r >= 0) {
+		r = volume_bury_dir(e->data_fd, name, err);
 		crash_point(CRASH_VOLUME_BURIED);
-		r = rows_delete_volume(e->db, name, err);
+		r = r < 0 ? r : rows_delete_volume(e->db, name, err);
 		if (r < 0)
-			volume_unbury_dirs(e->data_fd, has_name, (void *)(uintptr_t)name);
+			volume_unbury_dir(e->data_fd, name);
 	}
 	if (r >= 0) {
 		engine_call(e, removed_on_loop, &call);
@@ -280,17 +274,23 @@ static void adopt(struct engine *e, int dir_fd, const char *name)
 	volumes_add(&e->volumes, v);
 }
 
+struct known {
+	const struct volumes *volumes;
+	bool all; /* a row could not be read, and nobody knows whose it is */
+};
+
 static bool is_known(void *data, const char *name)
 {
-	const struct engine *e = data;
+	const struct known *k = data;
 
-	return volumes_find(&e->volumes, name) != NULL;
+	return k->all || volumes_find(k->volumes, name);
 }
 
 void volumes_restore(struct engine *e, const struct strv *rows)
 {
 	int fd = openat(e->data_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct known known = {.volumes = &e->volumes};
 	const struct dirent *entry;
 
 	for (size_t i = 0; i < rows->n; i++) {
@@ -300,12 +300,14 @@ void volumes_restore(struct engine *e, const struct strv *rows)
 		struct volume *v;
 
 		if (json_parse(a, rows->v[i], strlen(rows->v[i]), &doc, &err) < 0 ||
-		    volume_decode(doc, &v, &err) < 0)
+		    volume_decode(doc, &v, &err) < 0) {
 			log_error("a stored volume is left alone: %s", error_msg(&err));
-		else
+			known.all = true;
+		} else {
 			volumes_add(&e->volumes, v);
+		}
 	}
-	volume_unbury_dirs(e->data_fd, is_known, e);
+	volume_unbury_dirs(e->data_fd, is_known, &known);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			adopt(e, fd, entry->d_name);

@@ -97,6 +97,8 @@ int mld_ensure(const struct network_manager *nm, struct error *err)
 	if (nft_has_table(&table, NULL) > 0)
 		return 0;
 	t = nft_new(&table);
+	nft_add_table(t); /* another worker may have been first: */
+	nft_del_table(t); /* its rules would be there twice */
 	nft_add_table(t);
 	nft_add_chain(t, "solicited", NULL);
 	add_solicited(t);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "linux/nft.h"
+#include "network/mld.h"
 #include "network/network.h"
 #include "network/network_priv.h"
 #include "network/table.h"
@@ -58,6 +59,9 @@ int network_repair(const struct network_manager *nm, const struct network_restor
 		   struct error *err)
 {
 	int ret = table_rebuild(nm, r, err);
+
+	/* Another version's, or one that somebody has emptied: made anew with the first network. */
+	(void)mld_remove(nm, NULL);
 
 	/* One network that cannot be, for want of its subnet or name, must not keep the others down. */
 	for (size_t i = 0; ret == 0 && i < nm->n; i++) {

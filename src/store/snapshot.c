@@ -9,6 +9,7 @@
 #include "store/mounts.h"
 #include "store/store_priv.h"
 #include "store/tree_priv.h"
+#include "store/unpack_priv.h"
 
 void store_snapshot_done(struct store_snapshot *snap)
 {
@@ -190,12 +191,16 @@ static int make_marker(int upper_fd, const struct stat *owner, const struct strv
 		       struct error *err)
 {
 	autoclose int fd = -EBADF;
+	struct stat st;
 
 	for (size_t i = 0; i < lower->n; i++) {
 		autofree char *path = xasprintf("%s/" STORE_MARKER, lower->v[i]);
 
-		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		if (lstat(path, &st) < 0)
+			continue;
+		if (!unpack_is_whiteout(&st))
 			return 0;
+		break;
 	}
 	fd = openat(upper_fd, STORE_MARKER, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0755);

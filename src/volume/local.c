@@ -87,11 +87,29 @@ int volume_bury_dir(int data_fd, const char *name, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (renameat(data_fd, final, data_fd, grave) < 0)
+	r = renameat(data_fd, final, data_fd, grave);
+	if (r < 0 && (errno == EEXIST || errno == ENOTEMPTY)) {
+		/* Of an earlier volume of that name, whose row has gone. */
+		autofree char *tmp = tmp_name("old");
+
+		(void)renameat(data_fd, grave, data_fd, tmp);
+		r = renameat(data_fd, final, data_fd, grave);
+	}
+	if (r < 0)
 		return errno == ENOENT
 			       ? 0
 			       : error_set(err, ERROR_INTERNAL, errno, "remove volume '%s'", name);
-	return sync_dir(data_fd, "volumes", err);
+	r = sync_dir(data_fd, GRAVES, err);
+	return r < 0 ? r : sync_dir(data_fd, "volumes", err);
+}
+
+void volume_unbury_dir(int data_fd, const char *name)
+{
+	autofree char *final = xasprintf("volumes/%s", name);
+	autofree char *grave = xasprintf(GRAVES "/%s", name);
+
+	if (renameat(data_fd, grave, data_fd, final) < 0 && errno != ENOENT)
+		log_error("volume '%s' is in '%s': %s", name, grave, strerror(errno));
 }
 
 char *volume_forget_dir(int data_fd, const char *name)
@@ -99,7 +117,11 @@ char *volume_forget_dir(int data_fd, const char *name)
 	autofree char *grave = xasprintf(GRAVES "/%s", name);
 	autofree char *tmp = tmp_name("old");
 
-	return renameat(data_fd, grave, data_fd, tmp) < 0 ? NULL : TAKE_PTR(tmp);
+	if (renameat(data_fd, grave, data_fd, tmp) == 0)
+		return TAKE_PTR(tmp);
+	if (errno != ENOENT)
+		log_warn("'%s' is deleted at the next start: %s", grave, strerror(errno));
+	return NULL;
 }
 
 void volume_unbury_dirs(int data_fd, bool (*is_known)(void *data, const char *name), void *data)
@@ -110,15 +132,13 @@ void volume_unbury_dirs(int data_fd, bool (*is_known)(void *data, const char *na
 
 	while (dir && (entry = readdir(dir))) {
 		autofree char *grave = xasprintf(GRAVES "/%s", entry->d_name);
-		autofree char *final = xasprintf("volumes/%s", entry->d_name);
 
 		if (entry->d_name[0] == '.')
 			continue;
-		if (!is_known(data, entry->d_name))
+		if (is_known(data, entry->d_name))
+			volume_unbury_dir(data_fd, entry->d_name);
+		else
 			(void)file_remove_tree(data_fd, grave, NULL);
-		else if (renameat(data_fd, grave, data_fd, final) < 0)
-			log_error("volume '%s' is in '%s': %s", entry->d_name, grave,
-				  strerror(errno));
 	}
 	if (dir)
 		(void)closedir(dir);

@@ -62,7 +62,9 @@ int volume_make_dir(int data_fd, const char *name, uint64_t size, bool sync, str
 int volume_bury_dir(int data_fd, const char *name, struct error *err);
 /* The row is gone: what file_remove_tree is left to delete (malloc'd); NULL if there was nothing. */
 char *volume_forget_dir(int data_fd, const char *name);
-/* Put those that were taken away back where their rows are still there, and delete the others. */
+/* The row stays: put it back, if it was taken away.  A failure is logged. */
+void volume_unbury_dir(int data_fd, const char *name);
+/* At a start: put those that were taken away back where their rows are still there, and delete the others. */
 void volume_unbury_dirs(int data_fd, bool (*is_known)(void *data, const char *name), void *data);
 int volume_open_dir(int data_fd, const char *name, struct error *err); /* fd of _data */
 /* Fill an empty one from an image's layers (volume/populate.h): all of it, durably, or nothing. */

@@ -167,6 +167,19 @@ static void directories(void **state)
 	assert_int_equal(faccessat(root, "volumes/other", F_OK, 0), -1);
 	assert_int_equal(faccessat(root, "volumes/.removed/other", F_OK, 0), -1);
 
+	/* One of the same name is still there, whose row has gone. */
+	assert_int_equal(volume_make_dir(root, "other", 0, true, NULL), 0);
+	assert_int_equal(volume_bury_dir(root, "other", NULL), 0);
+	assert_int_equal(volume_make_dir(root, "other", 0, true, NULL), 0);
+	assert_int_equal(file_write_atomic(root, "volumes/other/_data/new", "2", 1, 0640, 0, NULL),
+			 0);
+	assert_int_equal(volume_bury_dir(root, "other", NULL), 0);
+	volume_unbury_dir(root, "other");
+	assert_int_equal(faccessat(root, "volumes/other/_data/new", F_OK, 0), 0);
+	assert_int_equal(file_remove_tree(root, "volumes/other", NULL), 0);
+	assert_int_equal(file_remove_tree(root, "tmp", NULL), 0);
+	assert_int_equal(mkdirat(root, "tmp", 0700), 0);
+
 	assert_int_equal(volume_bury_dir(root, "vol", NULL), 0);
 	tmp = volume_forget_dir(root, "vol");
 	assert_non_null(tmp);
