@@ -18,7 +18,6 @@ import vessel  # noqa: E402
 RUNTIME = vessel.BIN + "/vessel-runtime"
 DOCKER_PEER = os.path.join(vessel.TOP, "build/peers/docker-20.10/usr")
 DOCKER_28_PEER = os.path.join(vessel.TOP, "build/peers/dockerd-28/usr")
-RUNTIMES_PEER = os.path.join(vessel.TOP, "build/peers/runtimes/usr")
 PODMAN_PEER = os.path.join(vessel.TOP, "build/peers/podman")
 CGROUP = "/vessel-interop-%07d" % os.getpid()
 
@@ -45,7 +44,7 @@ class Caller:
         if "input" in popen:
             del popen["stdin"]
         done = subprocess.run(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=vessel.TIMEOUT_S, **popen)
+                              timeout=5 * vessel.TIMEOUT_S, **popen)  # 127 layers take their time
         if done.returncode != code:
             with open(self.root + "/log", errors="replace") as f:
                 raise AssertionError("%s: exit %d\n%s\n%s\n%s" % (
@@ -56,7 +55,11 @@ class Caller:
     def stop(self):
         for process in reversed(self.processes):
             process.terminate()
-            process.wait(vessel.TIMEOUT_S)
+            try:
+                process.wait(vessel.TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 class Containerd(Caller):
@@ -172,9 +175,19 @@ class Dockerd(Caller):
     """20.10, with its containerd."""
 
     peer, client = DOCKER_PEER, vessel.DOCKER_OLD
+    features = {}
 
     def __init__(self, root):
         super().__init__(root)
+        try:
+            self.begin(root)
+        except BaseException:
+            self.stop()
+            raise
+
+    def begin(self, root):
+        with open(root + "/daemon.json", "w") as f:
+            json.dump({"features": self.features}, f)
         self.env.update(PATH=":".join((self.peer + "/bin", self.peer + "/sbin", os.environ["PATH"])),
                         DOCKER_HOST="unix://%s/docker.sock" % root)
         self.start(self.peer + "/bin/containerd", "--root", root + "/containerd", "--state", root + "/state",
@@ -182,7 +195,7 @@ class Dockerd(Caller):
         vessel.wait_until("containerd listens", lambda: os.path.exists(root + "/containerd.sock"))
         daemon = self.start(
             self.peer + "/sbin/dockerd", "-H", self.env["DOCKER_HOST"], "--data-root", root + "/data",
-            "--exec-root", root + "/exec", "--pidfile", root + "/pid", "--containerd", root + "/containerd.sock",
+            "--config-file", root + "/daemon.json", "--exec-root", root + "/exec", "--pidfile", root + "/pid", "--containerd", root + "/containerd.sock",
             "--bridge", "none", "--iptables=false", "--ip6tables=false", "--cgroup-parent", CGROUP,
             "--add-runtime", "vessel=" + RUNTIME)
 
@@ -200,7 +213,9 @@ class Dockerd(Caller):
 
 
 class Dockerd28(Dockerd):
-    peer, client = DOCKER_28_PEER, vessel.DOCKER
+    """Of the image stores that it has: its own."""
+
+    peer, client, features = DOCKER_28_PEER, vessel.DOCKER, {"containerd-snapshotter": False}
 
 
 def dockerd_runs(d):
@@ -261,7 +276,8 @@ def enter_private_namespaces():
     if os.environ.get("VESSEL_INTEROP_MNT") != "1":
         os.environ["VESSEL_INTEROP_MNT"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "sh", "-c",
-                              "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && exec \"$@\"", "sh",
+                              "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && mkdir -p /var/lib/containers && "
+                              "mount -t tmpfs tmpfs /var/lib/containers && exec \"$@\"", "sh",
                               sys.executable, *sys.argv])
 
 

@@ -173,8 +173,10 @@ def run(tap, place, root):
                     tap.case("as under %s: %s" % (name, image), lambda: same(
                         name, ours[image], peer.seen(archives.path(image), image), 15000 if image == "debian" else 250))
         finally:
-            peer.stop()
-            interop.clean_up(place + "/" + name)
+            try:
+                peer.stop()
+            finally:
+                interop.clean_up(place + "/" + name)
 
 
 def main():

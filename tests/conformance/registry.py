@@ -677,7 +677,7 @@ def killed_once(w, chance):
 
     def work():
         while not stop.is_set():
-            with contextlib.suppress(http.client.HTTPException, OSError):
+            with contextlib.suppress(http.client.HTTPException, OSError, ValueError, KeyError):  # half an answer
                 w.pull(name)
                 w.forget(w.big.id)
     worker = threading.Thread(target=work)
@@ -699,7 +699,7 @@ def killed_once(w, chance):
     w.consistent()
     w.works(w.pull(name))
     check(w.image(name)["Id"], w.big.id, "image")
-    check((w.partial(), w.left()["tmp"]), ([], []), "what is left")
+    vessel.wait_until("nothing is left over", lambda: not w.partial() and not w.left()["tmp"])
     w.consistent()
     w.forget(w.big.id)
 
@@ -1038,10 +1038,12 @@ def at_once(w):
                     waiting -= 1
             forward(handler)
         w.proxy.forward = hold
-        w.works(action())
+        try:
+            w.works(action())
+        finally:
+            del w.proxy.forward
         check(most, 2, "requests %s at once" % method)
         w.engine.docker("tag", name, fresh)
-    del w.proxy.forward
     w.forget(many.id)
     w.engine.kill()
     w.engine.start()

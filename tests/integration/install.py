@@ -14,7 +14,7 @@ PREFIX = "/opt/vessel"
 
 
 def installed(directory):
-    subprocess.run([vessel.TOP + "/tools/install"], env=dict(os.environ, DESTDIR=directory, PREFIX=PREFIX), check=True,
+    subprocess.run([vessel.TOP + "/tools/install"], env=dict(os.environ, DESTDIR=directory, PREFIX=PREFIX, UNITDIR=""), check=True,
                    stdout=subprocess.DEVNULL)
     outside = [os.path.join(d, n) for d, _, names in os.walk(directory) for n in names
                if not os.path.join(d, n).startswith(directory + PREFIX + "/")]

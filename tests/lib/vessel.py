@@ -29,6 +29,8 @@ DOCKER_OLD = os.path.join(TOP, "build/peers/docker-20.10/usr/bin/docker")
 # A background job of a shell begins with these ignored, and so would everything that we start.
 for _signal in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     signal.signal(_signal, signal.SIG_DFL)
+# Whose time is over cleans up after itself.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(124))
 
 TIMEOUT_S = float(os.environ.get("VESSEL_TEST_TIMEOUT_S", 120))  # a bound on what must end by itself; nothing is measured by it
 
